@@ -1,0 +1,99 @@
+"""Checkpoint file -> `NanoDet` in evaluation mode."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convert.network import NanoDet
+from runtime.errors import KitError
+from runtime.spec import ModelSpec
+
+# Not part of the network: `gfl_reg` idles where classes and distances share a tower,
+# `distribution_project` holds the constants 0..reg_max, batch counters only serve training.
+_UNUSED_PREFIXES = ("head.gfl_reg.", "head.distribution_project.")
+_UNUSED_SUFFIX = "num_batches_tracked"
+
+
+def load_network(path: Path, spec: ModelSpec) -> NanoDet:
+    """Build the network of `spec` and load `path` strictly.
+
+    Raises `KitError` when the file is no checkpoint, would run code on loading, or belongs to
+    another architecture (the first missing or mismatched key is named).
+    """
+    weights = dict(_network_weights(_read_state_dict(path)))
+    network = NanoDet(spec)
+    expected = {
+        key: value
+        for key, value in network.state_dict().items()
+        if not key.endswith(_UNUSED_SUFFIX)
+    }
+    for key, value in expected.items():
+        if key not in weights:
+            raise KitError(_mismatch(path, spec, f"key `{key}` is missing"))
+        if weights[key].shape != value.shape:
+            raise KitError(
+                _mismatch(
+                    path,
+                    spec,
+                    f"key `{key}` has shape {tuple(weights[key].shape)}, "
+                    f"expected {tuple(value.shape)}",
+                )
+            )
+        if not torch.isfinite(weights[key]).all():
+            raise KitError(f"{path}: key `{key}` holds NaN or infinity; train again or re-export")
+    surplus = sorted(set(weights) - set(expected))
+    if surplus:
+        raise KitError(_mismatch(path, spec, f"key `{surplus[0]}` is not part of that network"))
+    network.load_state_dict(weights, strict=False)  # Only batch counters are left out.
+    return network.eval()
+
+
+def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
+    """The network of `spec` with random weights and batch-norm statistics, for tests."""
+    generator = torch.Generator().manual_seed(seed)
+    network = NanoDet(spec)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            torch.nn.init.normal_(module.weight, 0.0, (2.0 / fan_in) ** 0.5, generator=generator)
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_(0.0, 0.1, generator=generator)
+            module.running_var.uniform_(0.8, 1.2, generator=generator)
+    return network.eval()
+
+
+def _read_state_dict(path: Path) -> dict[str, Any]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise KitError(f"{path}: no such checkpoint") from None
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise KitError(
+                f"{path}: refused, the pickle holds more than tensors and could run code; "
+                'save it again with torch.save({"state_dict": model.state_dict()}, path)'
+            ) from None
+        raise KitError(f"{path}: damaged checkpoint; download or copy it again") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError):
+        raise KitError(f"{path}: truncated or no PyTorch checkpoint; copy it again") from None
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(state, dict) or not state:
+        raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
+    return state
+
+
+def _network_weights(state: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    for key, value in state.items():
+        used = not key.startswith(_UNUSED_PREFIXES) and not key.endswith(_UNUSED_SUFFIX)
+        if used and isinstance(value, torch.Tensor):
+            yield key, value
+
+
+def _mismatch(path: Path, spec: ModelSpec, problem: str) -> str:
+    return f"{path}: not a {spec.name} checkpoint, {problem}; choose the variant with --model"

@@ -1,0 +1,55 @@
+"""Building blocks shared by backbone, neck and head. Tensors are NCHW float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+_ACTIVATIONS = {
+    "leaky_relu": lambda: nn.LeakyReLU(0.1),
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """A new activation module: `leaky_relu` (slope 0.1), `relu` or `relu6`."""
+    return _ACTIVATIONS[name]()
+
+
+@torch.fx.wrap
+def channel_shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """Interleave `groups` equal runs of channels: channel g*n + i goes to i*groups + g.
+
+    A leaf for `torch.fx`, so that the lowering finds each shuffle as one node.
+    """
+    batch, channels, height, width = x.shape
+    x = x.view(batch, groups, channels // groups, height, width)
+    return x.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def shuffle_indices(channels: int, groups: int) -> torch.Tensor:
+    """Source channel of each channel after `channel_shuffle`: int64, shape (channels,)."""
+    return torch.arange(channels).view(groups, -1).t().reshape(-1)
+
+
+class DepthwiseSeparable(nn.Module):
+    """Depthwise k x k then 1x1 convolution, each with batch norm and activation.
+
+    Attribute names are upstream's (`DepthwiseConvModule`), so that checkpoints load.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, act: str) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            channels_in, channels_in, kernel, padding=kernel // 2, groups=channels_in, bias=False
+        )
+        self.dwnorm = nn.BatchNorm2d(channels_in)
+        self.act_depthwise = activation(act)
+        self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        self.pwnorm = nn.BatchNorm2d(channels_out)
+        self.act_pointwise = activation(act)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.act_depthwise(self.dwnorm(self.depthwise(x)))
+        return self.act_pointwise(self.pwnorm(self.pointwise(x)))

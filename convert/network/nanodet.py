@@ -1,0 +1,26 @@
+"""The whole network, as trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from convert.network.head import NanoDetHead
+from convert.network.pan import PAN
+from convert.network.shufflenetv2 import ShuffleNetV2
+from runtime.spec import BACKBONES, ModelSpec
+
+
+class NanoDet(nn.Module):
+    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) a stride."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        architecture = spec.architecture
+        stage_channels = BACKBONES[architecture.backbone]
+        self.backbone = ShuffleNetV2(stage_channels, architecture.activation)
+        self.fpn = PAN(stage_channels, architecture.neck_channels)
+        self.head = NanoDetHead(architecture, len(spec.class_names))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.head(self.fpn(self.backbone(x)))

@@ -1,0 +1,36 @@
+"""TensorFlow Lite Micro on this machine: bit for bit what a Cortex-M answers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.engines.base import TfliteEngine
+from runtime.errors import KitError
+from runtime.tflite_file import TfliteFile
+
+# Far above what any NanoDet needs; the arena a board needs is measured by `runtime.engines.arena`.
+HOST_ARENA_BYTES = 64 << 20
+
+
+class TflmEngine(TfliteEngine):
+    """Runs on the reference kernels of the `tflite-micro` package, which CMSIS-NN matches."""
+
+    name = "tflm"
+
+    def __init__(self, model: TfliteFile) -> None:
+        super().__init__(model)
+        try:
+            from tflite_micro import runtime as tflm
+        except ImportError:
+            raise KitError("engine tflm: package tflite-micro is not installed") from None
+        try:
+            self._interpreter = tflm.Interpreter.from_bytes(
+                model.content, arena_size=HOST_ARENA_BYTES
+            )
+        except (ValueError, RuntimeError) as error:
+            raise KitError(f"{model.path}: TFLite Micro refuses it ({error})") from None
+
+    def _invoke(self, pixels: np.ndarray) -> list[np.ndarray]:
+        self._interpreter.set_input(pixels, 0)
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_output(i)) for i in range(len(self.outputs))]

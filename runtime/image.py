@@ -1,0 +1,34 @@
+"""Image files -> pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from runtime.errors import KitError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def load_rgb(path: Union[str, Path]) -> np.ndarray:
+    """Decode an image file of any mode, upright by its EXIF tag: uint8 (H, W, 3), RGB.
+
+    Raises `KitError` when the file is missing, damaged or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise KitError(f"{path}: no such image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise KitError(f"{path}: damaged or not an image ({error})") from None
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files of `folder`, sorted by name. Raises `KitError` when there is no such folder."""
+    if not folder.is_dir():
+        raise KitError(f"{folder}: no such folder of images")
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)

@@ -1,0 +1,121 @@
+"""Pixels of a photograph -> pixels of the network's input, and boxes back.
+
+The resize is upstream's `cv2.warpPerspective` with its matrix (`nanodet/data/transform/warp.py`):
+bilinear with a 1/32 pixel grid and black outside the image, no antialiasing, and coordinates
+that scale about the image's centre (keep ratio) or its origin (stretch). Calibration, inference
+and evaluation all go through here.
+
+A *canvas* is the result: uint8 (height, width, 3) in the model's colour order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.spec import InputSpec, ModelSpec
+
+_SUBPIXELS = 32  # OpenCV's INTER_TAB_SIZE
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lies on the canvas: canvas = scale * image + offset, in pixels, (x, y)."""
+
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+    image_wh: tuple[int, int]
+
+    def boxes_to_image(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) in canvas pixels -> image pixels, clipped to the image. float32."""
+        scale = np.tile(np.float64(self.scale), 2)
+        offset = np.tile(np.float64(self.offset), 2)
+        limit = np.tile(np.float64(self.image_wh), 2)
+        return np.clip((xyxy - offset) / scale, 0, limit).astype(np.float32)
+
+
+def place(image_wh: tuple[int, int], spec: InputSpec) -> Placement:
+    """Placement of an image of `image_wh` pixels on the canvas of `spec`."""
+    ratio = spec.width / image_wh[0], spec.height / image_wh[1]
+    if not spec.keep_ratio:
+        return Placement(ratio, (0.0, 0.0), image_wh)
+    scale = min(ratio)
+    offset = (
+        spec.width * 0.5 - scale * (image_wh[0] / 2),
+        spec.height * 0.5 - scale * (image_wh[1] / 2),
+    )
+    return Placement((scale, scale), offset, image_wh)
+
+
+def to_canvas(rgb: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, Placement]:
+    """Resize an RGB image, uint8 (H, W, 3), onto the canvas of `spec`."""
+    height, width = rgb.shape[:2]
+    placement = place((width, height), spec)
+    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    xs = _Taps.along(width, spec.width, placement.scale[0], placement.offset[0])
+    ys = _Taps.along(height, spec.height, placement.scale[1], placement.offset[1])
+    source = rgb[..., ::-1] if spec.colour_order == "BGR" else rgb
+    rows = source[ys.first] * ys.weight_first[:, None, None]
+    rows += source[ys.second] * ys.weight_second[:, None, None]
+    total = rows[:, xs.first] * xs.weight_first[:, None].astype(np.uint32)
+    total += rows[:, xs.second] * xs.weight_second[:, None].astype(np.uint32)
+    half = _SUBPIXELS * _SUBPIXELS // 2
+    canvas[ys.start : ys.stop, xs.start : xs.stop] = (total + half) // (_SUBPIXELS * _SUBPIXELS)
+    return canvas, placement
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """Two source indices and uint16 weights (in 1/32) for canvas positions start..stop-1.
+
+    Taps outside the image weigh nothing, which blends the border with black.
+    """
+
+    start: int
+    stop: int
+    first: np.ndarray
+    second: np.ndarray
+    weight_first: np.ndarray
+    weight_second: np.ndarray
+
+    @classmethod
+    def along(cls, source: int, target: int, scale: float, offset: float) -> _Taps:
+        positions = (np.arange(target) - offset) / scale
+        steps = np.rint(positions * _SUBPIXELS).astype(np.int64)
+        first, fraction = steps // _SUBPIXELS, steps % _SUBPIXELS
+        touched = np.flatnonzero((first >= -1) & (first < source))
+        start, stop = int(touched[0]), int(touched[-1]) + 1
+        first, fraction = first[start:stop], fraction[start:stop]
+        return cls(
+            start,
+            stop,
+            np.clip(first, 0, source - 1),
+            np.clip(first + 1, 0, source - 1),
+            ((_SUBPIXELS - fraction) * (first >= 0)).astype(np.uint16),
+            (fraction * (first + 1 < source)).astype(np.uint16),
+        )
+
+
+def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Canvas -> int8 (1, H, W, 3): `pixel - 128`, rotated by 180 degrees if the graph wants it."""
+    return np.ascontiguousarray(_turned(canvas, spec) ^ 0x80).view(np.int8)[None]
+
+
+def float_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Canvas -> float32 (1, H, W, 3) as the graph of `spec` takes it before quantization."""
+    pixels = _turned(canvas, spec).astype(np.float32)
+    if spec.graph.raw_pixels:
+        pixels = (pixels - spec.input.raw_offset) / np.float32(spec.input.raw_scale)
+    else:
+        pixels = (pixels - np.float32(spec.input.mean)) / np.float32(spec.input.std)
+    return np.ascontiguousarray(pixels)[None]
+
+
+def upright(grid: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """An output grid (h, w, C) of the graph, turned to the image's orientation. A view."""
+    return _turned(grid, spec)
+
+
+def _turned(grid: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    return grid[::-1, ::-1] if spec.graph.rotated_180 else grid
