@@ -17,22 +17,6 @@ def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
-@torch.fx.wrap
-def channel_shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
-    """Interleave `groups` equal runs of channels: channel g*n + i goes to i*groups + g.
-
-    A leaf for `torch.fx`, so that the lowering finds each shuffle as one node.
-    """
-    batch, channels, height, width = x.shape
-    x = x.view(batch, groups, channels // groups, height, width)
-    return x.transpose(1, 2).reshape(batch, channels, height, width)
-
-
-def shuffle_indices(channels: int, groups: int) -> torch.Tensor:
-    """Source channel of each channel after `channel_shuffle`: int64, shape (channels,)."""
-    return torch.arange(channels).view(groups, -1).t().reshape(-1)
-
-
 class DepthwiseSeparable(nn.Module):
     """Depthwise k x k then 1x1 convolution, each with batch norm and activation.
 

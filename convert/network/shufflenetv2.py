@@ -8,10 +8,27 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.network.blocks import activation, channel_shuffle
+from convert.network.blocks import activation
 
 STEM_CHANNELS = 24
 STAGE_REPEATS = (4, 8, 4)
+
+
+@torch.fx.wrap
+def channel_shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """Interleave `groups` equal runs of channels: channel g*n + i goes to i*groups + g.
+
+    A leaf for `torch.fx` (which wraps it in this module only), so that the lowering finds each
+    shuffle as one node.
+    """
+    batch, channels, height, width = x.shape
+    x = x.view(batch, groups, channels // groups, height, width)
+    return x.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def shuffle_indices(channels: int, groups: int) -> torch.Tensor:
+    """Source channel of each channel after `channel_shuffle`: int64, shape (channels,)."""
+    return torch.arange(channels).view(groups, -1).t().reshape(-1)
 
 
 def _pointwise(channels_in: int, channels_out: int, act: str) -> list[nn.Module]:

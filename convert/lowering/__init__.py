@@ -1,0 +1,88 @@
+"""Lowering: exact rewrites of the network for small targets, each checked numerically.
+
+`REWRITES` is the sequence; every entry is a module with `apply(Lowered) -> Lowered`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+from torch import fx
+
+from convert.lowering import (
+    fold_batch_norm,
+    grey_border,
+    halve_by_mean,
+    pool_first,
+    raw_pixels,
+    rotate_180,
+    select_strides,
+    shuffle_as_gather,
+    split_logits,
+)
+from convert.lowering.base import Lowered
+from convert.network import NanoDet
+from convert.parity import TOLERANCE, largest_difference
+from runtime.errors import GateFailed
+from runtime.spec import ModelSpec
+
+__all__ = ["APPROXIMATE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
+
+REWRITES: dict[str, Callable[[Lowered], Lowered]] = {
+    "fold_batch_norm": fold_batch_norm.apply,
+    "select_strides": select_strides.apply,
+    "split_logits": split_logits.apply,
+    "grey_border": grey_border.apply,
+    "raw_pixels": raw_pixels.apply,
+    "pool_first": pool_first.apply,
+    "halve_by_mean": halve_by_mean.apply,
+    "rotate_180": rotate_180.apply,
+    "shuffle_as_gather": shuffle_as_gather.apply,
+}
+
+# Rewrites whose difference is measured and reported but not held to the tolerance.
+APPROXIMATE = frozenset({"grey_border"})
+
+
+@dataclass(frozen=True)
+class RewriteReport:
+    """What one rewrite changed on the gate's image: the largest difference of any logit."""
+
+    name: str
+    largest_difference: float
+    exact: bool
+
+
+def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
+    """The network as trained, as a graph with an output for each stride of the architecture."""
+    frozen = network.eval().requires_grad_(False)
+    return Lowered(fx.symbolic_trace(frozen), spec.with_strides(spec.architecture.strides))
+
+
+def lower(
+    network: NanoDet, spec: ModelSpec, canvas: np.ndarray
+) -> tuple[Lowered, list[RewriteReport]]:
+    """Apply all rewrites for the strides of `spec.graph`.
+
+    canvas: a photograph (see `runtime.preprocess`) on which each step must answer as the step
+    before it. Raises `GateFailed` naming the rewrite that does not.
+    """
+    torch.manual_seed(0)
+    model, reports = trace(network, spec), []
+    outputs = model.run(canvas)
+    for name, apply in REWRITES.items():
+        if name == "select_strides":
+            model = model.with_graph(strides=spec.graph.strides)
+        model = apply(model)
+        before, outputs = outputs, model.run(canvas)
+        difference = largest_difference(before, outputs)
+        exact = name not in APPROXIMATE
+        if exact and not difference < TOLERANCE:
+            raise GateFailed(
+                f"rewrite {name} changes an output by {difference:.2g}, more than {TOLERANCE:g}"
+            )
+        reports.append(RewriteReport(name, difference, exact))
+    return model, reports

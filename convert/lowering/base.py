@@ -1,0 +1,101 @@
+"""The value that a lowering passes on, and helpers on `torch.fx` graphs.
+
+A lowered model is a traced graph plus the `GraphSpec` that says what it reads and returns. Each
+rewrite takes one and gives one that computes the same function of the photograph.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from runtime.preprocess import float_input, upright
+from runtime.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A traced network and the spec of what it reads and returns.
+
+    module: NCHW float32 in; out a tuple, one tensor for each of `spec.output_names`, or, until
+    `split_logits` has run, one for each stride of the architecture.
+    """
+
+    module: fx.GraphModule
+    spec: ModelSpec
+
+    def with_graph(self, **changes: object) -> Lowered:
+        """The same module, with fields of `spec.graph` replaced."""
+        graph = dataclasses.replace(self.spec.graph, **changes)  # type: ignore[arg-type]
+        return Lowered(self.module, dataclasses.replace(self.spec, graph=graph))
+
+    def example_input(self) -> torch.Tensor:
+        """A black canvas as the graph takes it: (1, 3, H, W)."""
+        size = self.spec.input
+        return input_tensor(np.zeros((size.height, size.width, 3), np.uint8), self.spec)
+
+    def run(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+        """Canvas -> float32 logits (h, w, C) by name, upright."""
+        with torch.inference_mode():
+            outputs = self.module(input_tensor(canvas, self.spec))
+        if len(outputs) == len(self.spec.graph.strides):
+            classes = len(self.spec.class_names)
+            outputs = [part for o in outputs for part in (o[:, :classes], o[:, classes:])]
+        return {
+            name: upright(o[0].permute(1, 2, 0).numpy(), self.spec)
+            for name, o in zip(self.spec.output_names, outputs, strict=True)
+        }
+
+
+def input_tensor(canvas: np.ndarray, spec: ModelSpec) -> torch.Tensor:
+    """Canvas -> (1, 3, H, W) as the graph of `spec` takes it."""
+    return torch.from_numpy(float_input(canvas, spec)).permute(0, 3, 1, 2).contiguous()
+
+
+def editable(model: Lowered) -> fx.GraphModule:
+    """A deep copy of the module, so that a rewrite leaves its input alone."""
+    return copy.deepcopy(model.module)
+
+
+def finish(module: fx.GraphModule, model: Lowered) -> Lowered:
+    """Drop what a rewrite left unused, check and recompile the graph."""
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    module.graph.lint()
+    module.recompile()
+    return Lowered(module, model.spec)
+
+
+def layers(
+    module: fx.GraphModule, kind: type[nn.Module]
+) -> list[tuple[fx.Node, nn.Module]]:
+    """Nodes that call a module of `kind`, in order of execution."""
+    return [
+        (node, layer)
+        for node in module.graph.nodes
+        if node.op == "call_module" and isinstance(layer := module.get_submodule(node.target), kind)
+    ]
+
+
+def replace_layer(module: fx.GraphModule, node: fx.Node, layer: nn.Module) -> None:
+    """Put `layer` where `node` calls its module."""
+    parent, _, name = str(node.target).rpartition(".")
+    setattr(module.get_submodule(parent), name, layer)
+
+
+def record_input_sizes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx.Node, torch.Size]:
+    """Shape of the first argument of every node, for an example input."""
+    from torch.fx.passes.shape_prop import ShapeProp
+
+    with torch.inference_mode():
+        ShapeProp(module).propagate(example)
+    return {
+        node: node.all_input_nodes[0].meta["tensor_meta"].shape
+        for node in module.graph.nodes
+        if node.all_input_nodes and hasattr(node.all_input_nodes[0].meta.get("tensor_meta"), "shape")
+    }

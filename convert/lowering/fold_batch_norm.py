@@ -1,0 +1,21 @@
+"""Fold each batch norm into the convolution before it (Jacob et al., arXiv:1712.05877, 3.2)."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from convert.lowering.base import Lowered, editable, finish, layers, replace_layer
+
+
+def apply(model: Lowered) -> Lowered:
+    """conv, batch norm -> conv with bias."""
+    module = editable(model)
+    convolutions = dict(layers(module, nn.Conv2d))
+    for node, norm in layers(module, nn.BatchNorm2d):
+        before = node.args[0]
+        assert before in convolutions and len(before.users) == 1, f"{node}: no convolution before"
+        replace_layer(module, before, fuse_conv_bn_eval(convolutions[before], norm))
+        node.replace_all_uses_with(before)
+        module.graph.erase_node(node)
+    return finish(module, model)

@@ -1,0 +1,149 @@
+"""ONNX -> TensorFlow SavedModel through onnx2tf, offline."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from convert.engines import OnnxEngine
+from convert.parity import TOLERANCE, first_unmatched, largest_difference
+from runtime.errors import GateFailed
+from runtime.files import writing
+from runtime.preprocess import float_input, upright
+from runtime.spec import ModelSpec
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SIGNATURE = "serving_default"
+
+# onnx2tf downloads this file for 4-D inputs unless it lies in the working directory.
+_SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
+
+# TensorFlow's name of each operator that must occur as often as in the ONNX graph.
+_SAME_COUNT = {
+    "MaxPool": "MaxPool",
+    "LeakyRelu": "LeakyRelu",
+    "Gather": "GatherV2",
+    "Concat": "ConcatV2",
+    "Split": "Split",
+    "Resize": "ResizeBilinear",
+    "AveragePool": "AvgPool",
+}
+_NEVER = ("Transpose", "Pad", "PadV2", "MirrorPad", "Reshape")
+
+
+def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
+    """Write the SavedModel folder `path`: float32 NHWC, outputs named as in the ONNX file.
+
+    canvas: a photograph for onnx2tf's own shape checks.
+    """
+    with writing(path) as temporary:
+        scratch = temporary.parent
+        sample = np.resize(canvas, (20, 128, 128, 3)).astype(np.float32) / 255
+        np.save(scratch / _SAMPLE_FILE, sample)
+        onnx_path, folder, before = onnx_path.resolve(), temporary.resolve(), Path.cwd()
+        os.chdir(scratch)
+        try:
+            _convert(onnx_path, folder)
+        finally:
+            os.chdir(before)
+
+
+def _convert(onnx_path: Path, folder: Path) -> None:
+    import onnx2tf
+    import tensorflow as tf
+
+    spec = OnnxEngine(onnx_path).spec
+    keras_model = onnx2tf.convert(
+        input_onnx_file_path=str(onnx_path),
+        output_folder_path=str(folder.parent / "onnx2tf"),
+        non_verbose=True,
+    )
+    shape = [1, spec.input.height, spec.input.width, 3]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
+    def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(zip(spec.output_names, keras_model(input), strict=True))
+
+    module = tf.Module()
+    module.serve = serve
+    module.keras_model = keras_model
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: serve})
+
+
+def check(onnx_path: Path, path: Path, canvas: np.ndarray) -> float:
+    """Gate: the SavedModel answers as the ONNX file and has its operators, none more.
+
+    Returns the largest difference of any logit. Raises `GateFailed` naming the first layer that
+    differs.
+    """
+    import tensorflow as tf
+
+    engine = OnnxEngine(onnx_path)
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures[SIGNATURE]
+    _check_operators(path, onnx_path, _operators(serve))
+    results = serve(tf.constant(float_input(canvas, engine.spec)))
+    outputs = {name: upright(value.numpy()[0], engine.spec) for name, value in results.items()}
+    difference = largest_difference(engine.infer(canvas), outputs)
+    if not difference < TOLERANCE:
+        layer = _first_difference(onnx_path, path, engine.spec, canvas)
+        raise GateFailed(
+            f"{path}: TensorFlow differs from ONNX by {difference:.2g} (limit {TOLERANCE:g}), "
+            f"first at layer {layer}"
+        )
+    return difference
+
+
+def _operators(function: object) -> Counter[str]:
+    graph = function.graph.as_graph_def()  # type: ignore[attr-defined]
+    bodies = [graph.node, *(body.node_def for body in graph.library.function)]
+    return Counter(node.op for nodes in bodies for node in nodes)
+
+
+def _check_operators(path: Path, onnx_path: Path, actual: Counter[str]) -> None:
+    import onnx
+
+    nodes = onnx.load(onnx_path).graph.node
+    wanted = Counter(_SAME_COUNT[n.op_type] for n in nodes if n.op_type in _SAME_COUNT)
+    grouped = sum(n.op_type == "Conv" and _group(n) > 1 for n in nodes)
+    wanted["DepthwiseConv2dNative"] = grouped
+    wanted["Conv2D"] = sum(n.op_type == "Conv" for n in nodes) - grouped
+    for op in (*sorted(wanted), *_NEVER):
+        if actual[op] != wanted[op]:
+            raise GateFailed(f"{path}: {actual[op]} {op} operators, expected {wanted[op]}")
+
+
+def _group(node: object) -> int:
+    attributes = {a.name: a for a in node.attribute}  # type: ignore[attr-defined]
+    return attributes["group"].i if "group" in attributes else 1
+
+
+def _first_difference(
+    onnx_path: Path, path: Path, spec: ModelSpec, canvas: np.ndarray
+) -> str | None:
+    """Name of the first ONNX tensor that no tensor of the float TFLite graph equals."""
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from convert.onnx_export import intermediates
+
+    content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], float_input(canvas, spec))
+    interpreter.invoke()
+    candidates = []
+    for detail in interpreter.get_tensor_details():
+        try:
+            candidates.append(interpreter.get_tensor(detail["index"]))
+        except ValueError:  # A tensor that the interpreter optimised away.
+            continue
+    return first_unmatched(intermediates(onnx_path, canvas), candidates)

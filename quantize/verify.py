@@ -1,0 +1,59 @@
+"""The last gate: is the file what a microcontroller or NPU can run?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from quantize import flatbuffer
+from runtime.engines.base import check_int8_input
+from runtime.errors import GateFailed
+from runtime.tflite_file import TfliteFile
+
+# What a NanoDet lowered by this kit may hold; TFLite Micro and CMSIS-NN or reference kernels
+# know every one of them.
+MICRO_OPERATORS = frozenset(
+    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D LEAKY_RELU MAX_POOL_2D "
+    "QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR SPLIT STRIDED_SLICE TRANSPOSE".split()
+)
+_INTEGERS = {schema.TensorType.INT8: "INT8", schema.TensorType.INT32: "INT32"}
+_MAX_TRANSPOSE_RANK = 3
+
+
+def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
+    """Check a finished file; returns its operator counts.
+
+    expected: exact counts of the operators that carry the weights, from the lowered network.
+    Raises `GateFailed` naming the tensor or operator at fault, and `KitError` where the input
+    does not mean `pixel - 128`.
+    """
+    file = TfliteFile.parse(content, path)  # Checks names and shapes of inputs and outputs.
+    check_int8_input(file)
+    model = flatbuffer.parse(content)
+    graph = model.subgraphs[0]
+    for tensor in graph.tensors:
+        if tensor.type not in _INTEGERS:
+            raise GateFailed(f"{path}: tensor {tensor.name!r} is neither INT8 nor INT32")
+        _check_scales(tensor, path)
+    counts = flatbuffer.operator_counts(model)
+    foreign = sorted(set(counts) - MICRO_OPERATORS)
+    if foreign:
+        raise GateFailed(f"{path}: operator {foreign[0]} is not known to the targets")
+    for name, number in expected.items():
+        if counts[name] != number:
+            raise GateFailed(f"{path}: {counts[name]} {name} operators, expected {number}")
+    for op in graph.operators:
+        rank = len(graph.tensors[op.inputs[0]].shape)
+        if flatbuffer.operator_name(model, op) == "TRANSPOSE" and rank > _MAX_TRANSPOSE_RANK:
+            raise GateFailed(f"{path}: TRANSPOSE of rank {rank}, at most {_MAX_TRANSPOSE_RANK}")
+    return counts
+
+
+def _check_scales(tensor: Any, path: str) -> None:
+    quantization = tensor.quantization
+    scales = [] if quantization is None or quantization.scale is None else quantization.scale
+    for scale in scales:
+        if not 0 < scale < float("inf"):
+            raise GateFailed(f"{path}: tensor {tensor.name!r} has scale {scale}")
