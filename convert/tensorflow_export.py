@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -44,10 +45,11 @@ def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
         scratch = temporary.parent
         sample = np.resize(canvas, (20, 128, 128, 3)).astype(np.float32) / 255
         np.save(scratch / _SAMPLE_FILE, sample)
-        onnx_path, folder, before = onnx_path.resolve(), temporary.resolve(), Path.cwd()
+        copy = shutil.copy(onnx_path, scratch)  # onnx2tf writes into the file it reads.
+        copy, folder, before = Path(copy).resolve(), temporary.resolve(), Path.cwd()
         os.chdir(scratch)
         try:
-            _convert(onnx_path, folder)
+            _convert(copy, folder)
         finally:
             os.chdir(before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -49,6 +50,24 @@ def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
         if flatbuffer.operator_name(model, op) == "TRANSPOSE" and rank > _MAX_TRANSPOSE_RANK:
             raise GateFailed(f"{path}: TRANSPOSE of rank {rank}, at most {_MAX_TRANSPOSE_RANK}")
     return counts
+
+
+def expected_counts(onnx_path: Path) -> dict[str, int]:
+    """How often each weighty operator must occur, from the ONNX graph the file comes from."""
+    import onnx
+
+    nodes = onnx.load(onnx_path).graph.node
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    depthwise = sum(a.i > 1 for n in convolutions for a in n.attribute if a.name == "group")
+    shuffles = sum(node.op_type == "Gather" for node in nodes)
+    return {
+        "CONV_2D": len(convolutions) - depthwise,
+        "DEPTHWISE_CONV_2D": depthwise,
+        "LEAKY_RELU": sum(node.op_type == "LeakyRelu" for node in nodes),
+        "MAX_POOL_2D": sum(node.op_type == "MaxPool" for node in nodes),
+        "TRANSPOSE": shuffles,
+        "RESHAPE": 2 * shuffles,
+    }
 
 
 def _check_scales(tensor: Any, path: str) -> None:

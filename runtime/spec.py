@@ -143,18 +143,22 @@ class ModelSpec:
     def __post_init__(self) -> None:
         _check(bool(self.name), "name", "must not be empty")
         _check(len(self.class_names) > 0, "classes", "must name at least one class")
-        unknown = set(self.graph.strides) - set(self.architecture.strides)
+        known, chosen = self.architecture.strides, self.graph.strides
         _check(
-            not unknown,
-            "graph.strides",
-            f"the network has strides {_listed(self.architecture.strides)}, "
-            f"not {_listed(sorted(unknown))}",
+            chosen == known[-len(chosen) :] or (len(chosen) == 1 and chosen[0] in known),
+            "strides",
+            f"{_listed(chosen)} is not to be had; this network has {_listed(known)}: choose one, "
+            "or several up to the coarsest",
         )
 
     @property
     def file_stem(self) -> str:
-        """Name of the files built from this model, e.g. `nanodet_m_0.5x`."""
-        return self.name.replace("-", "_")
+        """Name of the files built from this model: `nanodet_m_0.5x` for the coarsest stride
+        alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride."""
+        stem, known, chosen = self.name.replace("-", "_"), self.architecture.strides, self.graph.strides
+        if chosen == known[-1:]:
+            return stem
+        return f"{stem}_only{chosen[0]}" if len(chosen) == 1 else f"{stem}_s{chosen[0]}"
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -216,6 +220,11 @@ class ModelSpec:
         if isinstance(architecture, dict):
             values.setdefault("graph", {"strides": architecture.get("strides", [])})
         return _build(cls, values, str(path))
+
+
+def as_trained(spec: ModelSpec) -> ModelSpec:
+    """The spec of the network before lowering: normalised pixels, upright."""
+    return dataclasses.replace(spec, graph=GraphSpec(spec.graph.strides))
 
 
 _T = TypeVar("_T")

@@ -1,0 +1,5 @@
+"""The 100 photographs that set the int8 ranges, checked before they are used."""
+
+from calibration.dataset import IMAGES, ManifestEntry, canvases, manifest, own_images, verified
+
+__all__ = ["IMAGES", "ManifestEntry", "canvases", "manifest", "own_images", "verified"]

@@ -1,0 +1,174 @@
+"""COCO mAP of a model: `python evaluate.py [MODEL] --engine litert|tflm|onnx|torch`."""
+
+from __future__ import annotations
+
+import environment
+
+environment.enter()
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import assets
+from evaluation import CocoSet, Scores, detect_all, score
+from pipeline.names import DEFAULT_MODEL, ROOT, parse_strides, tflite_path, variant, work_folder
+from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD, Detector
+from runtime.engines import TFLITE_ENGINES, Engine, open_engine
+from runtime.errors import KitError, run_cli
+from runtime.files import write_text
+from runtime.spec import as_trained
+from runtime.tflite_file import TfliteFile
+
+ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("model", nargs="?", type=Path, metavar="MODEL",
+        help="a .tflite (litert, tflm, torch) or .onnx (onnx); default: what recipe.sh builds")
+    add("--engine", choices=ENGINES, default="litert",
+        help="torch runs the network as trained, onnx the lowered one; default %(default)s")
+    add("--model", dest="variant", metavar="NAME", help="variant of models/ (engine torch)")
+    add("--strides", type=parse_strides, help="e.g. 8,16,32 (engine torch)")
+    add("--weights", type=Path, help="checkpoint (engine torch)")
+    add("--images", type=Path, help="folder of images")
+    add("--annotations", type=Path, help="COCO annotation file of these images")
+    add("--limit", type=positive, help="only the first N images by id")
+    add("--score-threshold", type=fraction, default=SCORE_THRESHOLD, help="default %(default)s")
+    add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
+    add("--max-detections", type=positive, default=MAX_DETECTIONS,
+        help="an image, default %(default)s")
+    add("--json", type=Path, metavar="OUT", help="write the figures here")
+    options = parser.parse_args(arguments)
+    torch_only = [n for n in ("variant", "strides", "weights") if getattr(options, n) is not None]
+    if torch_only and options.engine != "torch":
+        name = {"variant": "model"}.get(torch_only[0], torch_only[0])
+        parser.error(f"--{name} goes with --engine torch; other engines read it from the file")
+    return options
+
+
+def positive(text: str) -> int:
+    """A positive integer option."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
+    return value
+
+
+def fraction(text: str) -> float:
+    """An option from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must lie in 0..1")
+    return value
+
+
+def open_model(options: argparse.Namespace) -> tuple[Engine, str]:
+    """The engine to evaluate, and the SHA-256 of the file it runs."""
+    if options.engine == "torch":
+        return _open_torch(options)
+    default = variant(DEFAULT_MODEL, None)
+    if options.engine == "onnx":
+        from convert.engines import OnnxEngine
+
+        path = _built(options.model, work_folder(default, ROOT) / "model.onnx")
+        return OnnxEngine(path), _sha256(path)
+    path = _built(options.model, tflite_path(default, ROOT))
+    model = TfliteFile.read(path)
+    return open_engine(options.engine, model), model.sha256
+
+
+def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
+    from convert.checkpoint import load_network
+    from convert.engines import TorchEngine
+
+    if options.model is not None and options.variant is not None:
+        raise KitError("--model NAME: a model file is given too; give one of the two")
+    if options.model is None:
+        spec = variant(options.variant or DEFAULT_MODEL, options.strides)
+    else:
+        built = TfliteFile.read(options.model).spec
+        spec = as_trained(built).with_strides(options.strides or built.graph.strides)
+    path = assets.weights(spec, options.weights)
+    return TorchEngine(load_network(path, spec), spec), _sha256(path)
+
+
+def _built(given: Path | None, default: Path) -> Path:
+    path = default if given is None else given
+    if not path.is_file():
+        hint = "build it with: bash recipe.sh" if given is None else "check the name"
+        raise KitError(f"{path}: no such file; {hint}")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def report(scores: Scores, engine: Engine, sha256: str, images: int) -> dict[str, Any]:
+    """What `--json` writes."""
+    return {
+        **{name: round(value, 4) for name, value in scores.figures.items()},
+        "images": images,
+        "engine": engine.name,
+        "model": engine.spec.name,
+        "strides": list(engine.spec.graph.strides),
+        "model_sha256": sha256,
+        "per_class": {
+            name: {"AP50": round(ap50, 4), "AP": round(ap, 4)}
+            for name, (ap50, ap) in scores.per_class.items()
+        },
+    }
+
+
+def print_table(values: dict[str, Any]) -> None:
+    """The per-class table, then the 12 figures."""
+    width = max(len(name) for name in values["per_class"])
+    print(f"{'class':<{width}}   AP50     AP")
+    for name, figures in values["per_class"].items():
+        print(f"{name:<{width}}  {_cell(figures['AP50'])} {_cell(figures['AP'])}")
+    print()
+    strides = ",".join(str(s) for s in values["strides"])
+    print(f"{values['model']}, strides {strides}, {values['engine']}, {values['images']} images")
+    for names in (("AP", "AP50", "AP75", "APs", "APm", "APl"),
+                  ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")):
+        print("  ".join(f"{name} {_cell(values[name]).strip()}" for name in names))
+
+
+def _cell(percent: float) -> str:
+    return f"{percent:6.2f}" if percent >= 0 else "     -"
+
+
+def main() -> int:
+    """Evaluate, print, write."""
+    options = parse_arguments()
+    engine, sha256 = open_model(options)
+    found = assets.evaluation_set(options.images, options.annotations, options.limit)
+    assert found is not None
+    images = CocoSet.load(*found, engine.spec.class_names, options.limit)
+    unknown = sum(category is None for category in images.category_ids)
+    if unknown:
+        print(f"note: {unknown} of the model's classes are not annotated and not scored")
+    detector = Detector(
+        engine,
+        score_threshold=options.score_threshold,
+        iou_threshold=options.iou_threshold,
+        max_detections=options.max_detections,
+    )
+    results = detect_all(detector, images)
+    scores = score(images, results, engine.spec.class_names)
+    values = report(scores, engine, sha256, len(images.image_ids))
+    print_table(values)
+    if options.json is not None:
+        write_text(options.json, json.dumps(values, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

@@ -1,0 +1,143 @@
+"""Runs a detector over a COCO-format set and scores it with pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from runtime.detections import Detections
+from runtime.detector import Detector
+from runtime.errors import KitError
+
+# The 12 figures of COCOeval.summarize, in its order.
+FIGURES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+
+
+@dataclass(frozen=True)
+class CocoSet:
+    """Images with annotated boxes.
+
+    category_ids: COCO category of each class of the model, in the model's order; None for a
+    class that the set does not annotate.
+    """
+
+    folder: Path
+    coco: COCO
+    image_ids: tuple[int, ...]
+    category_ids: tuple[int | None, ...]
+
+    @classmethod
+    def load(
+        cls, folder: Path, annotations: Path, class_names: Sequence[str], limit: int | None = None
+    ) -> CocoSet:
+        """Read an annotation file; keep the first `limit` images by id.
+
+        Raises `KitError` when a file is missing, is no COCO annotation file, or shares no class
+        with the model.
+        """
+        if not folder.is_dir():
+            raise KitError(f"--images {folder}: no such folder")
+        try:
+            content = json.loads(annotations.read_text(encoding="utf-8"))
+            categories = {c["name"]: int(c["id"]) for c in content["categories"]}
+            image_ids = tuple(sorted(int(image["id"]) for image in content["images"])[:limit])
+            coco = COCO()
+            coco.dataset = content
+            with contextlib.redirect_stdout(io.StringIO()):
+                coco.createIndex()
+            coco.loadImgs(image_ids)
+        except OSError as error:
+            raise KitError(f"--annotations {annotations}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KitError(f"--annotations {annotations}: not a COCO annotation file") from None
+        category_ids = tuple(categories.get(name) for name in class_names)
+        if not any(category_ids) or not image_ids:
+            raise KitError(
+                f"--annotations {annotations}: no images, or none of the model's classes "
+                f"({', '.join(class_names[:3])}, ...)"
+            )
+        return cls(folder, coco, image_ids, category_ids)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Average precision and recall in percent; -1 where the set has nothing to measure it on.
+
+    figures: by the names of `FIGURES`. per_class: class name -> (AP50, AP).
+    """
+
+    figures: dict[str, float]
+    per_class: dict[str, tuple[float, float]]
+
+
+def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> list[dict[str, Any]]:
+    """Detections of every image in COCO's result format."""
+    results = []
+    for image_id in tqdm(images.image_ids, desc="evaluate", unit="image", disable=not progress):
+        path = images.folder / images.coco.imgs[image_id]["file_name"]
+        results += _results(detector.detect(path), image_id, images.category_ids)
+    return results
+
+
+def _results(
+    detections: Detections, image_id: int, category_ids: Sequence[int | None]
+) -> list[dict[str, Any]]:
+    corners = detections.xyxy.astype(np.float64)
+    xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return [
+        {"image_id": image_id, "category_id": category, "bbox": box, "score": confidence}
+        for box, confidence, class_id in zip(
+            xywh.tolist(), detections.confidence.tolist(), detections.class_id.tolist()
+        )
+        if (category := category_ids[class_id]) is not None
+    ]
+
+
+def score(images: CocoSet, results: list[dict[str, Any]], class_names: Sequence[str]) -> Scores:
+    """COCO scores of `detect_all`'s results, over the classes that model and set share."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(images.coco, _as_coco(images.coco, results), "bbox")
+        evaluation.params.imgIds = list(images.image_ids)
+        evaluation.params.catIds = sorted(c for c in images.category_ids if c is not None)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    figures = {name: _percent(value) for name, value in zip(FIGURES, evaluation.stats)}
+    # precision: (IoU thresholds, recall steps, classes, areas, detection limits)
+    precision = evaluation.eval["precision"][..., 0, -1]
+    per_class = {
+        class_names[images.category_ids.index(category)]: (
+            _percent(_mean(precision[0, :, i])),
+            _percent(_mean(precision[:, :, i])),
+        )
+        for i, category in enumerate(evaluation.params.catIds)
+    }
+    return Scores(figures, per_class)
+
+
+def _as_coco(truth: COCO, results: list[dict[str, Any]]) -> COCO:
+    if results:
+        return truth.loadRes(results)
+    empty = COCO()  # `loadRes` refuses an empty list.
+    empty.dataset = {**truth.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
+
+
+def _mean(precision: np.ndarray) -> float:
+    annotated = precision[precision > -1]
+    return float(annotated.mean()) if annotated.size else -1.0
+
+
+def _percent(value: float) -> float:
+    return 100.0 * float(value) if value > -1 else -1.0

@@ -1,0 +1,92 @@
+"""Runs a stage, or skips it when nothing it depends on has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.files import write_text
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage that has run, now or before.
+
+    result: what the stage returned, as JSON values. wall_s: time it took when it ran.
+    """
+
+    name: str
+    result: dict[str, Any]
+    outputs: dict[str, str]
+    wall_s: float
+    skipped: bool
+
+
+def run_stage(
+    name: str,
+    folder: Path,
+    inputs: dict[str, Any],
+    outputs: Sequence[Path],
+    run: Callable[[], dict[str, Any]],
+) -> Done:
+    """Call `run` unless it ran before with the same `inputs` and its outputs are untouched.
+
+    inputs: JSON values that decide the result (checksums, spec, settings).
+    """
+    stamp = folder / f"{name}.stamp.json"
+    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    before = _read(stamp)
+    if before.get("fingerprint") == fingerprint and before.get("outputs") == checksums(outputs):
+        return Done(name, before["result"], before["outputs"], before["wall_s"], skipped=True)
+    stamp.unlink(missing_ok=True)
+    start = time.perf_counter()
+    result = run()
+    done = Done(name, result, checksums(outputs), time.perf_counter() - start, skipped=False)
+    record = {
+        "fingerprint": fingerprint,
+        "outputs": done.outputs,
+        "result": done.result,
+        "wall_s": done.wall_s,
+    }
+    write_text(stamp, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return done
+
+
+def checksums(paths: Sequence[Path]) -> dict[str, str]:
+    """SHA-256 of each file, and of all files of each folder, by name; "" for what is missing."""
+    return {path.name: _checksum(path) for path in paths}
+
+
+def source_checksum(root: Path, packages: Sequence[str]) -> str:
+    """SHA-256 over the Python sources of packages, so that an edited stage runs again."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(root)}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _checksum(path: Path) -> str:
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    if not path.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path)}\0{_checksum(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def _read(stamp: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(stamp.read_text(encoding="utf-8"))
+        complete = {"fingerprint", "outputs", "result", "wall_s"} <= set(record)
+        return record if complete else {}
+    except (OSError, ValueError, TypeError):
+        return {}

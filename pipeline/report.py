@@ -1,0 +1,102 @@
+"""What a build tells: one line a stage, a summary, and `report.json`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.cache import Done
+from runtime.files import write_text
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+
+_PACKAGES = ("torch", "onnx", "onnx2tf", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
+             "tflite-micro", "numpy", "pillow")
+
+
+def stage_line(number: int, total: int, done: Done, detail: str) -> str:
+    """One line for the console."""
+    took = "unchanged" if done.skipped else f"{done.wall_s:.1f} s"
+    return f"[{number}/{total}] {done.name:<12} {detail:<56} {took:>9}"
+
+
+def build_report(
+    spec: ModelSpec, weights: Path, weights_sha256: str, tflite: Path, stages: Sequence[Done]
+) -> dict[str, Any]:
+    """The content of `report.json`; `wall_s` is each stage's time when it last ran."""
+    results = {done.name: done.result for done in stages}
+    file = TfliteFile.read(tflite)
+    return {
+        "model": spec.name,
+        "weights": {"file": weights.name, "sha256": weights_sha256},
+        "strides": list(spec.graph.strides),
+        "tflite": {
+            "file": tflite.name,
+            "bytes": len(file.content),
+            "sha256": file.sha256,
+            "operators": results["int8"]["operators"],
+            "input": vars(file.input),
+            "outputs": [vars(tensor) for tensor in file.outputs],
+        },
+        "parity": {
+            "rewrites": results["onnx"]["rewrites"],
+            "onnx": results["onnx"]["largest_difference"],
+            "tensorflow": results["tensorflow"]["largest_difference"],
+        },
+        "arena_bytes": results["measure"]["arena_bytes"],
+        "int8_ap": results["measure"].get("int8_ap"),
+        "stages": [
+            {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
+            for done in stages
+        ],
+        "versions": _versions(),
+    }
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write `report.json`."""
+    write_text(path, json.dumps(report, indent=2) + "\n")
+
+
+def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
+    """The closing lines on the console."""
+    file = report["tflite"]
+    operators = " ".join(f"{name} {n}" for name, n in file["operators"].items())
+    strides = ",".join(str(stride) for stride in report["strides"])
+    ap = report["int8_ap"]
+    accuracy = (
+        f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; python evaluate.py for all)"
+        if ap
+        else "not measured, no annotated images at hand (see NANODET_DATA in the README)"
+    )
+    stages = ", ".join(
+        f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
+        for s in report["stages"]
+    )
+    return "\n".join(
+        (
+            f"model    {report['model']}, strides {strides}, from {report['weights']['file']}",
+            f"file     {tflite}, {file['bytes']:,} bytes",
+            f"sha256   {file['sha256']}",
+            f"ops      {sum(file['operators'].values())}: {operators}",
+            f"int8 AP  {accuracy}",
+            f"arena    {report['arena_bytes']:,} bytes (TFLite Micro on this machine; "
+            "upper bound for Cortex-M7)",
+            f"seconds  {stages}",
+            f"report   {report_path}",
+        )
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

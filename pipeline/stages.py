@@ -1,0 +1,99 @@
+"""The stages. Each takes files and gives files; heavy packages are imported only when it runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import calibration
+from runtime.files import writing
+from runtime.quiet import output_to
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+
+
+def convert_onnx(
+    spec: ModelSpec, weights: Path, images: Sequence[Path], onnx_path: Path
+) -> dict[str, Any]:
+    """Checkpoint -> lowered network -> ONNX, with a parity gate after each rewrite."""
+    from convert import onnx_export
+    from convert.checkpoint import load_network
+    from convert.lowering import lower
+
+    canvas = gate_canvas(spec, images)
+    lowered, rewrites = lower(load_network(weights, spec), spec, canvas)
+    onnx_export.export(lowered, onnx_path)
+    return {
+        "rewrites": [vars(rewrite) for rewrite in rewrites],
+        "largest_difference": onnx_export.check(lowered, onnx_path, canvas),
+    }
+
+
+def convert_tensorflow(
+    spec: ModelSpec, images: Sequence[Path], onnx_path: Path, saved_model: Path, log: Path
+) -> dict[str, Any]:
+    """ONNX -> SavedModel, with a parity gate."""
+    canvas = gate_canvas(spec, images)
+    with output_to(log):
+        from convert import tensorflow_export
+
+        tensorflow_export.export(onnx_path, saved_model, canvas)
+        difference = tensorflow_export.check(onnx_path, saved_model, canvas)
+    return {"largest_difference": difference}
+
+
+def quantize_int8(
+    images: Sequence[Path], onnx_path: Path, saved_model: Path, tflite: Path, log: Path
+) -> dict[str, Any]:
+    """SavedModel -> full-int8 TFLite file, verified before it gets its name."""
+    with output_to(log):
+        from convert.engines import OnnxEngine
+        from quantize import build_int8
+
+        spec = OnnxEngine(onnx_path).spec
+        content, counts = build_int8(
+            saved_model, spec, calibration.canvases(images, spec.input), str(tflite), onnx_path
+        )
+    with writing(tflite) as temporary:
+        temporary.write_bytes(content)
+    return {"operators": dict(sorted(counts.items())), "bytes": len(content)}
+
+
+def measure(
+    tflite: Path, evaluation: tuple[Path, Path] | None, limit: int, log: Path
+) -> dict[str, Any]:
+    """Arena by TFLite Micro; AP on the first images of the evaluation set, if one is at hand."""
+    from runtime.engines.arena import arena_bytes
+
+    result: dict[str, Any] = {"arena_bytes": arena_bytes(tflite)}
+    if evaluation is not None:
+        with output_to(log):
+            result["int8_ap"] = _average_precision(tflite, evaluation, limit)
+    return result
+
+
+def _average_precision(
+    tflite: Path, evaluation: tuple[Path, Path], limit: int
+) -> dict[str, float | str]:
+    from evaluation import CocoSet, detect_all, score
+    from runtime import Detector
+
+    detector = Detector(tflite)
+    names = detector.spec.class_names
+    images = CocoSet.load(*evaluation, names, limit)
+    figures = score(images, detect_all(detector, images, progress=False), names).figures
+    return {"images": len(images.image_ids), "engine": "litert", **figures}
+
+
+def publish(source: Path, target: Path) -> dict[str, Any]:
+    """Copy the finished model to where the user wants it."""
+    with writing(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return {"sha256": TfliteFile.read(target).sha256}
+
+
+def gate_canvas(spec: ModelSpec, images: Sequence[Path]) -> Any:
+    """The photograph on which the gates compare: the first calibration image."""
+    return next(calibration.canvases(images[:1], spec.input))

@@ -1,0 +1,52 @@
+"""Draws detections into a picture."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from runtime.detections import Detections
+from runtime.errors import KitError
+from runtime.files import writing
+
+_GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
+
+
+def annotate(rgb: np.ndarray, detections: Detections, class_names: Sequence[str]) -> Image.Image:
+    """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores."""
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    line = max(2, round(max(image.size) / 320))
+    font = ImageFont.load_default(size=max(12, round(max(image.size) / 45)))
+    for xyxy, confidence, class_id in zip(
+        detections.xyxy[::-1], detections.confidence[::-1], detections.class_id[::-1]
+    ):
+        colour = class_colour(int(class_id))
+        left, top, right, bottom = (float(v) for v in xyxy)
+        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
+        label = f"{class_names[class_id]} {confidence:.2f}"
+        x0, y0, x1, y1 = draw.textbbox((left, top), label, font=font)
+        x = max(0.0, min(left, image.width - (x1 - x0) - line))
+        y = max(0.0, top - (y1 - y0) - 2 * line)
+        box = draw.textbbox((x, y), label, font=font)
+        draw.rectangle((box[0] - line, box[1] - line, box[2] + line, box[3] + line), fill=colour)
+        draw.text((x, y), label, fill="black", font=font)
+    return image
+
+
+def class_colour(class_id: int) -> tuple[int, int, int]:
+    """A light colour (R, G, B) of its own for each class."""
+    red, green, blue = colorsys.hsv_to_rgb(class_id * _GOLDEN_RATIO % 1, 0.7, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write the picture; the suffix says the format. Raises `KitError` when it cannot."""
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise KitError(f"{path}: unknown picture format; end the name in .jpg or .png")
+    with writing(path) as temporary:
+        image.save(temporary)

@@ -1,0 +1,42 @@
+"""How large a tensor arena TFLite Micro needs for a model, by its own recording allocator."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from runtime.engines.tflm import TflmEngine
+from runtime.errors import KitError
+from runtime.tflite_file import TfliteFile
+
+_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+
+
+def arena_bytes(path: Path) -> int:
+    """Arena bytes on this machine: an upper bound, 1 to 4 % above a Cortex-M's.
+
+    Runs in a process of its own because the allocator prints its figures to stderr.
+    Raises `KitError` when TFLite Micro cannot run the model.
+    """
+    command = [sys.executable, "-m", "runtime.engines.arena", str(path.resolve())]
+    root = Path(__file__).parent.parent.parent
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    match = _TOTAL.search(finished.stderr)
+    if finished.returncode or match is None:
+        raise KitError(f"{path}: TFLite Micro cannot run it ({finished.stderr.strip()[-200:]})")
+    return int(match.group(1))
+
+
+def _print_allocations(path: str) -> None:
+    engine = TflmEngine(TfliteFile.read(path))
+    size = engine.spec.input
+    engine.infer(np.zeros((size.height, size.width, 3), np.uint8))
+    engine.print_allocations()
+
+
+if __name__ == "__main__":
+    _print_allocations(sys.argv[1])
