@@ -16,9 +16,10 @@ from typing import Any
 import assets
 from evaluation import CocoSet, Scores, detect_all, score
 from pipeline.names import DEFAULT_MODEL, ROOT, parse_strides, tflite_path, variant, work_folder
+from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD, Detector
 from runtime.engines import TFLITE_ENGINES, Engine, open_engine
-from runtime.errors import KitError, run_cli
+from runtime.errors import KitError
 from runtime.files import write_text
 from runtime.spec import as_trained
 from runtime.tflite_file import TfliteFile
@@ -28,12 +29,21 @@ ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
-    add("model", nargs="?", type=Path, metavar="MODEL",
-        help="a .tflite (litert, tflm, torch) or .onnx (onnx); default: what recipe.sh builds")
-    add("--engine", choices=ENGINES, default="litert",
-        help="torch runs the network as trained, onnx the lowered one; default %(default)s")
+    add(
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="MODEL",
+        help="a .tflite (litert, tflm, torch) or .onnx (onnx); default: what recipe.sh builds",
+    )
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="litert",
+        help="torch runs the network as trained, onnx the lowered one; default %(default)s",
+    )
     add("--model", dest="variant", metavar="NAME", help="variant of models/ (engine torch)")
     add("--strides", type=parse_strides, help="e.g. 8,16,32 (engine torch)")
     add("--weights", type=Path, help="checkpoint (engine torch)")
@@ -42,8 +52,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--limit", type=positive, help="only the first N images by id")
     add("--score-threshold", type=fraction, default=SCORE_THRESHOLD, help="default %(default)s")
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
-    add("--max-detections", type=positive, default=MAX_DETECTIONS,
-        help="an image, default %(default)s")
+    add(
+        "--max-detections",
+        type=positive,
+        default=MAX_DETECTIONS,
+        help="an image, default %(default)s",
+    )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     options = parser.parse_args(arguments)
     torch_only = [n for n in ("variant", "strides", "weights") if getattr(options, n) is not None]
@@ -51,22 +65,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         name = {"variant": "model"}.get(torch_only[0], torch_only[0])
         parser.error(f"--{name} goes with --engine torch; other engines read it from the file")
     return options
-
-
-def positive(text: str) -> int:
-    """A positive integer option."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be 1 or more")
-    return value
-
-
-def fraction(text: str) -> float:
-    """An option from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: must lie in 0..1")
-    return value
 
 
 def open_model(options: argparse.Namespace) -> tuple[Engine, str]:
@@ -136,8 +134,10 @@ def print_table(values: dict[str, Any]) -> None:
     print()
     strides = ",".join(str(s) for s in values["strides"])
     print(f"{values['model']}, strides {strides}, {values['engine']}, {values['images']} images")
-    for names in (("AP", "AP50", "AP75", "APs", "APm", "APl"),
-                  ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl")):
+    for names in (
+        ("AP", "AP50", "AP75", "APs", "APm", "APl"),
+        ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"),
+    ):
         print("  ".join(f"{name} {_cell(values[name]).strip()}" for name in names))
 
 
@@ -171,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_cli(main))
+    sys.exit(run(main))

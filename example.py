@@ -12,22 +12,32 @@ from pathlib import Path
 
 import assets
 from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant
+from runtime.cli import Parser, fraction, run
 from runtime.detector import Detector
 from runtime.draw import annotate, save_image
-from runtime.errors import KitError, run_cli
+from runtime.errors import KitError
 from runtime.image import load_rgb
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
-    add("image", nargs="?", type=Path, metavar="IMAGE",
-        help="default: the first calibration photograph")
-    add("--model", type=Path, default=tflite_path(variant(DEFAULT_MODEL, None), ROOT),
-        help="a .tflite of this kit; default: what recipe.sh builds")
+    add(
+        "image",
+        nargs="?",
+        type=Path,
+        metavar="IMAGE",
+        help="default: the first calibration photograph",
+    )
+    add(
+        "--model",
+        type=Path,
+        default=tflite_path(variant(DEFAULT_MODEL, None), ROOT),
+        help="a .tflite of this kit; default: what recipe.sh builds",
+    )
     add("--engine", choices=("litert", "tflm"), default="litert", help="default %(default)s")
-    add("--score-threshold", type=float, default=0.35, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=0.35, help="default %(default)s")
     add("--output", type=Path, default=Path("result.jpg"), help="default %(default)s")
     return parser.parse_args()
 
@@ -53,4 +63,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_cli(main))
+    sys.exit(run(main))

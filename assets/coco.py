@@ -27,7 +27,7 @@ def fetch_calibration(folder: Path) -> None:
     missing = [e for e in dataset.manifest() if not (folder / e.file_name).is_file()]
     session = requests.Session()
     try:
-        for entry in tqdm(missing, desc="calibration images", disable=not missing):
+        for entry in tqdm(missing, desc="calibration images", disable=None if missing else True):
             fetch(
                 entry.url,
                 folder / entry.file_name,
@@ -55,7 +55,7 @@ def fetch_val2017(folder: Path, limit: int | None) -> tuple[Path, Path]:
         names = sorted(image["file_name"] for image in listed)[:limit]
         missing = [name for name in names if not (images / name).is_file()]
         session = requests.Session()
-        for name in tqdm(missing, desc="val2017 images", disable=not missing):
+        for name in tqdm(missing, desc="val2017 images", disable=None if missing else True):
             fetch(VAL_URL + name, images / name, session=session, progress=False)
     except DataUnavailable as error:
         what = "coco/val2017 and coco/annotations"

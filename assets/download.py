@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import requests
@@ -37,7 +36,7 @@ def fetch(
     except (requests.RequestException, OSError) as error:
         raise DataUnavailable(f"{url}: download failed ({_reason(error)})") from None
     _verify(part, url, size_bytes, {"sha256": sha256, "sha384": sha384})
-    os.replace(part, path)
+    part.replace(path)
 
 
 def fetch_google_drive(file_id: str, path: Path) -> None:
@@ -51,13 +50,18 @@ def fetch_google_drive(file_id: str, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
         gdown.download(id=file_id, output=str(part), resume=True)
-    except (requests.RequestException, OSError, RuntimeError, gdown.exceptions.FileURLRetrievalError) as error:
+    except (
+        requests.RequestException,
+        OSError,
+        RuntimeError,
+        gdown.exceptions.FileURLRetrievalError,
+    ) as error:
         raise DataUnavailable(
             f"Google Drive file {file_id}: download failed ({_reason(error)})"
         ) from None
     if not part.is_file():
         raise DataUnavailable(f"Google Drive file {file_id}: download failed")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def verify_checksum(path: Path, algorithm: str, expected: str) -> bool:
@@ -87,7 +91,7 @@ def _receive(url: str, part: Path, session: requests.Session, progress: bool) ->
                 unit="B",
                 unit_scale=True,
                 desc=part.stem,
-                disable=not progress,
+                disable=None if progress else True,
             ) as bar,
         ):
             for chunk in response.iter_content(_CHUNK_BYTES):

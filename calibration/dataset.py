@@ -38,9 +38,7 @@ def manifest() -> list[ManifestEntry]:
     """The 100 photographs, by rising id."""
     with MANIFEST.open(newline="", encoding="utf-8") as file:
         return [
-            ManifestEntry(
-                int(row["image_id"]), row["url"], int(row["size_bytes"]), row["sha256"]
-            )
+            ManifestEntry(int(row["image_id"]), row["url"], int(row["size_bytes"]), row["sha256"])
             for row in csv.DictReader(file)
         ]
 
@@ -69,13 +67,15 @@ def verified(folder: Path) -> list[Path]:
 
 
 def own_images(folder: Path) -> list[Path]:
-    """The first 100 images by name of a user's folder.
+    """The first 100 images by name of a user's folder, each decoded once to check it.
 
-    Raises `KitError` when there are fewer.
+    Raises `KitError` when there are fewer, or one is damaged.
     """
     paths = list_images(folder)
     if len(paths) < IMAGES:
         raise KitError(f"{folder}: {len(paths)} images, calibration needs {IMAGES}")
+    for path in paths[:IMAGES]:
+        load_rgb(path)
     return paths[:IMAGES]
 
 

@@ -90,19 +90,16 @@ def layer_outputs(model: Lowered, canvas: np.ndarray) -> list[tuple[str, np.ndar
     """Output of every layer of the lowered network, NHWC, by the layer's name."""
 
     class Recorder(fx.Interpreter):
-        recorded: list[tuple[str, np.ndarray]] = []
-
         def run_node(self, n: fx.Node) -> object:
             result = super().run_node(n)
             if n.op == "call_module" and isinstance(result, torch.Tensor):
-                self.recorded.append((str(n.target), result.permute(0, 2, 3, 1).numpy()))
+                recorded.append((str(n.target), result.permute(0, 2, 3, 1).numpy()))
             return result
 
-    recorder = Recorder(model.module)
-    recorder.recorded = []
+    recorded: list[tuple[str, np.ndarray]] = []
     with torch.inference_mode():
-        recorder.run(input_tensor(canvas, model.spec))
-    return recorder.recorded
+        Recorder(model.module).run(input_tensor(canvas, model.spec))
+    return recorded
 
 
 def intermediates(path: Path, canvas: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -130,8 +127,9 @@ def _use_same_padding(proto: ModelProto) -> None:
     for node in list(graph.node):
         if node.op_type == "Conv" and _is_bottom_right(_attribute(node, "pads")):
             _set_same(node)
-        elif node.op_type == "MaxPool" and (pad := producers.get(node.input[0])) is not None:
-            if pad.op_type == "Pad":
+        elif node.op_type == "MaxPool":
+            pad = producers.get(node.input[0])
+            if pad is not None and pad.op_type == "Pad":
                 node.input[0] = pad.input[0]
                 _set_same(node)
                 graph.node.remove(pad)

@@ -20,7 +20,7 @@ from runtime.detector import Detector
 from runtime.errors import KitError
 
 # The 12 figures of COCOeval.summarize, in its order.
-FIGURES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+FIGURES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ class Scores:
 def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> list[dict[str, Any]]:
     """Detections of every image in COCO's result format."""
     results = []
-    for image_id in tqdm(images.image_ids, desc="evaluate", unit="image", disable=not progress):
+    for image_id in tqdm(
+        images.image_ids, desc="evaluate", unit="image", disable=None if progress else True
+    ):
         path = images.folder / images.coco.imgs[image_id]["file_name"]
         results += _results(detector.detect(path), image_id, images.category_ids)
     return results

@@ -14,7 +14,8 @@ import assets
 from pipeline import report, stages
 from pipeline.cache import Done, checksums, run_stage, source_checksum
 from pipeline.names import DEFAULT_MODEL, ROOT, parse_strides, tflite_path, variant, work_folder
-from runtime.errors import KitError, run_cli
+from runtime.cli import Parser, run
+from runtime.errors import KitError
 
 EVALUATED_IMAGES = 50
 _SOURCES = ("calibration", "convert", "quantize", "runtime")
@@ -22,15 +23,28 @@ _SOURCES = ("calibration", "convert", "quantize", "runtime")
 
 def parse_arguments() -> argparse.Namespace:
     """The command line of recipe.sh."""
-    parser = argparse.ArgumentParser(prog="recipe.sh", description=__doc__)
+    parser = Parser(prog="recipe.sh", description=__doc__)
     add = parser.add_argument
-    add("--model", default=DEFAULT_MODEL, metavar="NAME", help="variant of models/, default %(default)s")
-    add("--strides", type=parse_strides, metavar="LIST",
-        help="32, 16,32 or 8,16,32; default the coarsest alone")
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME",
+        help="variant of models/, default %(default)s",
+    )
+    add(
+        "--strides",
+        type=parse_strides,
+        metavar="LIST",
+        help="32, 16,32 or 8,16,32; default the coarsest alone",
+    )
     add("--weights", type=Path, metavar="PATH", help="your own checkpoint of that variant")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
-    add("--annotations", type=Path, metavar="JSON",
-        help="COCO annotations of --evaluation-images, for the AP in the summary")
+    add(
+        "--annotations",
+        type=Path,
+        metavar="JSON",
+        help="COCO annotations of --evaluation-images, for the AP in the summary",
+    )
     add("--evaluation-images", type=Path, metavar="DIR", help="images of --annotations")
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
     return parser.parse_args()
@@ -129,8 +143,10 @@ class Recipe:
         )
         done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
         self.done.append(done)
-        print(f"{self.spec.name}, strides {','.join(map(str, self.spec.graph.strides))}, "
-              f"weights {weights}")
+        print(
+            f"{self.spec.name}, strides {','.join(map(str, self.spec.graph.strides))}, "
+            f"weights {weights}"
+        )
         detail = f"{weights.name}, {len(images)} calibration images"
         print(report.stage_line(1, self.total, done, detail), flush=True)
         return {
@@ -142,12 +158,9 @@ class Recipe:
 
 
 def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KitError(f"--out {folder}: cannot be created ({error.strerror})") from None
-    if not os.access(folder, os.W_OK):
-        raise KitError(f"--out {folder}: not writable; choose another folder")
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise KitError(f"--out {folder}: cannot be written; choose another folder")
     return folder
 
 
@@ -162,4 +175,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_cli(main))
+    sys.exit(run(main))

@@ -14,8 +14,17 @@ from runtime.files import write_text
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 
-_PACKAGES = ("torch", "onnx", "onnx2tf", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
-             "tflite-micro", "numpy", "pillow")
+_PACKAGES = (
+    "torch",
+    "onnx",
+    "onnx2tf",
+    "tensorflow-cpu",
+    "tensorflow",
+    "ai-edge-litert",
+    "tflite-micro",
+    "numpy",
+    "pillow",
+)
 
 
 def stage_line(number: int, total: int, done: Done, detail: str) -> str:

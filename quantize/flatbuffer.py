@@ -127,7 +127,9 @@ def drop_unused(model: Any) -> None:
             entry.tensorIndex = place[entry.tensorIndex]
 
     place = _keep(
-        model, "buffers", {0, *(t.buffer for t in graph.tensors), *(m.buffer for m in model.metadata)}
+        model,
+        "buffers",
+        {0, *(t.buffer for t in graph.tensors), *(m.buffer for m in model.metadata)},
     )
     for holder in (*graph.tensors, *model.metadata):
         holder.buffer = place[holder.buffer]

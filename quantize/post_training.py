@@ -1,4 +1,4 @@
-"""SavedModel -> full-int8 TFLite by post-training quantization (min/max, TensorFlow's converter)."""
+"""SavedModel -> full-int8 TFLite by post-training quantization (min/max ranges)."""
 
 from __future__ import annotations
 

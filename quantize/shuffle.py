@@ -69,7 +69,11 @@ def _groups(indices: np.ndarray, channels: int) -> int | None:
 
 
 def _reshape(
-    model: Any, source: int, target: int, shape: tuple[int, ...], constants: dict[tuple[int, ...], int]
+    model: Any,
+    source: int,
+    target: int,
+    shape: tuple[int, ...],
+    constants: dict[tuple[int, ...], int],
 ) -> Any:
     op = _operator(model, "RESHAPE", source, target, shape, constants)
     op.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions

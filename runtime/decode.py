@@ -34,7 +34,7 @@ def _decode_stride(
     distances = _expectation(logits) * np.float32(stride)
     centre = (np.stack([column, row], 1) + spec.architecture.prior_offset) * stride
     xyxy = np.concatenate([centre - distances[:, :2], centre + distances[:, 2:]], 1)
-    limit = np.float32([spec.input.width, spec.input.height] * 2)
+    limit = np.array([spec.input.width, spec.input.height] * 2, np.float32)
     return Detections(
         np.clip(xyxy, 0, limit).astype(np.float32),
         _sigmoid(cls[row, column, class_id]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Detector:
 
     def __init__(
         self,
-        model: Union[str, Path, Engine],
+        model: str | Path | Engine,
         engine: str = "litert",
         score_threshold: float = SCORE_THRESHOLD,
         iou_threshold: float = IOU_THRESHOLD,
@@ -44,13 +43,11 @@ class Detector:
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
 
-    def detect(self, image: Union[str, Path, np.ndarray]) -> Detections:
+    def detect(self, image: str | Path | np.ndarray) -> Detections:
         """Detections in pixels of `image`: a path, or uint8 (H, W, 3) in RGB."""
         rgb = image if isinstance(image, np.ndarray) else load_rgb(image)
         canvas, placement = to_canvas(rgb, self.spec.input)
         outputs = self._engine.infer(canvas)
         candidates = decode(outputs, self.spec, self.score_threshold)
         found = nms_per_class(candidates, self.iou_threshold, self.max_detections)
-        return Detections(
-            placement.boxes_to_image(found.xyxy), found.confidence, found.class_id
-        )
+        return Detections(placement.boxes_to_image(found.xyxy), found.confidence, found.class_id)

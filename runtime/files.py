@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,13 +23,15 @@ def writing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
     except OSError as error:
-        raise KitError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+        raise KitError(
+            f"{path}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     try:
         temporary = scratch / path.name
         yield temporary
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise KitError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,7 +12,7 @@ from runtime.errors import KitError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
-def load_rgb(path: Union[str, Path]) -> np.ndarray:
+def load_rgb(path: str | Path) -> np.ndarray:
     """Decode an image file of any mode, upright by its EXIF tag: uint8 (H, W, 3), RGB.
 
     Raises `KitError` when the file is missing, damaged or no image.

@@ -23,9 +23,7 @@ def _area(xyxy: np.ndarray) -> np.ndarray:
     return np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1)
 
 
-def nms_per_class(
-    candidates: Detections, iou_threshold: float, max_detections: int
-) -> Detections:
+def nms_per_class(candidates: Detections, iou_threshold: float, max_detections: int) -> Detections:
     """Keep the best of overlapping boxes of one class (IoU above the threshold), best first.
 
     Equal confidences keep their order, so that results do not depend on the platform.

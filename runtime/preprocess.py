@@ -29,9 +29,9 @@ class Placement:
 
     def boxes_to_image(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes (N, 4) in canvas pixels -> image pixels, clipped to the image. float32."""
-        scale = np.tile(np.float64(self.scale), 2)
-        offset = np.tile(np.float64(self.offset), 2)
-        limit = np.tile(np.float64(self.image_wh), 2)
+        scale = np.tile(np.array(self.scale), 2)
+        offset = np.tile(np.array(self.offset), 2)
+        limit = np.tile(np.array(self.image_wh), 2)
         return np.clip((xyxy - offset) / scale, 0, limit).astype(np.float32)
 
 
@@ -108,7 +108,9 @@ def float_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
     if spec.graph.raw_pixels:
         pixels = (pixels - spec.input.raw_offset) / np.float32(spec.input.raw_scale)
     else:
-        pixels = (pixels - np.float32(spec.input.mean)) / np.float32(spec.input.std)
+        pixels = (pixels - np.array(spec.input.mean, np.float32)) / np.array(
+            spec.input.std, np.float32
+        )
     return np.ascontiguousarray(pixels)[None]
 
 

@@ -155,7 +155,11 @@ class ModelSpec:
     def file_stem(self) -> str:
         """Name of the files built from this model: `nanodet_m_0.5x` for the coarsest stride
         alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride."""
-        stem, known, chosen = self.name.replace("-", "_"), self.architecture.strides, self.graph.strides
+        stem, known, chosen = (
+            self.name.replace("-", "_"),
+            self.architecture.strides,
+            self.graph.strides,
+        )
         if chosen == known[-1:]:
             return stem
         return f"{stem}_only{chosen[0]}" if len(chosen) == 1 else f"{stem}_s{chosen[0]}"
@@ -174,7 +178,12 @@ class ModelSpec:
         """Shape of the output `name` in NHWC."""
         kind, stride = name.split("_")
         channels = len(self.class_names) if kind == "cls" else 4 * self.num_bins
-        return 1, -(-self.input.height // int(stride)), -(-self.input.width // int(stride)), channels
+        return (
+            1,
+            -(-self.input.height // int(stride)),
+            -(-self.input.width // int(stride)),
+            channels,
+        )
 
     def with_strides(self, strides: tuple[int, ...]) -> ModelSpec:
         """The same model answering for `strides` only."""
@@ -182,7 +191,9 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """Stable JSON text: equal specs give equal bytes."""
-        return json.dumps({"spec_version": SPEC_VERSION, **dataclasses.asdict(self)}, sort_keys=True)
+        return json.dumps(
+            {"spec_version": SPEC_VERSION, **dataclasses.asdict(self)}, sort_keys=True
+        )
 
     @classmethod
     def from_json(cls, text: str, source: str) -> ModelSpec:

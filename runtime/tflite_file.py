@@ -10,7 +10,6 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from flatbuffers import encode, packer
@@ -51,7 +50,7 @@ class TfliteFile:
         return hashlib.sha256(self.content).hexdigest()
 
     @classmethod
-    def read(cls, path: Union[str, Path]) -> TfliteFile:
+    def read(cls, path: str | Path) -> TfliteFile:
         """Read and check a file.
 
         Raises `KitError` when it is no TFLite file, carries no spec of this kit, or its tensors
@@ -110,8 +109,8 @@ def _spec_text(model: _Node) -> str | None:
 
 def _tensor_info(tensor: _Node) -> TensorInfo:
     quantization = tensor.child(4)
-    scales = quantization.floats(2) if quantization else []
-    zero_points = quantization.longs(3) if quantization else []
+    scales = quantization.floats(2) if quantization else np.zeros(0)
+    zero_points = quantization.longs(3) if quantization else np.zeros(0)
     code = tensor.scalar(1, 0, "<b")
     return TensorInfo(
         name=tensor.text(3),
@@ -153,9 +152,7 @@ class _Node:
             return []
         start, count = self._table.Vector(offset), self._table.VectorLen(offset)
         self._within(start, 4 * count)
-        return [
-            _Node(self._table.Bytes, self._table.Indirect(start + 4 * i)) for i in range(count)
-        ]
+        return [_Node(self._table.Bytes, self._table.Indirect(start + 4 * i)) for i in range(count)]
 
     def bytes(self, field: int) -> bytes:
         offset = self._offset(field)

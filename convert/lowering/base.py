@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -71,15 +72,24 @@ def finish(module: fx.GraphModule, model: Lowered) -> Lowered:
     return Lowered(module, model.spec)
 
 
-def layers(
-    module: fx.GraphModule, kind: type[nn.Module]
-) -> list[tuple[fx.Node, nn.Module]]:
-    """Nodes that call a module of `kind`, in order of execution."""
+def layers(module: fx.GraphModule, kind: type[nn.Module]) -> list[tuple[fx.Node, Any]]:
+    """Nodes that call a module of `kind`, with that module, in order of execution."""
     return [
         (node, layer)
         for node in module.graph.nodes
         if node.op == "call_module" and isinstance(layer := module.get_submodule(node.target), kind)
     ]
+
+
+def outputs(module: fx.GraphModule) -> tuple[fx.Node, list[fx.Node]]:
+    """The output node, and the nodes it returns, in order."""
+    node = module.graph.output_node()
+    return node, list(cast(tuple[fx.Node, ...], node.args[0]))
+
+
+def source(node: fx.Node) -> fx.Node:
+    """The node that computes the tensor `node` reads first."""
+    return node.all_input_nodes[0]
 
 
 def replace_layer(module: fx.GraphModule, node: fx.Node, layer: nn.Module) -> None:
@@ -94,8 +104,9 @@ def record_input_sizes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx
 
     with torch.inference_mode():
         ShapeProp(module).propagate(example)
-    return {
-        node: node.all_input_nodes[0].meta["tensor_meta"].shape
-        for node in module.graph.nodes
-        if node.all_input_nodes and hasattr(node.all_input_nodes[0].meta.get("tensor_meta"), "shape")
-    }
+    sizes = {}
+    for node in module.graph.nodes:
+        meta = source(node).meta.get("tensor_meta") if node.all_input_nodes else None
+        if meta is not None and hasattr(meta, "shape"):
+            sizes[node] = meta.shape
+    return sizes

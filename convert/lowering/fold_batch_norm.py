@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from convert.lowering.base import Lowered, editable, finish, layers, replace_layer
+from convert.lowering.base import Lowered, editable, finish, layers, replace_layer, source
 
 
 def apply(model: Lowered) -> Lowered:
@@ -13,7 +13,7 @@ def apply(model: Lowered) -> Lowered:
     module = editable(model)
     convolutions = dict(layers(module, nn.Conv2d))
     for node, norm in layers(module, nn.BatchNorm2d):
-        before = node.args[0]
+        before = source(node)
         assert before in convolutions and len(before.users) == 1, f"{node}: no convolution before"
         replace_layer(module, before, fuse_conv_bn_eval(convolutions[before], norm))
         node.replace_all_uses_with(before)

@@ -20,6 +20,7 @@ class BorderPaddedConv2d(nn.Module):
     def __init__(self, conv: nn.Conv2d, border: torch.Tensor) -> None:
         super().__init__()
         self.conv = conv
+        self.border: torch.Tensor
         self.register_buffer("border", border.view(1, -1, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

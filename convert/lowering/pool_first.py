@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from convert.lowering.base import Lowered, editable, finish, layers
+from convert.lowering.base import Lowered, editable, finish, layers, source
 
 _MONOTONE = (nn.LeakyReLU, nn.ReLU, nn.ReLU6)
 
@@ -17,7 +17,7 @@ def apply(model: Lowered) -> Lowered:
     module = editable(model)
     activations = {node for kind in _MONOTONE for node, _ in layers(module, kind)}
     for pool, _ in layers(module, nn.MaxPool2d):
-        before = pool.args[0]
+        before = source(pool)
         if before in activations and len(before.users) == 1:
             pool.replace_all_uses_with(before)
             pool.args = before.args

@@ -7,6 +7,8 @@ image and every kernel by 180 degrees swaps the sides: the windows become exactl
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -64,7 +66,7 @@ def apply(model: Lowered) -> Lowered:
     return finish(module, model).with_graph(rotated_180=True)
 
 
-def _swapped_pads(name: str, size: torch.Size, layer: nn.Module) -> tuple[int, int, int, int]:
+def _swapped_pads(name: str, size: torch.Size, layer: Any) -> tuple[int, int, int, int]:
     """(left, right, top, bottom) of the layer on the rotated image; checked to be SAME's."""
     pads: list[int] = []
     for axis in (3, 2):

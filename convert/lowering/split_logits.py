@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from torch import nn
 
-from convert.lowering.base import Lowered, editable, finish, layers
+from convert.lowering.base import Lowered, editable, finish, layers, outputs
 
 
 def apply(model: Lowered) -> Lowered:
     """(cls + reg) a stride -> cls, reg a stride."""
     module = editable(model)
     convolutions = dict(layers(module, nn.Conv2d))
-    output = module.graph.output_node()
+    output, levels = outputs(module)
     parts = []
-    for stride, node in zip(model.spec.graph.strides, output.args[0], strict=True):
+    for stride, node in zip(model.spec.graph.strides, levels, strict=True):
         last = convolutions[node]
         classes = len(model.spec.class_names)
         with module.graph.inserting_before(output):
@@ -35,5 +35,3 @@ def _rows(conv: nn.Conv2d, rows: slice) -> nn.Conv2d:
     part = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
     part.weight, part.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
     return part.requires_grad_(False)
-
-

@@ -6,6 +6,8 @@ upstream (`nanodet/model/head/nanodet_head.py`), so that checkpoints load.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -35,7 +37,7 @@ class NanoDetHead(nn.Module):
     def forward(self, levels: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         outputs = []
         for x, tower, last in zip(levels, self.cls_convs, self.gfl_cls):
-            for block in tower:
+            for block in cast(nn.ModuleList, tower):
                 x = block(x)
             outputs.append(last(x))
         return tuple(outputs)

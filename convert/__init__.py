@@ -1,0 +1,1 @@
+"""Checkpoint -> lowered network -> ONNX -> TensorFlow SavedModel, with a parity gate a stage."""

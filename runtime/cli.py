@@ -1,0 +1,60 @@
+"""Command lines: arguments that fail in one line, and errors as exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from runtime.errors import KitError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `KitError` instead of printing its usage and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Report a wrong option."""
+        raise KitError(f"{message}; --help lists the options")
+
+
+def positive(text: str) -> int:
+    """Type of an option that counts: an integer of 1 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number of 1 or more")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Type of an option from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number from 0 to 1")
+    return value
+
+
+def run(main: Callable[[], int]) -> int:
+    """Run a command line's `main`; print a `KitError` as one line on stderr.
+
+    Returns the exit code: 2 bad input, 3 data unavailable, 4 gate failed, 130 interrupted.
+    """
+    try:
+        return main()
+    except KitError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) went away; keep the interpreter from complaining at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
