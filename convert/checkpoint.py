@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,15 @@ def load_network(path: Path, spec: ModelSpec) -> NanoDet:
         for key, value in network.state_dict().items()
         if not key.endswith(_UNUSED_SUFFIX)
     }
-    for key, value in expected.items():
+    for key in expected:
         if key not in weights:
             raise KitError(_mismatch(path, spec, f"key `{key}` is missing"))
-        if weights[key].shape != value.shape:
-            raise KitError(
-                _mismatch(
-                    path,
-                    spec,
-                    f"key `{key}` has shape {tuple(weights[key].shape)}, "
-                    f"expected {tuple(value.shape)}",
-                )
-            )
-        if not torch.isfinite(weights[key]).all():
+    for key, value in expected.items():
+        found = weights[key]
+        if found.shape != value.shape:
+            shapes = f"has shape {tuple(found.shape)}, expected {tuple(value.shape)}"
+            raise KitError(_mismatch(path, spec, f"key `{key}` {shapes}"))
+        if not torch.isfinite(found).all():
             raise KitError(f"{path}: key `{key}` holds NaN or infinity; train again or re-export")
     surplus = sorted(set(weights) - set(expected))
     if surplus:
@@ -54,23 +51,36 @@ def load_network(path: Path, spec: ModelSpec) -> NanoDet:
 
 
 def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
-    """The network of `spec` with random weights and batch-norm statistics, for tests."""
+    """The network of `spec` with random weights, for tests.
+
+    Batch-norm statistics are taken from smooth noise, so that signals are about as large as
+    in a trained network; logits are smaller, to keep float rounding far below the gates.
+    """
     generator = torch.Generator().manual_seed(seed)
     network = NanoDet(spec)
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             fan_in = module.weight[0].numel()
-            torch.nn.init.normal_(module.weight, 0.0, (2.0 / fan_in) ** 0.5, generator=generator)
+            torch.nn.init.normal_(module.weight, 0.0, fan_in**-0.5, generator=generator)
         elif isinstance(module, torch.nn.BatchNorm2d):
-            assert module.running_mean is not None and module.running_var is not None
-            module.running_mean.normal_(0.0, 0.1, generator=generator)
-            module.running_var.uniform_(0.8, 1.2, generator=generator)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            torch.nn.init.normal_(module.bias, 0.0, 0.2, generator=generator)
+            module.momentum = 1.0
+    size = spec.input.height, spec.input.width
+    coarse = torch.randn(4, 3, size[0] // 16, size[1] // 16, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
+    with torch.no_grad():
+        for parameter in network.head.gfl_cls.parameters():
+            parameter.mul_(0.1)
+        network.train()(smooth + 0.2 * torch.randn(smooth.shape, generator=generator))
     return network.eval()
 
 
 def _read_state_dict(path: Path) -> dict[str, Any]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # An odd pickle is refused below, in one line.
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise KitError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError as error:

@@ -14,8 +14,8 @@ from onnx import ModelProto, NodeProto, helper
 from torch import fx
 
 from convert.engines import OnnxEngine
-from convert.lowering.base import Lowered, input_tensor
-from convert.parity import TOLERANCE, first_unmatched, largest_difference
+from convert.lowering.base import Lowered
+from convert.parity import TOLERANCE, blame, first_unmatched, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
 from runtime.preprocess import float_input
@@ -66,7 +66,7 @@ def check(model: Lowered, path: Path, canvas: np.ndarray) -> float:
         layer = first_unmatched(layer_outputs(model, canvas), candidates)
         raise GateFailed(
             f"{path}: ONNX differs from PyTorch by {difference:.2g} (limit {TOLERANCE:g}), "
-            f"first at layer {layer}"
+            + blame(layer)
         )
     return difference
 
@@ -98,7 +98,7 @@ def layer_outputs(model: Lowered, canvas: np.ndarray) -> list[tuple[str, np.ndar
 
     recorded: list[tuple[str, np.ndarray]] = []
     with torch.inference_mode():
-        Recorder(model.module).run(input_tensor(canvas, model.spec))
+        Recorder(model.module).run(model.input_tensor(canvas))
     return recorded
 
 

@@ -44,3 +44,8 @@ def first_unmatched(
         if not any(difference < limit for difference in found):
             return name
     return None
+
+
+def blame(layer: str | None) -> str:
+    """Words for what `first_unmatched` found."""
+    return f"first at layer {layer}" if layer else "at no single layer: rounding adds up"

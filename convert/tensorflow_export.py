@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.engines import OnnxEngine
-from convert.parity import TOLERANCE, first_unmatched, largest_difference
+from convert.parity import TOLERANCE, blame, first_unmatched, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
 from runtime.preprocess import float_input, upright
@@ -95,7 +95,7 @@ def check(onnx_path: Path, path: Path, canvas: np.ndarray) -> float:
         layer = _first_difference(onnx_path, path, engine.spec, canvas)
         raise GateFailed(
             f"{path}: TensorFlow differs from ONNX by {difference:.2g} (limit {TOLERANCE:g}), "
-            f"first at layer {layer}"
+            + blame(layer)
         )
     return difference
 

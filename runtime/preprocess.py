@@ -102,15 +102,16 @@ def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
     return np.ascontiguousarray(_turned(canvas, spec) ^ 0x80).view(np.int8)[None]
 
 
-def float_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """Canvas -> float32 (1, H, W, 3) as the graph of `spec` takes it before quantization."""
-    pixels = _turned(canvas, spec).astype(np.float32)
+def float_input(
+    canvas: np.ndarray, spec: ModelSpec, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """Canvas -> floats (1, H, W, 3) as the graph of `spec` takes them before quantization."""
+    pixels: np.ndarray = _turned(canvas, spec).astype(dtype)
     if spec.graph.raw_pixels:
-        pixels = (pixels - spec.input.raw_offset) / np.float32(spec.input.raw_scale)
+        pixels = (pixels - spec.input.raw_offset) / dtype(spec.input.raw_scale)
     else:
-        pixels = (pixels - np.array(spec.input.mean, np.float32)) / np.array(
-            spec.input.std, np.float32
-        )
+        mean: np.ndarray = np.array(spec.input.mean, dtype)
+        pixels = (pixels - mean) / np.array(spec.input.std, dtype)
     return np.ascontiguousarray(pixels)[None]
 
 

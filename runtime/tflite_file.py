@@ -69,6 +69,7 @@ class TfliteFile:
             raise KitError(f"{path}: not a TFLite file")
         try:
             model = _Node(content, encode.Get(packer.uoffset, content, 0))
+            _touch_everything(model)
             spec_text = _spec_text(model)
             graph = model.children(2)[0]
             tensors = graph.children(0)
@@ -84,6 +85,15 @@ class TfliteFile:
         spec = ModelSpec.from_json(spec_text, path)
         _check_tensors(path, spec, inputs, outputs)
         return cls(path, content, spec, inputs[0], outputs)
+
+
+def _touch_everything(model: _Node) -> None:
+    """Read what a cut file lacks first, for some interpreters go on past its end."""
+    for buffer in model.children(4):
+        buffer.bytes(0)
+    for code in model.children(1):
+        code.scalar(0, 0, "<b")
+        code.scalar(3, 0, "<i")
 
 
 def _check_tensors(

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import fx
 
 from convert.lowering import (
@@ -58,7 +58,7 @@ class RewriteReport:
 
 def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
     """The network as trained, as a graph with an output for each stride of the architecture."""
-    frozen = network.eval().requires_grad_(False)
+    frozen = copy.deepcopy(network).eval().requires_grad_(False)
     return Lowered(fx.symbolic_trace(frozen), spec.with_strides(spec.architecture.strides))
 
 
@@ -68,10 +68,11 @@ def lower(
     """Apply all rewrites for the strides of `spec.graph`.
 
     canvas: a photograph (see `runtime.preprocess`) on which each step must answer as the step
-    before it. Raises `GateFailed` naming the rewrite that does not.
+    before it. The steps compute in float64, so that a difference means a wrong rewrite and not
+    rounding. Raises `GateFailed` naming the rewrite that differs.
     """
-    torch.manual_seed(0)
     model, reports = trace(network, spec), []
+    model.module.double()
     outputs = model.run(canvas)
     for name, apply in REWRITES.items():
         if name == "select_strides":
@@ -85,4 +86,5 @@ def lower(
                 f"rewrite {name} changes an output by {difference:.2g}, more than {TOLERANCE:g}"
             )
         reports.append(RewriteReport(name, difference, exact))
+    model.module.float()
     return model, reports

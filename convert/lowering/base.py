@@ -23,8 +23,8 @@ from runtime.spec import ModelSpec
 class Lowered:
     """A traced network and the spec of what it reads and returns.
 
-    module: NCHW float32 in; out a tuple, one tensor for each of `spec.output_names`, or, until
-    `split_logits` has run, one for each stride of the architecture.
+    module: NCHW in, float64 while it is rewritten, float32 when finished; out a tuple, one tensor
+    for each of `spec.output_names`, or, until `split_logits` has run, one for each stride.
     """
 
     module: fx.GraphModule
@@ -38,12 +38,18 @@ class Lowered:
     def example_input(self) -> torch.Tensor:
         """A black canvas as the graph takes it: (1, 3, H, W)."""
         size = self.spec.input
-        return input_tensor(np.zeros((size.height, size.width, 3), np.uint8), self.spec)
+        return self.input_tensor(np.zeros((size.height, size.width, 3), np.uint8))
+
+    def input_tensor(self, canvas: np.ndarray) -> torch.Tensor:
+        """Canvas -> (1, 3, H, W) as the graph takes it."""
+        double = next(self.module.parameters()).dtype == torch.float64
+        pixels = float_input(canvas, self.spec, np.float64 if double else np.float32)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
     def run(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
-        """Canvas -> float32 logits (h, w, C) by name, upright."""
+        """Canvas -> logits (h, w, C) by name, upright."""
         with torch.inference_mode():
-            outputs = self.module(input_tensor(canvas, self.spec))
+            outputs = self.module(self.input_tensor(canvas))
         if len(outputs) == len(self.spec.graph.strides):
             classes = len(self.spec.class_names)
             outputs = [part for o in outputs for part in (o[:, :classes], o[:, classes:])]
@@ -51,11 +57,6 @@ class Lowered:
             name: upright(o[0].permute(1, 2, 0).numpy(), self.spec)
             for name, o in zip(self.spec.output_names, outputs, strict=True)
         }
-
-
-def input_tensor(canvas: np.ndarray, spec: ModelSpec) -> torch.Tensor:
-    """Canvas -> (1, 3, H, W) as the graph of `spec` takes it."""
-    return torch.from_numpy(float_input(canvas, spec)).permute(0, 3, 1, 2).contiguous()
 
 
 def editable(model: Lowered) -> fx.GraphModule:

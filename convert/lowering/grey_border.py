@@ -34,6 +34,6 @@ def apply(model: Lowered) -> Lowered:
     module = editable(model)
     node, conv = layers(module, nn.Conv2d)[0]
     pixels = model.spec.input
-    border = (pixels.raw_offset - torch.tensor(pixels.mean)) / torch.tensor(pixels.std)
-    replace_layer(module, node, BorderPaddedConv2d(conv, border))
+    mean, std = conv.weight.new_tensor(pixels.mean), conv.weight.new_tensor(pixels.std)
+    replace_layer(module, node, BorderPaddedConv2d(conv, (pixels.raw_offset - mean) / std))
     return finish(module, model)

@@ -5,8 +5,6 @@ The graph takes (pixel - raw_offset) / raw_scale: one scale and one whole offset
 
 from __future__ import annotations
 
-import torch
-
 from convert.lowering.base import Lowered, editable, finish, layers, replace_layer
 from convert.lowering.grey_border import BorderPaddedConv2d
 
@@ -16,11 +14,10 @@ def apply(model: Lowered) -> Lowered:
     module = editable(model)
     ((node, padded),) = layers(module, BorderPaddedConv2d)
     conv, pixels = padded.conv, model.spec.input
-    mean = torch.tensor(pixels.mean, dtype=torch.float64)
-    std = torch.tensor(pixels.std, dtype=torch.float64)
-    weight = conv.weight.data.double()
+    mean, std = conv.weight.new_tensor(pixels.mean), conv.weight.new_tensor(pixels.std)
+    weight = conv.weight.data
     shift = (weight.sum((2, 3)) * ((pixels.raw_offset - mean) / std)).sum(1)
-    conv.weight.data = (weight * (pixels.raw_scale / std).view(1, 3, 1, 1)).float()
-    conv.bias.data = (conv.bias.data.double() + shift).float()
+    conv.weight.data = weight * (pixels.raw_scale / std).view(1, 3, 1, 1)
+    conv.bias.data = conv.bias.data + shift
     replace_layer(module, node, conv)
     return finish(module, model).with_graph(raw_pixels=True)

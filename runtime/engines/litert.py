@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 
 from runtime.engines.base import TfliteEngine
 from runtime.errors import KitError
+from runtime.quiet import output_to
 from runtime.tflite_file import TfliteFile
 
 
@@ -24,12 +28,13 @@ class LiteRtEngine(TfliteEngine):
             OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
         try:
-            self._interpreter = Interpreter(
-                model_content=model.content,
-                num_threads=threads,
-                experimental_op_resolver_type=resolver,
-            )
-            self._interpreter.allocate_tensors()
+            with output_to(Path(os.devnull)):  # It announces its delegate on stderr.
+                self._interpreter = Interpreter(
+                    model_content=model.content,
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolver,
+                )
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise KitError(f"{model.path}: LiteRT refuses it ({error})") from None
         self._input = self._interpreter.get_input_details()[0]["index"]

@@ -1,0 +1,100 @@
+"""Fixtures: a small model built from random weights, and the real data where it is at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.spec import ModelSpec
+
+ROOT = Path(__file__).parent.parent
+
+
+def photo(seed: int, width: int, height: int) -> np.ndarray:
+    """A picture with smooth areas, edges and noise: uint8 (height, width, 3), RGB."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    image = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    left, top = rng.integers(0, width // 2 + 1), rng.integers(0, height // 2 + 1)
+    image = image.copy()
+    image[top : top + height // 3 + 1, left : left + width // 3 + 1] = rng.integers(0, 256, 3)
+    noise = rng.integers(-20, 21, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def small(spec: ModelSpec, width: int, height: int) -> ModelSpec:
+    """The spec with another input size."""
+    size = dataclasses.replace(spec.input, width=width, height=height)
+    return dataclasses.replace(spec, input=size)
+
+
+@pytest.fixture(scope="session")
+def official() -> ModelSpec:
+    """NanoDet-m-0.5x as in models/."""
+    return ModelSpec.from_yaml(ROOT / "models" / "nanodet-m-0.5x.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny(official: ModelSpec) -> ModelSpec:
+    """The same at 96x64 pixels: 12x8, 6x4 and 3x2 cells."""
+    return small(official, 96, 64)
+
+
+@pytest.fixture(scope="session")
+def canvas(tiny: ModelSpec) -> np.ndarray:
+    """A photograph on the canvas of `tiny`."""
+    from runtime.preprocess import to_canvas
+
+    return to_canvas(photo(1, 130, 90), tiny.input)[0]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the stages made of `tiny` with random weights and all strides."""
+
+    spec: ModelSpec
+    onnx: Path
+    saved_model: Path
+    tflite: Path
+    checkpoint: Path
+
+
+@pytest.fixture(scope="session")
+def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """The whole conversion, once for all tests that read its files."""
+    import torch
+
+    from convert import onnx_export, tensorflow_export
+    from convert.checkpoint import random_network
+    from convert.lowering import lower
+    from quantize import build_int8
+    from runtime.preprocess import to_canvas
+
+    folder = tmp_path_factory.mktemp("build")
+    network = random_network(tiny)
+    checkpoint = folder / "random.ckpt"
+    torch.save({"state_dict": network.state_dict()}, checkpoint)
+    lowered, _ = lower(network, tiny, canvas)
+    onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
+    onnx_export.export(lowered, onnx_path)
+    tensorflow_export.export(onnx_path, saved_model, canvas)
+    canvases = [to_canvas(photo(seed, 120, 100), tiny.input)[0] for seed in range(10)]
+    content, _ = build_int8(saved_model, lowered.spec, canvases, "tiny.tflite", onnx_path)
+    tflite = folder / "tiny.tflite"
+    tflite.write_bytes(content)
+    return Build(lowered.spec, onnx_path, saved_model, tflite, checkpoint)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder with the real weights and photographs; skips where there is none."""
+    folder = Path(os.environ.get("NANODET_DATA") or ROOT.parent / "shared")
+    if not (folder / "weights").is_dir() or not (folder / "coco").is_dir():
+        pytest.skip("no real weights and photographs here (NANODET_DATA)")
+    return folder.resolve()

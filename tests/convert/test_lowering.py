@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import convert.lowering
+from convert.checkpoint import random_network
+from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
+from convert.lowering.base import layers
+from convert.lowering.grey_border import BorderPaddedConv2d
+from convert.network import NanoDet
+from convert.parity import TOLERANCE, largest_difference
+from runtime.errors import GateFailed
+from runtime.preprocess import to_canvas
+from runtime.spec import ModelSpec
+from tests.conftest import photo, small
+
+
+@pytest.fixture(scope="module")
+def network(tiny: ModelSpec) -> NanoDet:
+    return random_network(tiny)
+
+
+@pytest.mark.parametrize("strides", [(32,), (16, 32), (8, 16, 32), (8,)])
+@pytest.mark.parametrize(
+    ("width", "height", "reason"),
+    [(96, 64, "even everywhere"), (160, 32, "one cell high"), (416, 416, "13 cells: odd at s32")],
+)
+def test_every_rewrite_is_exact(
+    official: ModelSpec, strides: tuple[int, ...], width: int, height: int, reason: str
+) -> None:
+    spec = small(official, width, height).with_strides(strides)
+    canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
+    lowered, reports = lower(random_network(spec), spec, canvas)
+    assert [r.name for r in reports] == list(REWRITES)
+    for report in reports:
+        assert report.largest_difference < 1e-9 or report.name in APPROXIMATE, report
+    assert lowered.spec.graph.strides == strides
+    assert lowered.spec.graph.raw_pixels and lowered.spec.graph.rotated_180
+
+
+def test_all_but_the_border_against_the_network_as_trained(
+    tiny: ModelSpec, network: NanoDet
+) -> None:
+    """With the border's grey at the mean colour, the whole lowering is exact end to end."""
+    import dataclasses
+
+    grey = dataclasses.replace(tiny.input, mean=(115.0, 115.0, 115.0))
+    spec = dataclasses.replace(tiny, input=grey)
+    canvas, _ = to_canvas(photo(9, 96, 64), spec.input)
+    lowered, _ = lower(network, spec, canvas)
+    other, _ = to_canvas(photo(10, 50, 64), spec.input)
+    plain = trace(network, spec).run(other)
+    assert largest_difference(plain, lowered.run(other)) < TOLERANCE
+
+
+def test_grey_border_changes_the_border_alone(tiny: ModelSpec) -> None:
+    generator = torch.Generator().manual_seed(1)
+    conv = nn.Conv2d(3, 4, 3, 2, padding=1)
+    nn.init.normal_(conv.weight, generator=generator)
+    x = torch.randn(1, 3, 8, 8, generator=generator)
+    border = torch.tensor([0.3, -0.2, 0.1])
+    padded = torch.empty(1, 3, 10, 10)
+    padded[:] = border.view(1, 3, 1, 1)
+    padded[:, :, 1:-1, 1:-1] = x
+    expected = nn.functional.conv2d(padded, conv.weight, conv.bias, stride=2)
+    found = BorderPaddedConv2d(conv, border)(x)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found[:, :, 1:, 1:], conv(x)[:, :, 1:, 1:])
+
+
+def test_what_the_lowered_graph_holds(
+    tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
+) -> None:
+    spec = tiny.with_strides((32,))
+    module = lower(network, spec, canvas)[0].module
+    kinds = [type(part) for part in module.modules()]
+    assert nn.BatchNorm2d not in kinds
+    # 1 stem, 3 stages of (2 + 3) + n * 3, 3 laterals, 2 x 2 in the head, cls and reg.
+    assert kinds.count(nn.Conv2d) == 1 + (5 + 9) + (5 + 21) + (5 + 9) + 3 + 4 + 2
+    gathers = [n for n in module.graph.nodes if n.target is torch.index_select]
+    assert len(gathers) == 16
+    assert not [n for n in module.graph.nodes if n.target is nn.functional.interpolate
+                and n.kwargs["scale_factor"] < 1]  # fmt: skip
+
+
+def test_the_network_itself_is_left_alone(
+    tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
+) -> None:
+    before = trace(network, tiny).run(canvas)
+    lower(network, tiny, canvas)
+    assert largest_difference(before, trace(network, tiny).run(canvas)) == 0
+
+
+def test_a_wrong_rewrite_stops_the_build(
+    tiny: ModelSpec, network: NanoDet, canvas: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(model: Lowered) -> Lowered:
+        lowered = REWRITES["pool_first"](model)
+        _, conv = layers(lowered.module, nn.Conv2d)[10]
+        conv.weight.data *= 1.01
+        return lowered
+
+    monkeypatch.setattr(convert.lowering, "REWRITES", {**REWRITES, "halve_by_mean": wrong})
+    with pytest.raises(GateFailed, match="rewrite halve_by_mean changes an output"):
+        lower(network, tiny, canvas)
+
+
+def test_sizes_that_same_padding_cannot_serve(official: ModelSpec) -> None:
+    from torch import fx
+
+    from convert.lowering.rotate_180 import apply
+
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 112, 3, 4, padding=1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+            return (self.conv(x),)
+
+    model = Lowered(fx.symbolic_trace(Odd()), official.with_strides((32,)))
+    with pytest.raises(GateFailed, match="layer conv: input size 320"):
+        apply(model)

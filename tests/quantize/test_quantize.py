@@ -1,0 +1,153 @@
+"""The quantized file: what it holds, and that the last gate refuses what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from quantize import flatbuffer, package, shuffle
+from quantize.post_training import with_full_range
+from quantize.verify import expected_counts, verify
+from runtime.engines import LiteRtEngine
+from runtime.errors import GateFailed
+from runtime.tflite_file import TfliteFile
+from tests.conftest import Build
+
+
+@pytest.fixture
+def model(build: Build) -> Any:
+    return flatbuffer.parse(build.tflite.read_bytes())
+
+
+def test_operators(model: Any) -> None:
+    counts = flatbuffer.operator_counts(model)
+    assert counts["TRANSPOSE"] == 16 and counts["RESHAPE"] == 32
+    assert counts["CONV_2D"] == 43 + 2 * 4  # two strides more, each two blocks, cls and reg
+    assert counts["DEPTHWISE_CONV_2D"] == 21 + 2 * 2
+    assert not set(counts) & {"PAD", "PADV2", "LOGISTIC", "GATHER", "DEQUANTIZE"}
+
+
+def test_weights_are_per_channel(model: Any) -> None:
+    graph = model.subgraphs[0]
+    for op in graph.operators:
+        if flatbuffer.operator_name(model, op) == "CONV_2D":
+            weights = graph.tensors[op.inputs[1]]
+            assert len(weights.quantization.scale) == weights.shape[0]
+
+
+def test_gather_and_transpose_move_the_same_bytes(build: Build, canvas: np.ndarray) -> None:
+    """The file before the rewrite, run by LiteRT, which knows GATHER."""
+    from quantize.post_training import quantize
+    from runtime.preprocess import to_canvas
+    from tests.conftest import photo
+
+    canvases = [to_canvas(photo(s, 120, 100), build.spec.input)[0] for s in range(10)]
+    model = flatbuffer.parse(quantize(build.saved_model, build.spec, canvases))
+    package.name_tensors(model, build.spec)
+    package.embed_spec(model, build.spec)
+    with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
+    assert flatbuffer.operator_counts(model)["GATHER"] == 16
+    before = LiteRtEngine(with_gather, xnnpack=False).infer_int8(canvas)
+    after = LiteRtEngine(TfliteFile.read(build.tflite), xnnpack=False).infer_int8(canvas)
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name], err_msg=name)
+
+
+def test_two_quantizations_give_the_same_bytes(build: Build) -> None:
+    from quantize import build_int8
+    from runtime.preprocess import to_canvas
+    from tests.conftest import photo
+
+    canvases = [to_canvas(photo(s, 120, 100), build.spec.input)[0] for s in range(10)]
+    content, _ = build_int8(build.saved_model, build.spec, canvases, "x", build.onnx)
+    assert content == build.tflite.read_bytes()
+
+
+def test_buffers_are_aligned(build: Build) -> None:
+    root = schema.Model.GetRootAs(build.tflite.read_bytes(), 0)
+    starts = []
+    for i in range(root.BuffersLength()):
+        table: flatbuffers.table.Table = root.Buffers(i)._tab
+        if offset := table.Offset(4):
+            starts.append(table.Vector(offset))
+    assert len(starts) > 100
+    assert all(start % flatbuffer.ALIGNMENT_BYTES == 0 for start in starts)
+
+
+@pytest.mark.parametrize(
+    ("indices", "groups", "reason"),
+    [
+        ([0, 4, 1, 5, 2, 6, 3, 7], 2, "two groups of four"),
+        ([0, 2, 4, 1, 3, 5], 3, "three groups of two"),
+        ([0, 1, 2, 3], 4, "the identity is a shuffle of groups of one"),
+        ([1, 0], None, "swapped"),
+        ([0, 4, 1, 5, 2, 6, 7, 3], None, "almost"),
+        ([0, 0, 1, 1], None, "no permutation"),
+        ([0, 3, 1, 4, 2], None, "odd number of channels"),
+    ],
+)
+def test_groups(indices: list[int], groups: int | None, reason: str) -> None:
+    assert shuffle._groups(np.array(indices), len(indices)) == groups, reason
+
+
+def test_full_range_touches_the_first_image_alone() -> None:
+    grey = [np.full((4, 4, 3), 100, np.uint8) for _ in range(2)]
+    first, second = with_full_range(grey)
+    assert (first.min(), first.max()) == (0, 255)
+    assert (second == 100).all() and (grey[0] == 100).all()
+
+
+def make_float(model: Any) -> None:
+    model.subgraphs[0].tensors[5].type = schema.TensorType.FLOAT32
+
+
+def make_rank_5(model: Any) -> None:
+    graph = model.subgraphs[0]
+    op = next(o for o in graph.operators if flatbuffer.operator_name(model, o) == "TRANSPOSE")
+    graph.tensors[op.inputs[0]].shape = [1, 1, *graph.tensors[op.inputs[0]].shape]
+
+
+def make_foreign(model: Any) -> None:
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.ADD:
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MUL
+
+
+def make_zero_scale(model: Any) -> None:
+    model.subgraphs[0].tensors[5].quantization.scale = np.zeros(1, np.float32)
+
+
+def drop_operator(model: Any) -> None:
+    del model.subgraphs[0].operators[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (make_float, "neither INT8 nor INT32"),
+        (make_rank_5, "TRANSPOSE of rank 5"),
+        (make_foreign, "operator MUL is not known"),
+        (make_zero_scale, "has scale 0"),
+        (drop_operator, "LEAKY_RELU operators, expected"),
+    ],
+)
+def test_the_last_gate(
+    build: Build, model: Any, change: Callable[[Any], None], message: str
+) -> None:
+    expected = expected_counts(build.onnx)
+    verify(build.tflite.read_bytes(), expected, "good")
+    change(model)
+    with pytest.raises(GateFailed, match=message):
+        verify(flatbuffer.serialize(model), expected, "bad")
+
+
+def test_outputs_are_bound_by_name(build: Build, model: Any) -> None:
+    (signature,) = model.signatureDefs
+    signature.outputs[0].name = "other"
+    with pytest.raises(GateFailed, match="converter returned"):
+        package.name_tensors(model, build.spec)

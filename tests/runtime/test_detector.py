@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime import Detections, Detector, ModelSpec
+from runtime.draw import annotate, save_image
+from runtime.errors import KitError
+from tests.conftest import Build, photo
+
+
+class OneObject:
+    """An engine that sees one object at a known place."""
+
+    name = "one"
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec.with_strides((32,))
+
+    def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+        cls = np.full((2, 3, 80), -10, np.float32)
+        reg = np.full((2, 3, 32), -30, np.float32)
+        cls[1, 2, 7] = 4.0
+        reg[1, 2, [1, 8, 16, 24]] = 30.0  # left 1, top 0, right 0, bottom 0 strides
+        return {"cls_32": cls, "reg_32": reg}
+
+
+def test_box_in_image_pixels(tiny: ModelSpec) -> None:
+    # The cell's centre is (80, 48) on the 96x64 canvas; the image is twice as large.
+    found = Detector(OneObject(tiny)).detect(photo(1, 192, 128))
+    assert found.class_id.tolist() == [7]
+    assert found.confidence[0] == pytest.approx(1 / (1 + np.exp(-4)))
+    np.testing.assert_allclose(found.xyxy[0], [96, 96, 160, 96], atol=1e-3)
+
+
+def test_path_and_array_give_the_same(build: Build, tmp_path: Path) -> None:
+    rgb = photo(2, 77, 55)
+    Image.fromarray(rgb).save(tmp_path / "image.png")
+    detector = Detector(build.tflite, score_threshold=0.01)
+    by_path, by_array = detector.detect(tmp_path / "image.png"), detector.detect(rgb)
+    assert len(by_path) > 0
+    np.testing.assert_array_equal(by_path.xyxy, by_array.xyxy)
+
+
+def test_drawing_changes_the_box_alone(tmp_path: Path) -> None:
+    rgb = np.zeros((100, 100, 3), np.uint8)
+    box = Detections(np.array([[40.0, 50, 90, 90]]), np.array([0.9]), np.array([0]))
+    image = np.asarray(annotate(rgb, box, ["thing"]))
+    assert image[50:91, 40].any() and image[90, 40:91].any()
+    assert not image[92:, :].any() and not image[:, :30].any()
+    assert not rgb.any(), "the source is left alone"
+    save_image(annotate(rgb, box, ["thing"]), tmp_path / "out.png")
+    assert Image.open(tmp_path / "out.png").size == (100, 100)
+
+
+def test_unknown_picture_format(tmp_path: Path) -> None:
+    with pytest.raises(KitError, match=r"out\.xyz"):
+        save_image(Image.new("RGB", (4, 4)), tmp_path / "out.xyz")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,136 @@
+"""recipe.sh, evaluate.py and example.py as a user runs them: bad input in one line, exit code 2."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from quantize import flatbuffer
+from tests.conftest import ROOT, Build, photo
+
+RECIPE = [sys.executable, "-m", "pipeline"]
+EVALUATE = [sys.executable, str(ROOT / "evaluate.py")]
+EXAMPLE = [sys.executable, str(ROOT / "example.py")]
+
+
+def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {k: v for k, v in os.environ.items() if k != "NANODET_DATA"}
+    variables |= {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")} | environment
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good and bad files to name on command lines."""
+    folder = tmp_path_factory.mktemp("material")
+    torch.save({"state_dict": {"a": torch.zeros(1)}}, folder / "other.ckpt")
+    (folder / "cut.ckpt").write_bytes(build.checkpoint.read_bytes()[:9999])
+    for name, count in (("images", 100), ("few", 3)):
+        (folder / name).mkdir()
+        for i in range(count):
+            Image.fromarray(photo(i, 50, 40)).save(folder / name / f"{i:03d}.jpg")
+    (folder / "corrupt").mkdir()
+    for path in (folder / "images").iterdir():
+        (folder / "corrupt" / path.name).write_bytes(path.read_bytes())
+    (folder / "corrupt" / "007.jpg").write_bytes(b"\xff\xd8 nothing")
+    model = flatbuffer.parse(build.tflite.read_bytes())
+    model.metadata = []
+    (folder / "bare.tflite").write_bytes(flatbuffer.serialize(model))
+    (folder / "good.tflite").write_bytes(build.tflite.read_bytes())
+    (folder / "good.ckpt").write_bytes(build.checkpoint.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ([*RECIPE, "--model", "yolo"], "known models: nanodet-m-0.5x"),
+        ([*RECIPE, "--strides", "7"], "8, 16, 32"),
+        ([*RECIPE, "--strides", "a"], "16,32"),
+        ([*RECIPE, "--bogus"], "--bogus"),
+        ([*RECIPE, "--weights", "{m}/nowhere.ckpt"], "nowhere.ckpt: no such file"),
+        ([*RECIPE, "--weights", "{m}/other.ckpt", "--images", "{m}/images"],
+         "`backbone.conv1.0.weight` is missing"),
+        ([*RECIPE, "--weights", "{m}/cut.ckpt", "--images", "{m}/images"], "cut.ckpt: truncated"),
+        ([*RECIPE, "--weights", "{m}/good.ckpt", "--images", "{m}/few"], "3 images"),
+        ([*RECIPE, "--weights", "{m}/good.ckpt", "--images", "{m}/corrupt"], "007.jpg: damaged"),
+        ([*RECIPE, "--out", "/dev/null/x"], "--out /dev/null/x"),
+        ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
+        ([*EVALUATE, "{m}/nowhere.tflite"], "no such file"),
+        ([*EVALUATE, "{m}/good.tflite", "--limit", "0"], "--limit"),
+        ([*EVALUATE, "{m}/good.tflite", "--strides", "32"], "--engine torch"),
+        ([*EVALUATE, "{m}/good.tflite", "--images", "{m}/images"], "belong together"),
+        ([*EXAMPLE, "--model", "{m}/bare.tflite"], "no NanoDet model spec"),
+        ([*EXAMPLE, "{m}/corrupt/007.jpg", "--model", "{m}/good.tflite"], "007.jpg: damaged"),
+        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r.foo"],
+         "r.foo"),
+    ],
+)  # fmt: skip
+def test_bad_input(material: Path, tmp_path: Path, command: list[str], message: str) -> None:
+    if command[: len(RECIPE)] == RECIPE and "--out" not in command:
+        command = [*command, "--out", str(tmp_path / "out")]
+    done = run([word.format(m=material) for word in command], tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "command", [RECIPE, EVALUATE, EXAMPLE], ids=["recipe", "evaluate", "example"]
+)
+def test_help(tmp_path: Path, command: list[str]) -> None:
+    done = run([*command, "--help"], tmp_path)
+    assert done.returncode == 0 and "usage:" in done.stdout
+
+
+def test_nothing_reachable_is_exit_code_3(tmp_path: Path) -> None:
+    proxy = "http://127.0.0.1:9"  # Nobody listens there.
+    done = run(
+        [*RECIPE, "--out", str(tmp_path / "out")], tmp_path, HTTP_PROXY=proxy, HTTPS_PROXY=proxy
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "--weights" in done.stderr and "NANODET_DATA" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_example_prints_and_draws(material: Path, tmp_path: Path) -> None:
+    image = material / "images" / "003.jpg"
+    command = [*EXAMPLE, str(image), "--model", str(material / "good.tflite")]
+    done = run([*command, "--score-threshold", "0.3"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith("drawn in result.jpg")
+    assert int(lines[-1].split()[0]) == len(lines) - 1
+    assert Image.open(tmp_path / "result.jpg").size == Image.open(image).size
+
+
+def test_recipe_builds_own_weights_and_images(
+    material: Path, official: object, tmp_path: Path
+) -> None:
+    """The whole recipe at the official size, random weights: build, then nothing left to do."""
+    command = [
+        *RECIPE, "--weights", str(material / "good.ckpt"), "--images", str(material / "images"),
+        "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    first = run(command, tmp_path)
+    assert first.returncode == 0, first.stderr
+    built = tmp_path / "out" / "nanodet_m_0.5x.tflite"
+    content = built.read_bytes()
+    assert (tmp_path / "out" / "build" / "nanodet_m_0.5x" / "report.json").is_file()
+    again = run(command, tmp_path)
+    assert again.stdout.count("unchanged") == 5
+    assert built.read_bytes() == content
+    outside = sorted(p.name for p in tmp_path.iterdir())
+    assert outside == ["out"], "nothing is written elsewhere"
+    assert np.frombuffer(content, np.uint8).size < 385_000

@@ -1,0 +1,103 @@
+"""The real thing: official weights, COCO photographs, the published and measured figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.engines import LiteRtEngine, TflmEngine
+from runtime.image import list_images, load_rgb
+from runtime.preprocess import to_canvas
+from runtime.tflite_file import TfliteFile
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.real
+
+
+def command(name: str, data: Path, folder: Path, *options: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *name.split(), *options],
+        cwd=folder,
+        env={**os.environ, "NANODET_DATA": str(data), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def evaluate(data: Path, folder: Path, *options: str) -> dict[str, Any]:
+    out = folder / "scores.json"
+    command(str(ROOT / "evaluate.py"), data, folder, "--json", str(out), *options)
+    values: dict[str, Any] = json.loads(out.read_text())
+    assert values["images"] == 500
+    return values
+
+
+@pytest.fixture(scope="module")
+def recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with what the recipe builds by default."""
+    folder = tmp_path_factory.mktemp("recipe")
+    command("-m pipeline", data, folder, "--out", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(recipe: Path) -> TfliteFile:
+    return TfliteFile.read(recipe / "nanodet_m_0.5x.tflite")
+
+
+@pytest.mark.parametrize(
+    ("strides", "expected", "tolerance"), [("32", 7.66, 0.05), ("8,16,32", 15.21, 0.1)]
+)
+def test_float_average_precision(
+    data: Path, tmp_path: Path, strides: str, expected: float, tolerance: float
+) -> None:
+    values = evaluate(data, tmp_path, "--engine", "torch", "--strides", strides)
+    assert values["AP"] == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("engine", ["litert", "tflm"])
+def test_int8_average_precision(data: Path, model: TfliteFile, tmp_path: Path, engine: str) -> None:
+    values = evaluate(data, tmp_path, model.path, "--engine", engine)
+    assert values["AP"] >= 6.9
+    assert values["model_sha256"] == model.sha256
+
+
+def test_onnx_equals_torch(data: Path, recipe: Path, tmp_path: Path) -> None:
+    onnx = str(recipe / "build" / "nanodet_m_0.5x" / "model.onnx")
+    values = evaluate(data, tmp_path, onnx, "--engine", "onnx")
+    assert values["AP"] == pytest.approx(7.66, abs=0.05)
+
+
+def test_the_file(recipe: Path, model: TfliteFile) -> None:
+    assert len(model.content) <= 385_000
+    assert model.input.shape == (1, 320, 320, 3)
+    assert [t.shape for t in model.outputs] == [(1, 10, 10, 80), (1, 10, 10, 32)]
+    report = json.loads((recipe / "build" / "nanodet_m_0.5x" / "report.json").read_text())
+    assert not set(report["tflite"]["operators"]) & {"PAD", "PADV2", "LOGISTIC", "QUANTIZE"}
+    assert report["arena_bytes"] < 1_000_000
+    assert report["tflite"]["sha256"] == model.sha256
+
+
+def test_two_clean_builds_are_the_same_bytes(data: Path, model: TfliteFile, tmp_path: Path) -> None:
+    command("-m pipeline", data, tmp_path, "--out", str(tmp_path))
+    assert (tmp_path / "nanodet_m_0.5x.tflite").read_bytes() == model.content
+
+
+def test_engines_stay_close_on_photographs(data: Path, model: TfliteFile) -> None:
+    xnnpack, micro = LiteRtEngine(model), TflmEngine(model)
+    for path in list_images(data / "coco" / "val500")[:5]:
+        canvas, _ = to_canvas(load_rgb(path), model.spec.input)
+        expected, found = micro.infer_int8(canvas), xnnpack.infer_int8(canvas)
+        for name, values in expected.items():
+            steps = np.abs(values.astype(int) - found[name])
+            assert steps.max() <= 25, f"{path.name} {name}"
