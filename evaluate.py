@@ -15,7 +15,15 @@ from typing import Any
 
 import assets
 from evaluation import CocoSet, Scores, detect_all, score
-from pipeline.names import DEFAULT_MODEL, ROOT, parse_strides, tflite_path, variant, work_folder
+from pipeline.names import (
+    DEFAULT_MODEL,
+    ROOT,
+    add_model_options,
+    chosen_spec,
+    tflite_path,
+    variant,
+    work_folder,
+)
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD, Detector
 from runtime.engines import TFLITE_ENGINES, Engine, open_engine
@@ -44,9 +52,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default="litert",
         help="torch runs the network as trained, onnx the lowered one; default %(default)s",
     )
-    add("--model", dest="variant", metavar="NAME", help="variant of models/ (engine torch)")
-    add("--strides", type=parse_strides, help="e.g. 8,16,32 (engine torch)")
-    add("--weights", type=Path, help="checkpoint (engine torch)")
+    add_model_options(parser.add_argument_group("engine torch"), "default nanodet-m-0.5x")
     add("--images", type=Path, help="folder of images")
     add("--annotations", type=Path, help="COCO annotation file of these images")
     add("--limit", type=positive, help="only the first N images by id")
@@ -60,9 +66,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     options = parser.parse_args(arguments)
-    torch_only = [n for n in ("variant", "strides", "weights") if getattr(options, n) is not None]
-    if torch_only and options.engine != "torch":
-        name = {"variant": "model"}.get(torch_only[0], torch_only[0])
+    torch_only = ("variant", "config", "strides", "classes", "weights")
+    given = [name for name in torch_only if getattr(options, name) is not None]
+    if given and options.engine != "torch":
+        name = given[0].replace("variant", "model")
         parser.error(f"--{name} goes with --engine torch; other engines read it from the file")
     return options
 
@@ -86,15 +93,19 @@ def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
     from convert.checkpoint import load_network
     from convert.engines import TorchEngine
 
-    if options.model is not None and options.variant is not None:
-        raise KitError("--model NAME: a model file is given too; give one of the two")
     if options.model is None:
-        spec = variant(options.variant or DEFAULT_MODEL, options.strides)
+        spec = chosen_spec(options)
     else:
-        built = TfliteFile.read(options.model).spec
-        spec = as_trained(built).with_strides(options.strides or built.graph.strides)
+        if options.variant is not None or options.config is not None:
+            raise KitError(f"{options.model}: names the network already; drop --model and --config")
+        spec = as_trained(TfliteFile.read(options.model).spec)
+        spec = spec.with_strides(options.strides or spec.graph.strides)
+        spec = spec.with_classes(options.classes) if options.classes else spec
     path = assets.weights(spec, options.weights)
-    return TorchEngine(load_network(path, spec), spec), _sha256(path)
+    loaded = load_network(path, spec)
+    for note in loaded.notes:
+        print(f"{path.name}: {note}")
+    return TorchEngine(loaded.network, spec), _sha256(path)
 
 
 def _built(given: Path | None, default: Path) -> Path:
@@ -151,7 +162,7 @@ def main() -> int:
     engine, sha256 = open_model(options)
     found = assets.evaluation_set(options.images, options.annotations, options.limit)
     assert found is not None
-    images = CocoSet.load(*found, engine.spec.class_names, options.limit)
+    images = CocoSet.load(*found, engine.spec.classes, options.limit)
     unknown = sum(category is None for category in images.category_ids)
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")
@@ -162,7 +173,7 @@ def main() -> int:
         max_detections=options.max_detections,
     )
     results = detect_all(detector, images)
-    scores = score(images, results, engine.spec.class_names)
+    scores = score(images, results, engine.spec.classes)
     values = report(scores, engine, sha256, len(images.image_ids))
     print_table(values)
     if options.json is not None:

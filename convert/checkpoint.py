@@ -4,50 +4,53 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from convert.checkpoint_layout import UNUSED_SUFFIX, network_weights
 from convert.network import NanoDet
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
-# Not part of the network: `gfl_reg` idles where classes and distances share a tower,
-# `distribution_project` holds the constants 0..reg_max, batch counters only serve training.
-_UNUSED_PREFIXES = ("head.gfl_reg.", "head.distribution_project.")
-_UNUSED_SUFFIX = "num_batches_tracked"
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network in evaluation mode, and what loading left out, in words."""
+
+    network: NanoDet
+    notes: tuple[str, ...]
 
 
-def load_network(path: Path, spec: ModelSpec) -> NanoDet:
-    """Build the network of `spec` and load `path` strictly.
+def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
+    """Build the network of `spec` and load `path` strictly, from any layout upstream writes.
 
     Raises `KitError` when the file is no checkpoint, would run code on loading, or belongs to
     another architecture (the first missing or mismatched key is named).
     """
-    weights = dict(_network_weights(_read_state_dict(path)))
+    found = network_weights(_read_state_dict(path))
+    weights = found.weights
     network = NanoDet(spec)
     expected = {
-        key: value
-        for key, value in network.state_dict().items()
-        if not key.endswith(_UNUSED_SUFFIX)
+        key: value for key, value in network.state_dict().items() if not key.endswith(UNUSED_SUFFIX)
     }
     for key in expected:
         if key not in weights:
             raise KitError(_mismatch(path, spec, f"key `{key}` is missing"))
     for key, value in expected.items():
-        found = weights[key]
-        if found.shape != value.shape:
-            shapes = f"has shape {tuple(found.shape)}, expected {tuple(value.shape)}"
+        tensor = weights[key]
+        if tensor.shape != value.shape:
+            shapes = f"has shape {tuple(tensor.shape)}, expected {tuple(value.shape)}"
             raise KitError(_mismatch(path, spec, f"key `{key}` {shapes}"))
-        if not torch.isfinite(found).all():
+        if not torch.isfinite(tensor).all():
             raise KitError(f"{path}: key `{key}` holds NaN or infinity; train again or re-export")
     surplus = sorted(set(weights) - set(expected))
     if surplus:
         raise KitError(_mismatch(path, spec, f"key `{surplus[0]}` is not part of that network"))
     network.load_state_dict(weights, strict=False)  # Only batch counters are left out.
-    return network.eval()
+    return LoadedNetwork(network.eval(), found.notes)
 
 
 def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
@@ -96,13 +99,6 @@ def _read_state_dict(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or not state:
         raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
     return state
-
-
-def _network_weights(state: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
-    for key, value in state.items():
-        used = not key.startswith(_UNUSED_PREFIXES) and not key.endswith(_UNUSED_SUFFIX)
-        if used and isinstance(value, torch.Tensor):
-            yield key, value
 
 
 def _mismatch(path: Path, spec: ModelSpec, problem: str) -> str:

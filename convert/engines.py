@@ -9,7 +9,7 @@ import torch
 
 from runtime.errors import KitError
 from runtime.preprocess import float_input, upright
-from runtime.spec import METADATA_NAME, ModelSpec
+from runtime.spec import METADATA_NAME, ModelSpec, select_class_channels
 
 
 class TorchEngine:
@@ -31,7 +31,8 @@ class TorchEngine:
         for stride, level in zip(self.spec.architecture.strides, levels):
             grid = level[0].permute(1, 2, 0).numpy()
             outputs[f"cls_{stride}"], outputs[f"reg_{stride}"] = np.split(grid, [classes], axis=2)
-        return {name: outputs[name] for name in self.spec.output_names}
+        chosen = select_class_channels(outputs, self.spec)
+        return {name: chosen[name] for name in self.spec.output_names}
 
 
 class OnnxEngine:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import ModelProto, NodeProto, helper
-from torch import fx
+from torch import fx, nn
 
 from convert.engines import OnnxEngine
 from convert.lowering.base import Lowered
@@ -27,26 +27,35 @@ INPUT_NAME = "input"
 
 def export(model: Lowered, path: Path) -> None:
     """Write `path`: float32 NCHW, input `input`, outputs named as `spec.output_names`."""
+    names = list(model.spec.output_names)
+    proto = to_onnx(model.module, model.example_input(), INPUT_NAME, names)
+    _use_same_padding(proto)
+    helper.set_model_props(proto, {METADATA_NAME: model.spec.to_json()})
+    onnx.checker.check_model(proto)
+    with writing(path) as temporary:
+        onnx.save(proto, temporary)
+
+
+def to_onnx(
+    module: nn.Module, example: torch.Tensor, input_name: str, output_names: list[str]
+) -> ModelProto:
+    """Export a module with one input; the same module gives the same bytes on any machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The exporter announces its own deprecations.
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            model.module,
-            (model.example_input(),),
-            input_names=[INPUT_NAME],
-            output_names=list(model.spec.output_names),
+            module,
+            (example,),
+            input_names=[input_name],
+            output_names=output_names,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
-    _use_same_padding(proto)
     _strip_provenance(proto)
-    helper.set_model_props(proto, {METADATA_NAME: model.spec.to_json()})
-    onnx.checker.check_model(proto)
-    with writing(path) as temporary:
-        onnx.save(proto, temporary)
+    return proto
 
 
 def check(model: Lowered, path: Path, canvas: np.ndarray) -> float:
@@ -81,6 +90,8 @@ def expected_operators(module: fx.GraphModule) -> Counter[str]:
             counts["Conv"] += torch.nn.Conv2d in kinds
             counts["MaxPool"] += torch.nn.MaxPool2d in kinds
             counts["LeakyRelu"] += torch.nn.LeakyReLU in kinds
+            counts["Relu"] += torch.nn.ReLU in kinds
+            counts["Clip"] += torch.nn.ReLU6 in kinds
         elif node.target is torch.index_select:
             counts["Gather"] += 1
     return counts
@@ -118,14 +129,14 @@ def intermediates(path: Path, canvas: np.ndarray) -> list[tuple[str, np.ndarray]
 
 
 def _use_same_padding(proto: ModelProto) -> None:
-    """Bottom-right padding -> `auto_pad: SAME_UPPER`, which converters map to TensorFlow's SAME.
+    """Strided layers: pads -> `auto_pad: SAME_UPPER`, which converters map to TensorFlow's SAME.
 
-    The lowering has checked that the pads are SAME's. Pools carry theirs as a Pad node in front.
+    `rotate_180` has checked that the pads are SAME's. Pools carry theirs as a Pad node in front.
     """
     graph = proto.graph
     producers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):
-        if node.op_type == "Conv" and _is_bottom_right(_attribute(node, "pads")):
+        if node.op_type == "Conv" and max(_attribute(node, "strides"), default=1) > 1:
             _set_same(node)
         elif node.op_type == "MaxPool":
             pad = producers.get(node.input[0])
@@ -140,11 +151,6 @@ def _use_same_padding(proto: ModelProto) -> None:
 
 def _attribute(node: NodeProto, name: str) -> list[int]:
     return next((list(a.ints) for a in node.attribute if a.name == name), [])
-
-
-def _is_bottom_right(pads: list[int]) -> bool:
-    begin, end = pads[: len(pads) // 2], pads[len(pads) // 2 :]
-    return begin != end and all(b <= e for b, e in zip(begin, end))
 
 
 def _set_same(node: NodeProto) -> None:

@@ -27,6 +27,8 @@ _SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
 _SAME_COUNT = {
     "MaxPool": "MaxPool",
     "LeakyRelu": "LeakyRelu",
+    "Relu": "Relu",
+    "Clip": "Relu6",
     "Gather": "GatherV2",
     "Concat": "ConcatV2",
     "Split": "Split",
@@ -148,4 +150,14 @@ def _first_difference(
             candidates.append(interpreter.get_tensor(detail["index"]))
         except ValueError:  # A tensor that the interpreter optimised away.
             continue
-    return first_unmatched(intermediates(onnx_path, canvas), candidates)
+    fused = _fused(onnx_path)
+    layers = [(n, v) for n, v in intermediates(onnx_path, canvas) if n not in fused]
+    return first_unmatched(layers, candidates)
+
+
+def _fused(onnx_path: Path) -> set[str]:
+    """Tensors that TFLite never shows, since it fuses the ReLU or ReLU6 behind."""
+    import onnx
+
+    nodes = onnx.load(onnx_path).graph.node
+    return {node.input[0] for node in nodes if node.op_type in ("Relu", "Clip")}

@@ -49,7 +49,7 @@ class CocoSet:
             raise KitError(f"--images {folder}: no such folder")
         try:
             content = json.loads(annotations.read_text(encoding="utf-8"))
-            categories = {c["name"]: int(c["id"]) for c in content["categories"]}
+            categories = {_plain(c["name"]): int(c["id"]) for c in content["categories"]}
             image_ids = tuple(sorted(int(image["id"]) for image in content["images"])[:limit])
             coco = COCO()
             coco.dataset = content
@@ -60,7 +60,7 @@ class CocoSet:
             raise KitError(f"--annotations {annotations}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise KitError(f"--annotations {annotations}: not a COCO annotation file") from None
-        category_ids = tuple(categories.get(name) for name in class_names)
+        category_ids = tuple(categories.get(_plain(name)) for name in class_names)
         if not any(category_ids) or not image_ids:
             raise KitError(
                 f"--annotations {annotations}: no images, or none of the model's classes "
@@ -125,6 +125,11 @@ def score(images: CocoSet, results: list[dict[str, Any]], class_names: Sequence[
         for i, category in enumerate(evaluation.params.catIds)
     }
     return Scores(figures, per_class)
+
+
+def _plain(name: str) -> str:
+    """`Traffic_Light` and `traffic light` are one class; upstream's configurations underscore."""
+    return name.replace("_", " ").strip().lower()
 
 
 def _as_coco(truth: COCO, results: list[dict[str, Any]]) -> COCO:

@@ -1,4 +1,4 @@
-"""Names of what is built and where it goes."""
+"""Names of what is built and where it goes, and the options that choose it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,40 @@ import argparse
 from pathlib import Path
 
 import assets
+from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
 ROOT = Path(__file__).parent.parent
 DEFAULT_MODEL = "nanodet-m-0.5x"
+TARGETS = ("mcu", "linux")
+
+
+def add_model_options(parser: argparse._ActionsContainer, model_default: str) -> None:
+    """Options that choose a network: `--model` or `--config`, `--strides`, `--classes`."""
+    add = parser.add_argument
+    add("--model", dest="variant", metavar="NAME", help=f"variant of models/, {model_default}")
+    add("--config", type=Path, metavar="YAML", help="upstream's training configuration instead")
+    add("--strides", type=parse_strides, metavar="LIST", help="e.g. 32, 16,32 or 8,16,32")
+    add("--classes", type=parse_names, metavar="LIST", help="only these, e.g. person,car")
+    add("--weights", type=Path, metavar="PATH", help="your own checkpoint of that network")
+
+
+def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
+    """The spec that the options of `add_model_options` choose.
+
+    Strides default to the coarsest alone for target `mcu`, to all for `linux`.
+    """
+    if options.config is not None and options.variant is not None:
+        raise KitError("--model and --config both choose the network; give one of the two")
+    if options.config is not None:
+        from convert.training_config import read_training_config
+
+        spec = read_training_config(options.config)
+    else:
+        spec = assets.model_spec(options.variant or DEFAULT_MODEL)
+    known = spec.architecture.strides
+    spec = spec.with_strides(options.strides or (known[-1:] if target == "mcu" else known))
+    return spec.with_classes(options.classes) if options.classes else spec
 
 
 def variant(model: str, strides: tuple[int, ...] | None) -> ModelSpec:
@@ -23,6 +53,11 @@ def tflite_path(spec: ModelSpec, out: Path) -> Path:
     return out / f"{spec.file_stem}.tflite"
 
 
+def onnx_path(spec: ModelSpec, out: Path, layout: str) -> Path:
+    """Where the ONNX file goes that `--stop-after onnx` makes."""
+    return out / (f"{spec.file_stem}_omz.onnx" if layout == "omz" else f"{spec.file_stem}.onnx")
+
+
 def work_folder(spec: ModelSpec, out: Path) -> Path:
     """Where the stages leave their files."""
     return out / "build" / spec.file_stem
@@ -34,3 +69,11 @@ def parse_strides(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text}: expected numbers such as 16,32") from None
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Command-line type: `person, car` -> ("person", "car")."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("expected names such as person,car")
+    return names

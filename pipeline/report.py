@@ -41,7 +41,12 @@ def build_report(
     file = TfliteFile.read(tflite)
     return {
         "model": spec.name,
-        "weights": {"file": weights.name, "sha256": weights_sha256},
+        "weights": {
+            "file": weights.name,
+            "sha256": weights_sha256,
+            "notes": results["onnx"]["notes"],
+        },
+        "classes": list(spec.classes),
         "strides": list(spec.graph.strides),
         "tflite": {
             "file": tflite.name,

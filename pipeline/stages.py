@@ -11,23 +11,33 @@ import calibration
 from runtime.files import writing
 from runtime.quiet import output_to
 from runtime.spec import ModelSpec
-from runtime.tflite_file import TfliteFile
 
 
 def convert_onnx(
-    spec: ModelSpec, weights: Path, images: Sequence[Path], onnx_path: Path
+    spec: ModelSpec, weights: Path, images: Sequence[Path], onnx_path: Path, layout: str
 ) -> dict[str, Any]:
-    """Checkpoint -> lowered network -> ONNX, with a parity gate after each rewrite."""
-    from convert import onnx_export
+    """Checkpoint -> lowered network -> ONNX, with a parity gate after each rewrite.
+
+    layout: `kit` for the stages behind, `omz` for other people's runtimes.
+    """
+    from convert import omz_export, onnx_export
     from convert.checkpoint import load_network
     from convert.lowering import lower
 
     canvas = gate_canvas(spec, images)
-    lowered, rewrites = lower(load_network(weights, spec), spec, canvas)
-    onnx_export.export(lowered, onnx_path)
+    loaded = load_network(weights, spec)
+    if layout == "kit":
+        lowered, rewrites = lower(loaded.network, spec, canvas)
+        onnx_export.export(lowered, onnx_path)
+        difference = onnx_export.check(lowered, onnx_path, canvas)
+    else:
+        lowered, rewrites = lower(loaded.network, spec, canvas, omz_export.REWRITES)
+        omz_export.export(lowered, onnx_path)
+        difference = omz_export.check(lowered, onnx_path, canvas)
     return {
+        "notes": list(loaded.notes),
         "rewrites": [vars(rewrite) for rewrite in rewrites],
-        "largest_difference": onnx_export.check(lowered, onnx_path, canvas),
+        "largest_difference": difference,
     }
 
 
@@ -81,7 +91,7 @@ def _average_precision(
     from runtime import Detector
 
     detector = Detector(tflite)
-    names = detector.spec.class_names
+    names = detector.spec.classes
     images = CocoSet.load(*evaluation, names, limit)
     figures = score(images, detect_all(detector, images, progress=False), names).figures
     return {"images": len(images.image_ids), "engine": "litert", **figures}
@@ -91,7 +101,7 @@ def publish(source: Path, target: Path) -> dict[str, Any]:
     """Copy the finished model to where the user wants it."""
     with writing(target) as temporary:
         shutil.copyfile(source, temporary)
-    return {"sha256": TfliteFile.read(target).sha256}
+    return {}
 
 
 def gate_canvas(spec: ModelSpec, images: Sequence[Path]) -> Any:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, TypeVar
+
+import numpy as np
 
 from runtime.errors import KitError
 
@@ -24,9 +28,11 @@ BACKBONES = {
     "shufflenet_v2_0.5x": (48, 96, 192),
     "shufflenet_v2_1.0x": (116, 232, 464),
     "shufflenet_v2_1.5x": (176, 352, 704),
+    "shufflenet_v2_2.0x": (244, 488, 976),
 }
-NECKS = ("pan",)
+NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6")
+_CLASSES_IN_NAME = 3
 COLOUR_ORDERS = ("BGR", "RGB")
 
 
@@ -34,31 +40,50 @@ COLOUR_ORDERS = ("BGR", "RGB")
 class Architecture:
     """The network as trained.
 
-    head_kernel: side of the depthwise kernels of the head, in cells.
+    neck: `pan` (NanoDet-m) or `ghost_pan` (NanoDet-Plus).
+    neck_kernel: side of the depthwise kernels of a GhostPAN, in cells; a PAN has none.
+    head_kernel, head_channels: side of the head's depthwise kernels, and its width.
     head_convs: depthwise-separable blocks before the last 1x1 convolution.
     reg_max: distances are distributions over the bins 0..reg_max, in units of the stride.
-    strides: pixels a cell, finest first.
+    strides: pixels a cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
     prior_offset: a cell's centre is (index + prior_offset) * stride.
     """
 
     backbone: str
     neck: str
     neck_channels: int
+    neck_kernel: int
+    head_channels: int
     head_kernel: int
     head_convs: int
     reg_max: int
-    activation: str
+    backbone_activation: str
+    neck_activation: str
+    head_activation: str
     strides: tuple[int, ...]
     prior_offset: float
 
     def __post_init__(self) -> None:
         _one_of("architecture.backbone", self.backbone, BACKBONES)
         _one_of("architecture.neck", self.neck, NECKS)
-        _one_of("architecture.activation", self.activation, ACTIVATIONS)
-        for field in ("neck_channels", "head_kernel", "head_convs", "reg_max"):
+        for part in ("backbone", "neck", "head"):
+            name = f"{part}_activation"
+            _one_of(f"architecture.{name}", getattr(self, name), ACTIVATIONS)
+        for field in ("neck_channels", "head_channels", "head_convs", "reg_max"):
             _check(getattr(self, field) > 0, f"architecture.{field}", "must be positive")
-        _check(self.head_kernel % 2 == 1, "architecture.head_kernel", "must be odd")
-        _check_strides("architecture.strides", self.strides)
+        for field in ("neck_kernel", "head_kernel"):
+            odd = getattr(self, field) > 0 and getattr(self, field) % 2 == 1
+            _check(odd, f"architecture.{field}", "must be odd and positive")
+        halves = self.neck == "pan" or self.neck_channels % 2 == 0
+        _check(halves, "architecture.neck_channels", "must be even for a GhostPAN")
+        levels = len(self.strides)
+        known = tuple(8 << i for i in range(levels))
+        fits = levels == 3 if self.neck == "pan" else levels >= 3
+        _check(
+            fits and self.strides == known,
+            "architecture.strides",
+            f"{_listed(self.strides)} do not fit neck `{self.neck}`",
+        )
         _check(0 <= self.prior_offset <= 1, "architecture.prior_offset", "must lie in 0..1")
 
 
@@ -96,11 +121,13 @@ class GraphSpec:
     """What a built graph reads and returns; set by the lowering.
 
     strides: the strides it answers for, finest first.
+    class_ids: the classes it answers for, as indices into `ModelSpec.class_names`; empty for all.
     raw_pixels: it takes (pixel - raw_offset) / raw_scale rather than normalised pixels.
     rotated_180: it takes the image rotated by 180 degrees and returns its grids so rotated.
     """
 
     strides: tuple[int, ...]
+    class_ids: tuple[int, ...] = ()
     raw_pixels: bool = False
     rotated_180: bool = False
 
@@ -129,7 +156,10 @@ class WeightsSource:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model: see the parts. Raises `KitError` on construction from inconsistent values."""
+    """One model: see the parts. Raises `KitError` on construction from inconsistent values.
+
+    class_names: the classes the network was trained on; `classes` are those the graph answers for.
+    """
 
     name: str
     architecture: Architecture
@@ -151,18 +181,33 @@ class ModelSpec:
             "or several up to the coarsest",
         )
 
+        ids = self.graph.class_ids
+        _check(
+            list(ids) == sorted(set(ids)) and all(0 <= i < len(self.class_names) for i in ids),
+            "graph.class_ids",
+            "must rise and lie within the class names",
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes the graph answers for, in the order of its channels."""
+        ids = self.graph.class_ids
+        return tuple(self.class_names[i] for i in ids) if ids else self.class_names
+
     @property
     def file_stem(self) -> str:
         """Name of the files built from this model: `nanodet_m_0.5x` for the coarsest stride
-        alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride."""
-        stem, known, chosen = (
-            self.name.replace("-", "_"),
-            self.architecture.strides,
-            self.graph.strides,
-        )
-        if chosen == known[-1:]:
-            return stem
-        return f"{stem}_only{chosen[0]}" if len(chosen) == 1 else f"{stem}_s{chosen[0]}"
+        alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride, then
+        the classes where they are a choice."""
+        stem = self.name.replace("-", "_")
+        known, chosen = self.architecture.strides, self.graph.strides
+        if chosen != known[-1:]:
+            stem += f"_only{chosen[0]}" if len(chosen) == 1 else f"_s{chosen[0]}"
+        if self.graph.class_ids:
+            few = len(self.classes) <= _CLASSES_IN_NAME
+            words = "-".join(self.classes) if few else f"{len(self.classes)}classes"
+            stem += "_" + re.sub(r"[^\w-]", "-", words)
+        return stem
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -177,7 +222,7 @@ class ModelSpec:
     def output_shape_nhwc(self, name: str) -> tuple[int, int, int, int]:
         """Shape of the output `name` in NHWC."""
         kind, stride = name.split("_")
-        channels = len(self.class_names) if kind == "cls" else 4 * self.num_bins
+        channels = len(self.classes) if kind == "cls" else 4 * self.num_bins
         return (
             1,
             -(-self.input.height // int(stride)),
@@ -188,6 +233,18 @@ class ModelSpec:
     def with_strides(self, strides: tuple[int, ...]) -> ModelSpec:
         """The same model answering for `strides` only."""
         return dataclasses.replace(self, graph=dataclasses.replace(self.graph, strides=strides))
+
+    def with_classes(self, names: tuple[str, ...]) -> ModelSpec:
+        """The same model answering for the classes `names` only, in the network's order.
+
+        Raises `KitError` for a name that the network does not know.
+        """
+        unknown = [name for name in names if name not in self.class_names]
+        known = _listed(self.class_names)
+        _check(not unknown, "classes", f"`{_listed(unknown)}` unknown; known: {known}")
+        ids = tuple(sorted({self.class_names.index(name) for name in names}))
+        chosen = () if len(ids) == len(self.class_names) else ids
+        return dataclasses.replace(self, graph=dataclasses.replace(self.graph, class_ids=chosen))
 
     def to_json(self) -> str:
         """Stable JSON text: equal specs give equal bytes."""
@@ -208,6 +265,11 @@ class ModelSpec:
                 f"{source}: model spec version {version}, this kit reads {SPEC_VERSION}; "
                 "rebuild the file with recipe.sh"
             )
+        return _build(cls, values, source)
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any], source: str) -> ModelSpec:
+        """Build from nested mappings; `source` stands in front of errors."""
         return _build(cls, values, source)
 
     @classmethod
@@ -235,7 +297,15 @@ class ModelSpec:
 
 def as_trained(spec: ModelSpec) -> ModelSpec:
     """The spec of the network before lowering: normalised pixels, upright."""
-    return dataclasses.replace(spec, graph=GraphSpec(spec.graph.strides))
+    return dataclasses.replace(spec, graph=GraphSpec(spec.graph.strides, spec.graph.class_ids))
+
+
+def select_class_channels(
+    outputs: Mapping[str, np.ndarray], spec: ModelSpec
+) -> dict[str, np.ndarray]:
+    """Outputs (h, w, C) of a network with all its classes -> those of `spec.graph.class_ids`."""
+    ids = list(spec.graph.class_ids) or slice(None)
+    return {n: v[..., ids] if n.startswith("cls") else v for n, v in outputs.items()}
 
 
 _T = TypeVar("_T")

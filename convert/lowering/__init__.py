@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from convert.lowering import (
     pool_first,
     raw_pixels,
     rotate_180,
+    select_classes,
     select_strides,
     shuffle_as_gather,
     split_logits,
@@ -27,13 +29,14 @@ from convert.lowering.base import Lowered
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
 from runtime.errors import GateFailed
-from runtime.spec import ModelSpec
+from runtime.spec import GraphSpec, ModelSpec, select_class_channels
 
 __all__ = ["APPROXIMATE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
 
 REWRITES: dict[str, Callable[[Lowered], Lowered]] = {
     "fold_batch_norm": fold_batch_norm.apply,
     "select_strides": select_strides.apply,
+    "select_classes": select_classes.apply,
     "split_logits": split_logits.apply,
     "grey_border": grey_border.apply,
     "raw_pixels": raw_pixels.apply,
@@ -59,13 +62,17 @@ class RewriteReport:
 def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
     """The network as trained, as a graph with an output for each stride of the architecture."""
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
-    return Lowered(fx.symbolic_trace(frozen), spec.with_strides(spec.architecture.strides))
+    whole = GraphSpec(spec.architecture.strides)
+    return Lowered(fx.symbolic_trace(frozen), dataclasses.replace(spec, graph=whole))
 
 
 def lower(
-    network: NanoDet, spec: ModelSpec, canvas: np.ndarray
+    network: NanoDet,
+    spec: ModelSpec,
+    canvas: np.ndarray,
+    rewrites: Sequence[str] | None = None,
 ) -> tuple[Lowered, list[RewriteReport]]:
-    """Apply all rewrites for the strides of `spec.graph`.
+    """Apply rewrites, all by default, for the strides and classes of `spec.graph`.
 
     canvas: a photograph (see `runtime.preprocess`) on which each step must answer as the step
     before it. The steps compute in float64, so that a difference means a wrong rewrite and not
@@ -74,10 +81,13 @@ def lower(
     model, reports = trace(network, spec), []
     model.module.double()
     outputs = model.run(canvas)
-    for name, apply in REWRITES.items():
+    for name in rewrites or REWRITES:
         if name == "select_strides":
             model = model.with_graph(strides=spec.graph.strides)
-        model = apply(model)
+        if name == "select_classes":
+            model = model.with_graph(class_ids=spec.graph.class_ids)
+            outputs = select_class_channels(outputs, spec)
+        model = REWRITES[name](model)
         before, outputs = outputs, model.run(canvas)
         difference = largest_difference(before, outputs)
         exact = name not in APPROXIMATE

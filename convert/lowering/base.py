@@ -51,7 +51,7 @@ class Lowered:
         with torch.inference_mode():
             outputs = self.module(self.input_tensor(canvas))
         if len(outputs) == len(self.spec.graph.strides):
-            classes = len(self.spec.class_names)
+            classes = len(self.spec.classes)
             outputs = [part for o in outputs for part in (o[:, :classes], o[:, classes:])]
         return {
             name: upright(o[0].permute(1, 2, 0).numpy(), self.spec)
@@ -82,7 +82,7 @@ def layers(module: fx.GraphModule, kind: type[nn.Module]) -> list[tuple[fx.Node,
     ]
 
 
-def outputs(module: fx.GraphModule) -> tuple[fx.Node, list[fx.Node]]:
+def output_nodes(module: fx.GraphModule) -> tuple[fx.Node, list[fx.Node]]:
     """The output node, and the nodes it returns, in order."""
     node = module.graph.output_node()
     return node, list(cast(tuple[fx.Node, ...], node.args[0]))

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from torch import nn
 
-from convert.lowering.base import Lowered, editable, finish, layers, outputs
+from convert.lowering.base import Lowered, editable, finish, layers, output_nodes
 
 
 def apply(model: Lowered) -> Lowered:
     """(cls + reg) a stride -> cls, reg a stride."""
     module = editable(model)
     convolutions = dict(layers(module, nn.Conv2d))
-    output, levels = outputs(module)
+    output, levels = output_nodes(module)
     parts = []
     for stride, node in zip(model.spec.graph.strides, levels, strict=True):
-        last = convolutions[node]
-        classes = len(model.spec.class_names)
+        last, classes = convolutions[node], len(model.spec.classes)
+        rows = {"cls": range(classes), "reg": range(classes, last.out_channels)}
         with module.graph.inserting_before(output):
-            for name, rows in (("cls", slice(0, classes)), ("reg", slice(classes, None))):
-                module.add_submodule(f"{name}_{stride}", _rows(last, rows))
-                parts.append(module.graph.call_module(f"{name}_{stride}", (node.args[0],)))
+            for kind, selected in rows.items():
+                module.add_submodule(f"{kind}_{stride}", rows_of(last, list(selected)))
+                parts.append(module.graph.call_module(f"{kind}_{stride}", node.args))
     output.args = (tuple(parts),)
     return finish(module, model)
 
 
-def _rows(conv: nn.Conv2d, rows: slice) -> nn.Conv2d:
-    """The 1x1 convolution that computes `rows` of the output channels of `conv`."""
+def rows_of(conv: nn.Conv2d, rows: list[int]) -> nn.Conv2d:
+    """The 1x1 convolution that computes the output channels `rows` of `conv`."""
     assert conv.bias is not None
     weight, bias = conv.weight.data[rows], conv.bias.data[rows]
     part = nn.Conv2d(weight.shape[1], weight.shape[0], 1)

@@ -25,10 +25,18 @@ class DepthwiseSeparable(nn.Module):
     Attribute names are upstream's (`DepthwiseConvModule`), so that checkpoints load.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, act: str) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, act: str, stride: int = 1
+    ) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(
-            channels_in, channels_in, kernel, padding=kernel // 2, groups=channels_in, bias=False
+            channels_in,
+            channels_in,
+            kernel,
+            stride,
+            padding=kernel // 2,
+            groups=channels_in,
+            bias=False,
         )
         self.dwnorm = nn.BatchNorm2d(channels_in)
         self.act_depthwise = activation(act)

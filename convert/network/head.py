@@ -1,11 +1,12 @@
 """The NanoDet head: a tower of depthwise-separable blocks and one 1x1 convolution a stride.
 
 Classes and distances share the tower (upstream's `share_cls_reg: True`). Module names follow
-upstream (`nanodet/model/head/nanodet_head.py`), so that checkpoints load.
+upstream (`nanodet_head.py`, `nanodet_plus_head.py`), so that checkpoints load.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -21,18 +22,10 @@ class NanoDetHead(nn.Module):
 
     def __init__(self, architecture: Architecture, num_classes: int) -> None:
         super().__init__()
-        channels = architecture.neck_channels
+        width = architecture.head_channels
         outputs = num_classes + 4 * (architecture.reg_max + 1)
-        self.cls_convs = nn.ModuleList(
-            nn.ModuleList(
-                DepthwiseSeparable(
-                    channels, channels, architecture.head_kernel, architecture.activation
-                )
-                for _ in range(architecture.head_convs)
-            )
-            for _ in architecture.strides
-        )
-        self.gfl_cls = nn.ModuleList(nn.Conv2d(channels, outputs, 1) for _ in architecture.strides)
+        self.cls_convs = nn.ModuleList(_tower(architecture) for _ in architecture.strides)
+        self.gfl_cls = nn.ModuleList(nn.Conv2d(width, outputs, 1) for _ in architecture.strides)
 
     def forward(self, levels: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         outputs = []
@@ -41,3 +34,13 @@ class NanoDetHead(nn.Module):
                 x = block(x)
             outputs.append(last(x))
         return tuple(outputs)
+
+
+def _tower(architecture: Architecture) -> nn.ModuleList:
+    widths = [architecture.neck_channels] + [architecture.head_channels] * architecture.head_convs
+    return nn.ModuleList(
+        DepthwiseSeparable(
+            channels_in, channels_out, architecture.head_kernel, architecture.head_activation
+        )
+        for channels_in, channels_out in pairwise(widths)
+    )

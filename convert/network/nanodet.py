@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from convert.network.ghost_pan import GhostPAN
 from convert.network.head import NanoDetHead
 from convert.network.pan import PAN
 from convert.network.shufflenetv2 import ShuffleNetV2
-from runtime.spec import BACKBONES, ModelSpec
+from runtime.spec import BACKBONES, Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
@@ -18,9 +19,21 @@ class NanoDet(nn.Module):
         super().__init__()
         architecture = spec.architecture
         stage_channels = BACKBONES[architecture.backbone]
-        self.backbone = ShuffleNetV2(stage_channels, architecture.activation)
-        self.fpn = PAN(stage_channels, architecture.neck_channels)
+        self.backbone = ShuffleNetV2(stage_channels, architecture.backbone_activation)
+        self.fpn = _neck(architecture, stage_channels)
         self.head = NanoDetHead(architecture, len(spec.class_names))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return self.head(self.fpn(self.backbone(x)))
+
+
+def _neck(architecture: Architecture, stage_channels: tuple[int, ...]) -> nn.Module:
+    if architecture.neck == "pan":
+        return PAN(stage_channels, architecture.neck_channels)
+    return GhostPAN(
+        stage_channels,
+        architecture.neck_channels,
+        architecture.neck_kernel,
+        architecture.neck_activation,
+        extra_levels=len(architecture.strides) - len(stage_channels),
+    )

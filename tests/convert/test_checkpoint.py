@@ -34,7 +34,7 @@ def test_load_restores_every_weight(
     tiny: ModelSpec, state: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save({"state_dict": state}, tmp_path / "a.ckpt")
-    loaded = load_network(tmp_path / "a.ckpt", tiny).state_dict()
+    loaded = load_network(tmp_path / "a.ckpt", tiny).network.state_dict()
     for key, value in state.items():
         if not key.endswith("num_batches_tracked"):
             assert torch.equal(loaded[key], value), key

@@ -23,7 +23,7 @@ from tests.conftest import Build
 
 @pytest.fixture(scope="module")
 def lowered(build: Build, tiny: ModelSpec, canvas: np.ndarray) -> Lowered:
-    return lower(load_network(build.checkpoint, tiny), tiny, canvas)[0]
+    return lower(load_network(build.checkpoint, tiny).network, tiny, canvas)[0]
 
 
 def damage(source: Path, target: Path, initializer: int) -> str:
@@ -74,7 +74,7 @@ def test_onnx_answers_as_the_network_as_trained(
     build: Build, tiny: ModelSpec, canvas: np.ndarray
 ) -> None:
     """Up to the grey border, the one rewrite that is not exact."""
-    plain = TorchEngine(load_network(build.checkpoint, tiny), as_trained(build.spec))
+    plain = TorchEngine(load_network(build.checkpoint, tiny).network, as_trained(build.spec))
     expected, found = plain.infer(canvas), OnnxEngine(build.onnx).infer(canvas)
     for name, values in expected.items():
         assert np.corrcoef(values.ravel(), found[name].ravel())[0, 1] > 0.97, name

@@ -1,0 +1,153 @@
+"""The sequence of stages, with what they share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import assets
+from pipeline import names, report, stages
+from pipeline.cache import Done, checksums, run_stage, source_checksum
+from runtime.errors import KitError
+
+EVALUATED_IMAGES = 50
+_SOURCES = ("calibration", "convert", "quantize", "runtime")
+
+
+class Recipe:
+    """One build. `run` makes the int8 file, `run_onnx` stops at an ONNX file."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        target = "linux" if options.onnx_layout == "omz" else options.target
+        self.spec = names.chosen_spec(options, target)
+        self.options = options
+        self.out = _writable(options.out)
+        self.folder = names.work_folder(self.spec, self.out)
+        self.total = 3 if options.stop_after == "onnx" else 6
+        self.done: list[Done] = []
+        self.code = source_checksum(names.ROOT, _SOURCES)
+
+    def run(self) -> None:
+        """Checkpoint -> int8 file, summary and report."""
+        folder, log = self.folder, self.folder / "build.log"
+        found = self._find_inputs()
+        images, evaluation = found["images"], found["evaluation"]
+        onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
+        int8_path, final = folder / "int8.tflite", names.tflite_path(self.spec, self.out)
+        image_sums = checksums(images)
+
+        onnx = self._onnx_stage(found, onnx_path, "kit")
+        tensorflow = self._stage(
+            "tensorflow",
+            {"onnx": onnx.outputs, "image": image_sums[images[0].name]},
+            [saved_model],
+            lambda: stages.convert_tensorflow(self.spec, images, onnx_path, saved_model, log),
+            lambda r: f"largest difference {r['largest_difference']:.1e} to ONNX",
+        )
+        int8 = self._stage(
+            "int8",
+            {"onnx": onnx.outputs, "saved_model": tensorflow.outputs, "images": image_sums},
+            [int8_path],
+            lambda: stages.quantize_int8(images, onnx_path, saved_model, int8_path, log),
+            lambda r: f"{sum(r['operators'].values())} operators, verified",
+        )
+        self._stage(
+            "measure",
+            {"int8": int8.outputs, "evaluation": [str(p) for p in evaluation or ()]},
+            [],
+            lambda: stages.measure(int8_path, evaluation, EVALUATED_IMAGES, log),
+            lambda r: f"arena {r['arena_bytes']:,} bytes",
+        )
+        self._publish(int8_path, final, int8.outputs)
+        content = report.build_report(
+            self.spec, found["weights"], found["weights_sha256"], final, self.done
+        )
+        report_path = folder / "report.json"
+        report.write_report(content, report_path)
+        print(report.summary(content, final, report_path))
+
+    def run_onnx(self, layout: str) -> None:
+        """Checkpoint -> ONNX file in the layout `kit` or `omz`."""
+        found = self._find_inputs()
+        made = self.folder / ("model.onnx" if layout == "kit" else "omz.onnx")
+        final = names.onnx_path(self.spec, self.out, layout)
+        onnx = self._onnx_stage(found, made, layout)
+        self._publish(made, final, onnx.outputs)
+        print(f"file     {final}, {final.stat().st_size:,} bytes")
+
+    def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> Done:
+        weights, images = found["weights"], found["images"]
+        done = self._stage(
+            "onnx" if layout == "kit" else f"onnx-{layout}",
+            {"weights": found["weights_sha256"], "image": checksums(images[:1])},
+            [path],
+            lambda: stages.convert_onnx(self.spec, weights, images, path, layout),
+            lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
+        )
+        for note in done.result["notes"]:
+            print(f"      {weights.name} {note}")
+        return done
+
+    def _publish(self, source: Path, final: Path, sums: dict[str, str]) -> None:
+        self._stage(
+            "publish",
+            {"file": sums, "final": final.name},
+            [final],
+            lambda: stages.publish(source, final),
+            lambda r: final.name,
+        )
+
+    def _stage(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        outputs: list[Path],
+        run: Callable[[], dict[str, Any]],
+        detail: Callable[[dict[str, Any]], str],
+    ) -> Done:
+        """Run or skip one stage and print its line."""
+        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _lock()}
+        done = run_stage(name, self.folder, inputs, outputs, run)
+        self._announce(done, detail(done.result))
+        return done
+
+    def _announce(self, done: Done, detail: str) -> None:
+        self.done.append(done)
+        print(report.stage_line(len(self.done), self.total, done, detail), flush=True)
+
+    def _find_inputs(self) -> dict[str, Any]:
+        """Weights, calibration and evaluation images, with the line of the first stage."""
+        start = time.perf_counter()
+        given = self.options
+        if (given.annotations is None) != (given.evaluation_images is None):
+            raise KitError("--annotations and --evaluation-images belong together; give both")
+        weights = assets.weights(self.spec, given.weights)
+        images = assets.calibration_images(given.images)
+        evaluation = assets.evaluation_set(
+            given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
+        )
+        strides = ",".join(str(stride) for stride in self.spec.graph.strides)
+        print(f"{self.spec.name}, strides {strides}, weights {weights}")
+        done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
+        self._announce(done, f"{weights.name}, {len(images)} calibration images")
+        return {
+            "weights": weights,
+            "weights_sha256": checksums([weights])[weights.name],
+            "images": images,
+            "evaluation": evaluation,
+        }
+
+
+def _writable(folder: Path) -> Path:
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise KitError(f"--out {folder}: cannot be written; choose another folder")
+    return folder
+
+
+def _lock() -> str:
+    return checksums([names.ROOT / "requirements.lock"])["requirements.lock"]
