@@ -1,9 +1,10 @@
 """Pixels of a photograph -> pixels of the network's input, and boxes back.
 
-The resize is upstream's `cv2.warpPerspective` with its matrix (`nanodet/data/transform/warp.py`):
-bilinear with a 1/32 pixel grid and black outside the image, no antialiasing, and coordinates
-that scale about the image's centre (keep ratio) or its origin (stretch). Calibration, inference
-and evaluation all go through here.
+Keep ratio: upstream's `cv2.warpPerspective` with its matrix (`nanodet/data/transform/warp.py`):
+scaled about the image's centre, bilinear on a 1/32 pixel grid, black outside the image.
+Stretch: plain bilinear resize to the canvas with half-pixel centres (`cv2.resize`), as frame
+scalers and the model zoos do; upstream's warp samples up to half a source pixel beside it.
+Neither has antialiasing. Calibration, inference and evaluation all go through here.
 
 A *canvas* is the result: uint8 (height, width, 3) in the model's colour order.
 """
@@ -16,7 +17,9 @@ import numpy as np
 
 from runtime.spec import InputSpec, ModelSpec
 
-_SUBPIXELS = 32  # OpenCV's INTER_TAB_SIZE
+# Weights are whole numbers of 1 / steps, as in OpenCV.
+_WARP_STEPS = 32  # INTER_TAB_SIZE
+_RESIZE_STEPS = 2048  # INTER_RESIZE_COEF_SCALE
 
 
 @dataclass(frozen=True)
@@ -52,25 +55,27 @@ def to_canvas(rgb: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, Placement]:
     """Resize an RGB image, uint8 (H, W, 3), onto the canvas of `spec`."""
     height, width = rgb.shape[:2]
     placement = place((width, height), spec)
-    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
-    xs = _Taps.along(width, spec.width, placement.scale[0], placement.offset[0])
-    ys = _Taps.along(height, spec.height, placement.scale[1], placement.offset[1])
+    if spec.keep_ratio:
+        steps = _WARP_STEPS
+        xs = _Taps.warped(width, spec.width, placement.scale[0], placement.offset[0])
+        ys = _Taps.warped(height, spec.height, placement.scale[1], placement.offset[1])
+    else:
+        steps = _RESIZE_STEPS
+        xs, ys = _Taps.resized(width, spec.width), _Taps.resized(height, spec.height)
     source = rgb[..., ::-1] if spec.colour_order == "BGR" else rgb
     rows = source[ys.first] * ys.weight_first[:, None, None]
     rows += source[ys.second] * ys.weight_second[:, None, None]
     total = rows[:, xs.first] * xs.weight_first[:, None].astype(np.uint32)
     total += rows[:, xs.second] * xs.weight_second[:, None].astype(np.uint32)
-    half = _SUBPIXELS * _SUBPIXELS // 2
-    canvas[ys.start : ys.stop, xs.start : xs.stop] = (total + half) // (_SUBPIXELS * _SUBPIXELS)
+    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    whole = steps * steps
+    canvas[ys.start : ys.stop, xs.start : xs.stop] = (total + whole // 2) // whole
     return canvas, placement
 
 
 @dataclass(frozen=True)
 class _Taps:
-    """Two source indices and uint16 weights (in 1/32) for canvas positions start..stop-1.
-
-    Taps outside the image weigh nothing, which blends the border with black.
-    """
+    """Two source indices and weights (in 1 / steps) for canvas positions start..stop-1."""
 
     start: int
     stop: int
@@ -80,10 +85,11 @@ class _Taps:
     weight_second: np.ndarray
 
     @classmethod
-    def along(cls, source: int, target: int, scale: float, offset: float) -> _Taps:
+    def warped(cls, source: int, target: int, scale: float, offset: float) -> _Taps:
+        """Taps outside the image weigh nothing, which blends the border with black."""
         positions = (np.arange(target) - offset) / scale
-        steps = np.rint(positions * _SUBPIXELS).astype(np.int64)
-        first, fraction = steps // _SUBPIXELS, steps % _SUBPIXELS
+        steps = np.rint(positions * _WARP_STEPS).astype(np.int64)
+        first, fraction = steps // _WARP_STEPS, steps % _WARP_STEPS
         touched = np.flatnonzero((first >= -1) & (first < source))
         start, stop = int(touched[0]), int(touched[-1]) + 1
         first, fraction = first[start:stop], fraction[start:stop]
@@ -92,9 +98,18 @@ class _Taps:
             stop,
             np.clip(first, 0, source - 1),
             np.clip(first + 1, 0, source - 1),
-            ((_SUBPIXELS - fraction) * (first >= 0)).astype(np.uint16),
+            ((_WARP_STEPS - fraction) * (first >= 0)).astype(np.uint16),
             (fraction * (first + 1 < source)).astype(np.uint16),
         )
+
+    @classmethod
+    def resized(cls, source: int, target: int) -> _Taps:
+        """Half-pixel centres; beyond the outermost ones the border pixel is repeated."""
+        positions = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
+        first = np.floor(positions).astype(np.int64)
+        fraction = np.rint((positions - first) * _RESIZE_STEPS).astype(np.uint32)
+        second = np.minimum(first + 1, source - 1)
+        return cls(0, target, first, second, np.uint32(_RESIZE_STEPS) - fraction, fraction)
 
 
 def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.
 class VideoSource:
     """Iterates over frames, uint8 (H, W, 3) in RGB. `source`: a file, or a camera's number."""
 
-    def __init__(self, source: Union[Path, int]) -> None:
+    def __init__(self, source: Path | int) -> None:
         self._cv2 = _opencv()
         if isinstance(source, Path) and not source.is_file():
             raise KitError(f"{source}: no such video")

@@ -9,11 +9,13 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from torch import fx
 
 from convert.lowering import (
+    equalize_channels,
     fold_batch_norm,
     grey_border,
     halve_by_mean,
@@ -31,9 +33,11 @@ from convert.parity import TOLERANCE, largest_difference
 from runtime.errors import GateFailed
 from runtime.spec import GraphSpec, ModelSpec, select_class_channels
 
-__all__ = ["APPROXIMATE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
+__all__ = ["APPROXIMATE", "EQUALIZE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
 
-REWRITES: dict[str, Callable[[Lowered], Lowered]] = {
+Rewrite = Callable[[Lowered], Lowered]
+
+REWRITES: dict[str, Rewrite] = {
     "fold_batch_norm": fold_batch_norm.apply,
     "select_strides": select_strides.apply,
     "select_classes": select_classes.apply,
@@ -45,6 +49,9 @@ REWRITES: dict[str, Callable[[Lowered], Lowered]] = {
     "rotate_180": rotate_180.apply,
     "shuffle_as_gather": shuffle_as_gather.apply,
 }
+
+# The last rewrite looks at activations too, so it takes all calibration photographs.
+EQUALIZE = "equalize_channels"
 
 # Rewrites whose difference is measured and reported but not held to the tolerance.
 APPROXIMATE = frozenset({"grey_border"})
@@ -69,26 +76,28 @@ def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
 def lower(
     network: NanoDet,
     spec: ModelSpec,
-    canvas: np.ndarray,
-    rewrites: Sequence[str] | None = None,
+    canvases: Sequence[np.ndarray],
+    rewrites: Sequence[str] = (*REWRITES, EQUALIZE),
 ) -> tuple[Lowered, list[RewriteReport]]:
     """Apply rewrites, all by default, for the strides and classes of `spec.graph`.
 
-    canvas: a photograph (see `runtime.preprocess`) on which each step must answer as the step
-    before it. The steps compute in float64, so that a difference means a wrong rewrite and not
-    rounding. Raises `GateFailed` naming the rewrite that differs.
+    canvases: calibration photographs (see `runtime.preprocess`); on the first one each step must
+    answer as the step before it. The steps compute in float64, so that a difference means a wrong
+    rewrite and not rounding. Raises `GateFailed` naming the rewrite that differs.
     """
     model, reports = trace(network, spec), []
     model.module.double()
-    outputs = model.run(canvas)
-    for name in rewrites or REWRITES:
+    equalize: Rewrite = partial(equalize_channels.apply, canvases=canvases)
+    available = {**REWRITES, EQUALIZE: equalize}
+    outputs = model.run(canvases[0])
+    for name in rewrites:
         if name == "select_strides":
             model = model.with_graph(strides=spec.graph.strides)
         if name == "select_classes":
             model = model.with_graph(class_ids=spec.graph.class_ids)
             outputs = select_class_channels(outputs, spec)
-        model = REWRITES[name](model)
-        before, outputs = outputs, model.run(canvas)
+        model = available[name](model)
+        before, outputs = outputs, model.run(canvases[0])
         difference = largest_difference(before, outputs)
         exact = name not in APPROXIMATE
         if exact and not difference < TOLERANCE:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import assets
 import convert.lowering
 from convert.checkpoint import random_network
-from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
+from convert.lowering import APPROXIMATE, EQUALIZE, REWRITES, Lowered, lower, trace
 from convert.lowering.base import layers
 from convert.lowering.grey_border import BorderPaddedConv2d
 from convert.network import NanoDet
@@ -23,34 +28,93 @@ def network(tiny: ModelSpec) -> NanoDet:
     return random_network(tiny)
 
 
-@pytest.mark.parametrize("strides", [(32,), (16, 32), (8, 16, 32), (8,)])
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        ("nanodet-m-0.5x", (32,)),
+        ("nanodet-m-0.5x", (16, 32)),
+        ("nanodet-m-0.5x", (8, 16, 32)),
+        ("nanodet-m-0.5x", (8,)),
+        ("nanodet-plus-m-320", (64,)),
+        ("nanodet-plus-m-320", (8, 16, 32, 64)),
+    ],
+)
 @pytest.mark.parametrize(
     ("width", "height", "reason"),
-    [(96, 64, "even everywhere"), (160, 32, "one cell high"), (416, 416, "13 cells: odd at s32")],
+    [
+        (96, 64, "3 cells at stride 32, so 2 at stride 64"),
+        (160, 32, "one cell high"),
+        (416, 416, "13 cells at stride 32"),
+    ],
 )
 def test_every_rewrite_is_exact(
-    official: ModelSpec, strides: tuple[int, ...], width: int, height: int, reason: str
+    name: str, strides: tuple[int, ...], width: int, height: int, reason: str
 ) -> None:
-    spec = small(official, width, height).with_strides(strides)
+    spec = small(assets.model_spec(name), width, height).with_strides(strides)
     canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
-    lowered, reports = lower(random_network(spec), spec, canvas)
-    assert [r.name for r in reports] == list(REWRITES)
+    lowered, reports = lower(random_network(spec), spec, [canvas])
+    assert [r.name for r in reports] == [*REWRITES, EQUALIZE]
     for report in reports:
         assert report.largest_difference < 1e-9 or report.name in APPROXIMATE, report
     assert lowered.spec.graph.strides == strides
     assert lowered.spec.graph.raw_pixels and lowered.spec.graph.rotated_180
 
 
+@pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
+def test_fewer_classes_are_rows_of_the_whole(name: str) -> None:
+    whole = small(assets.model_spec(name), 96, 64)
+    chosen = whole.with_classes(("car", "person", "zebra"))
+    assert chosen.classes == ("person", "car", "zebra"), "in the network's order"
+    canvas, _ = to_canvas(photo(8, 200, 150), whole.input)
+    network = random_network(whole)
+    every, few = (lower(network, s, [canvas])[0].run(canvas) for s in (whole, chosen))
+    ids = [whole.class_names.index(c) for c in chosen.classes]
+    for stride in whole.graph.strides:
+        np.testing.assert_allclose(
+            few[f"cls_{stride}"], every[f"cls_{stride}"][..., ids], atol=1e-5
+        )
+        np.testing.assert_allclose(few[f"reg_{stride}"], every[f"reg_{stride}"], atol=1e-5)
+
+
+def test_equalization_gives_half_of_a_quiet_channel_back(
+    tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
+) -> None:
+    """A channel made 9 times quieter, its reader 9 times louder: 3 of the 9 are left."""
+    quiet = copy.deepcopy(network)
+    unit: Any = quiet.get_submodule("backbone.stage2.1.branch2")  # pointwise, norm, act, depthwise
+    with torch.no_grad():
+        unit[1].weight[3] /= 9
+        unit[1].bias[3] /= 9
+        unit[3].weight[3] *= 9
+    readers: list[Any] = [
+        lower(n, tiny, [canvas])[0].module.get_submodule("backbone.stage2.1.branch2.3")
+        for n in (network, quiet)
+    ]
+    ratio = float((readers[1].weight[3] / readers[0].weight[3]).abs().mean())
+    assert ratio == pytest.approx(3, rel=0.01)
+
+
+def test_relu6_channels_are_not_scaled(official: ModelSpec) -> None:
+    architecture = dataclasses.replace(
+        official.architecture,
+        backbone_activation="relu6",
+        neck_activation="relu6",
+        head_activation="relu6",
+    )
+    spec = small(dataclasses.replace(official, architecture=architecture), 96, 64)
+    canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
+    _, reports = lower(random_network(spec), spec, [canvas])
+    assert reports[-1].name == EQUALIZE and reports[-1].largest_difference < 1e-9
+
+
 def test_all_but_the_border_against_the_network_as_trained(
     tiny: ModelSpec, network: NanoDet
 ) -> None:
     """With the border's grey at the mean colour, the whole lowering is exact end to end."""
-    import dataclasses
-
     grey = dataclasses.replace(tiny.input, mean=(115.0, 115.0, 115.0))
     spec = dataclasses.replace(tiny, input=grey)
     canvas, _ = to_canvas(photo(9, 96, 64), spec.input)
-    lowered, _ = lower(network, spec, canvas)
+    lowered, _ = lower(network, spec, [canvas])
     other, _ = to_canvas(photo(10, 50, 64), spec.input)
     plain = trace(network, spec).run(other)
     assert largest_difference(plain, lowered.run(other)) < TOLERANCE
@@ -75,7 +139,7 @@ def test_what_the_lowered_graph_holds(
     tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
 ) -> None:
     spec = tiny.with_strides((32,))
-    module = lower(network, spec, canvas)[0].module
+    module = lower(network, spec, [canvas])[0].module
     kinds = [type(part) for part in module.modules()]
     assert nn.BatchNorm2d not in kinds
     # 1 stem, 3 stages of (2 + 3) + n * 3, 3 laterals, 2 x 2 in the head, cls and reg.
@@ -90,7 +154,7 @@ def test_the_network_itself_is_left_alone(
     tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
 ) -> None:
     before = trace(network, tiny).run(canvas)
-    lower(network, tiny, canvas)
+    lower(network, tiny, [canvas])
     assert largest_difference(before, trace(network, tiny).run(canvas)) == 0
 
 
@@ -105,7 +169,7 @@ def test_a_wrong_rewrite_stops_the_build(
 
     monkeypatch.setattr(convert.lowering, "REWRITES", {**REWRITES, "halve_by_mean": wrong})
     with pytest.raises(GateFailed, match="rewrite halve_by_mean changes an output"):
-        lower(network, tiny, canvas)
+        lower(network, tiny, [canvas])
 
 
 def test_sizes_that_same_padding_cannot_serve(official: ModelSpec) -> None:

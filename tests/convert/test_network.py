@@ -26,6 +26,12 @@ def test_parameters_are_as_many_as_published(name: str, millions: float) -> None
     assert count / 1e6 == pytest.approx(millions, abs=0.01)
 
 
+def test_plus_has_a_fourth_level() -> None:
+    with torch.inference_mode():
+        levels = NanoDet(variant("nanodet-plus-m-416", None)).eval()(torch.zeros(1, 3, 96, 160))
+    assert [tuple(level.shape[2:]) for level in levels] == [(12, 20), (6, 10), (3, 5), (2, 3)]
+
+
 def test_strides_of_the_outputs() -> None:
     with torch.inference_mode():
         levels = NanoDet(variant("nanodet-m-0.5x", None)).eval()(torch.zeros(1, 3, 64, 96))

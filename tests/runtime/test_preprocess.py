@@ -34,19 +34,24 @@ def upstream_matrix(width: int, height: int, spec: InputSpec) -> np.ndarray:
     return back @ np.diag([scale, scale, 1.0]) @ to_centre
 
 
-@pytest.mark.parametrize("keep_ratio", [True, False])
 @pytest.mark.parametrize(("width", "height", "reason"), SIZES)
-def test_resize_is_opencvs_warp(
-    tiny: ModelSpec, width: int, height: int, reason: str, keep_ratio: bool
-) -> None:
-    spec = dataclasses.replace(tiny.input, keep_ratio=keep_ratio)
+def test_keep_ratio_is_opencvs_warp(tiny: ModelSpec, width: int, height: int, reason: str) -> None:
     rgb = photo(3, width, height)
-    canvas, _ = to_canvas(rgb, spec)
-    matrix = upstream_matrix(width, height, spec)
-    expected = cv2.warpPerspective(rgb[..., ::-1], matrix, (spec.width, spec.height))
+    canvas, _ = to_canvas(rgb, tiny.input)
+    matrix = upstream_matrix(width, height, tiny.input)
+    expected = cv2.warpPerspective(rgb[..., ::-1], matrix, (96, 64))
     difference = np.abs(canvas.astype(int) - expected)
     assert difference.max() <= 1, reason
     assert (difference > 0).mean() < 0.05, reason
+
+
+@pytest.mark.parametrize(("width", "height", "reason"), SIZES)
+def test_stretch_is_opencvs_resize(tiny: ModelSpec, width: int, height: int, reason: str) -> None:
+    spec = dataclasses.replace(tiny.input, keep_ratio=False)
+    rgb = photo(3, width, height)
+    canvas, _ = to_canvas(rgb, spec)
+    expected = cv2.resize(rgb[..., ::-1], (96, 64), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(canvas.astype(int) - expected).max() <= 1, reason
 
 
 @pytest.mark.parametrize("keep_ratio", [True, False])

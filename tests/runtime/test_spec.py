@@ -41,6 +41,30 @@ def test_file_stem(official: ModelSpec, strides: tuple[int, ...], stem: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("names", "stem"),
+    [
+        (("person",), "nanodet_m_0.5x_person"),
+        (("traffic light", "car"), "nanodet_m_0.5x_car-traffic-light"),
+        (("cat", "dog", "cow", "bird"), "nanodet_m_0.5x_4classes"),
+    ],
+)
+def test_file_stem_names_the_classes(
+    official: ModelSpec, names: tuple[str, ...], stem: str
+) -> None:
+    assert official.with_strides((32,)).with_classes(names).file_stem == stem
+
+
+def test_classes(official: ModelSpec) -> None:
+    two = official.with_classes(("car", "person"))
+    assert two.classes == ("person", "car")
+    assert two.output_shape_nhwc("cls_32") == (1, 10, 10, 2)
+    assert ModelSpec.from_json(two.to_json(), "x") == two
+    assert official.with_classes(official.class_names) == official
+    with pytest.raises(KitError, match="`unicorn` unknown; known: person"):
+        official.with_classes(("person", "unicorn"))
+
+
+@pytest.mark.parametrize(
     ("strides", "reason"),
     [
         ((64,), "the network has no such stride"),
@@ -70,7 +94,7 @@ def test_outputs(official: ModelSpec) -> None:
         ({"input.mean": [1.0]}, "3 values", "one mean for three channels"),
         ({"input.colour_order": "GBR"}, "colour_order", "unknown order"),
         ({"architecture.backbone": "resnet50"}, "resnet50.*known", "unknown backbone"),
-        ({"architecture.strides": [8, 8, 32]}, "rising", "twice the same stride"),
+        ({"architecture.strides": [8, 8, 32]}, "do not fit", "twice the same stride"),
         ({"architecture.prior_offset": 2.0}, "prior_offset", "outside the cell"),
         ({"architecture.head_kernel": 4}, "odd", "even kernels have no centre"),
         ({"architecture.reg_max": "7"}, "expected int", "text for a number"),
