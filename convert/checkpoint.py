@@ -65,6 +65,8 @@ def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
         if isinstance(module, torch.nn.Conv2d):
             fan_in = module.weight[0].numel()
             torch.nn.init.normal_(module.weight, 0.0, fan_in**-0.5, generator=generator)
+            if module.bias is not None:
+                torch.nn.init.normal_(module.bias, 0.0, 0.1, generator=generator)
         elif isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
             torch.nn.init.normal_(module.bias, 0.0, 0.2, generator=generator)

@@ -6,6 +6,7 @@ Needs OpenCV, an optional extra: `pip install opencv-python-headless`.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from runtime.errors import KitError
 from runtime.files import writing
+from runtime.quiet import output_to
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.
@@ -26,7 +28,10 @@ class VideoSource:
         self._cv2 = _opencv()
         if isinstance(source, Path) and not source.is_file():
             raise KitError(f"{source}: no such video")
-        self._capture = self._cv2.VideoCapture(source if isinstance(source, int) else str(source))
+        with output_to(Path(os.devnull)):  # OpenCV warns on stderr before it fails.
+            self._capture = self._cv2.VideoCapture(
+                source if isinstance(source, int) else str(source)
+            )
         if not self._capture.isOpened():
             what = f"--camera {source}" if isinstance(source, int) else str(source)
             raise KitError(f"{what}: OpenCV cannot open it")

@@ -63,6 +63,11 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--weights", "{m}/cut.ckpt", "--images", "{m}/images"], "cut.ckpt: truncated"),
         ([*RECIPE, "--weights", "{m}/good.ckpt", "--images", "{m}/few"], "3 images"),
         ([*RECIPE, "--weights", "{m}/good.ckpt", "--images", "{m}/corrupt"], "007.jpg: damaged"),
+        ([*RECIPE, "--config", "{m}/nowhere.yml"], "--config {m}/nowhere.yml"),
+        ([*RECIPE, "--config", "{m}/nowhere.yml", "--model", "nanodet-m"], "one of the two"),
+        ([*RECIPE, "--classes", "unicorn"], "`unicorn` unknown"),
+        ([*RECIPE, "--onnx-layout", "omz"], "--stop-after onnx"),
+        ([*EXAMPLE, "--camera", "77", "--model", "{m}/good.tflite"], "--camera 77"),
         ([*RECIPE, "--out", "/dev/null/x"], "--out /dev/null/x"),
         ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
         ([*EVALUATE, "{m}/nowhere.tflite"], "no such file"),
@@ -81,7 +86,7 @@ def test_bad_input(material: Path, tmp_path: Path, command: list[str], message: 
     done = run([word.format(m=material) for word in command], tmp_path)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert message in done.stderr
+    assert message.format(m=material) in done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
@@ -113,6 +118,28 @@ def test_example_prints_and_draws(material: Path, tmp_path: Path) -> None:
     assert lines[-1].endswith("drawn in result.jpg")
     assert int(lines[-1].split()[0]) == len(lines) - 1
     assert Image.open(tmp_path / "result.jpg").size == Image.open(image).size
+
+
+def test_example_takes_a_folder(material: Path, tmp_path: Path) -> None:
+    command = [*EXAMPLE, str(material / "few"), "--model", str(material / "good.tflite")]
+    done = run(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 images" in done.stdout and "frames a second" in done.stdout
+    names = sorted(p.name for p in (tmp_path / "results").iterdir())
+    assert names == ["000.jpg", "001.jpg", "002.jpg"]
+
+
+def test_example_takes_a_video(material: Path, tmp_path: Path) -> None:
+    from runtime.video import VideoSource, video_sink
+
+    with video_sink(tmp_path / "in.mp4", 5) as sink:
+        for i in range(4):
+            sink.write(photo(i, 64, 48))
+    command = [*EXAMPLE, "in.mp4", "--model", str(material / "good.tflite"), "--frames", "3"]
+    done = run(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 frames, drawn in result.mp4" in done.stdout
+    assert len(list(VideoSource(tmp_path / "result.mp4"))) == 3
 
 
 def test_recipe_builds_own_weights_and_images(
