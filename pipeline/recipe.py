@@ -83,7 +83,7 @@ class Recipe:
         weights, images = found["weights"], found["images"]
         done = self._stage(
             "onnx" if layout == "kit" else f"onnx-{layout}",
-            {"weights": found["weights_sha256"], "images": checksums(images)},
+            {"weights": found["weights_sha256"], "image": checksums(images[:1])},
             [path],
             lambda: stages.convert_onnx(self.spec, weights, images, path, layout),
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",

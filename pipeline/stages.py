@@ -24,15 +24,14 @@ def convert_onnx(
     from convert.checkpoint import load_network
     from convert.lowering import lower
 
-    canvases = list(calibration.canvases(images, spec.input))
-    canvas = canvases[0]
+    canvas = gate_canvas(spec, images)
     loaded = load_network(weights, spec)
     if layout == "kit":
-        lowered, rewrites = lower(loaded.network, spec, canvases)
+        lowered, rewrites = lower(loaded.network, spec, canvas)
         onnx_export.export(lowered, onnx_path)
         difference = onnx_export.check(lowered, onnx_path, canvas)
     else:
-        lowered, rewrites = lower(loaded.network, spec, canvases, omz_export.REWRITES)
+        lowered, rewrites = lower(loaded.network, spec, canvas, omz_export.REWRITES)
         omz_export.export(lowered, onnx_path)
         difference = omz_export.check(lowered, onnx_path, canvas)
     return {

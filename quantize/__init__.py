@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from quantize import flatbuffer, package, post_training, shuffle, verify
+from quantize import float_file, flatbuffer, int8_file, package, shuffle, verify
+from quantize.methods import METHODS, Progress, quantize
+from runtime.preprocess import float_input
 from runtime.spec import ModelSpec
 
-__all__ = ["build_int8"]
+__all__ = ["METHODS", "Int8Build", "build_int8"]
+
+
+@dataclass(frozen=True)
+class Int8Build:
+    """content: of the finished file. operators: how often each occurs. notes: of the methods."""
+
+    content: bytes
+    operators: Counter[str]
+    notes: dict[str, object]
 
 
 def build_int8(
@@ -20,16 +32,27 @@ def build_int8(
     canvases: Iterable[np.ndarray],
     path: str,
     onnx_path: Path,
-) -> tuple[bytes, Counter[str]]:
-    """Content of the finished file, and its operator counts.
+    methods: Sequence[str] = METHODS,
+    progress: Progress | None = None,
+) -> Int8Build:
+    """Quantize a SavedModel.
 
     canvases: calibration photographs. path: names the file in errors. onnx_path: the graph it
-    comes from, which says how many operators of each kind there must be.
+    comes from, which says how many operators of each kind there must be. methods: see
+    `quantize.methods`; none is plain min/max.
     Raises `GateFailed` when the file is not what the targets can run.
     """
-    model = flatbuffer.parse(post_training.quantize(saved_model, spec, canvases))
+    import torch
+
+    from quantize.graph import Graph
+
+    graph = Graph.parse(float_file.convert(saved_model))
+    images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
+    quantized = quantize(graph, spec, images, methods, progress)
+    model = int8_file.write(graph, quantized.ranges)
     package.name_tensors(model, spec)
     shuffle.replace_gathers(model)
     package.embed_spec(model, spec)
     content = flatbuffer.serialize(model)
-    return content, verify.verify(content, verify.expected_counts(onnx_path), path)
+    counts = verify.verify(content, verify.expected_counts(onnx_path), path)
+    return Int8Build(content, counts, quantized.notes)

@@ -52,7 +52,11 @@ def serialize(model: Any) -> bytes:
 
 def operator_name(model: Any, operator: Any) -> str:
     """Name of an operator, e.g. `CONV_2D`."""
-    code = model.operatorCodes[operator.opcodeIndex]
+    return code_name(model.operatorCodes[operator.opcodeIndex])
+
+
+def code_name(code: Any) -> str:
+    """Name of an operator code."""
     return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
@@ -83,9 +87,15 @@ def add_buffer(model: Any, content: bytes) -> int:
 
 def add_constant(model: Any, name: str, values: np.ndarray) -> int:
     """Append an int32 constant tensor; returns its index."""
+    return add_tensor(model, name, values.astype("<i4"), schema.TensorType.INT32, None)
+
+
+def add_tensor(model: Any, name: str, values: np.ndarray, kind: int, quantization: Any) -> int:
+    """Append a constant tensor of the schema's type `kind`; returns its index."""
     tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.type = name, list(values.shape), schema.TensorType.INT32
-    tensor.buffer = add_buffer(model, values.astype("<i4").tobytes())
+    tensor.name, tensor.shape, tensor.type = name, list(values.shape), kind
+    tensor.quantization = quantization
+    tensor.buffer = add_buffer(model, values.tobytes())
     return _append(model, tensor)
 
 
@@ -109,6 +119,24 @@ def constant(model: Any, index: int) -> np.ndarray:
     tensor = model.subgraphs[0].tensors[index]
     dtype = {schema.TensorType.INT32: "<i4", schema.TensorType.INT64: "<i8"}[tensor.type]
     return np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype)
+
+
+def floats(model: Any, index: int) -> np.ndarray:
+    """Values of a float32 constant tensor, in its shape."""
+    tensor = model.subgraphs[0].tensors[index]
+    data = bytes(model.buffers[tensor.buffer].data)
+    return np.frombuffer(data, "<f4").reshape([int(n) for n in tensor.shape])
+
+
+def is_constant(model: Any, index: int) -> bool:
+    """Does the file hold the tensor's values?"""
+    data = model.buffers[model.subgraphs[0].tensors[index].buffer].data
+    return data is not None and len(data) > 0
+
+
+def text(name: bytes | str) -> str:
+    """A name as text; the parser gives bytes."""
+    return name.decode("utf-8") if isinstance(name, bytes) else name
 
 
 def drop_unused(model: Any) -> None:

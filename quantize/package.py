@@ -20,14 +20,14 @@ def name_tensors(model: Any, spec: ModelSpec) -> None:
     """
     graph = model.subgraphs[0]
     (signature,) = model.signatureDefs
-    index = {_text(entry.name): entry.tensorIndex for entry in signature.outputs}
+    index = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
     if set(index) != set(spec.output_names):
         raise GateFailed(f"converter returned outputs {sorted(index)}, not {spec.output_names}")
     graph.outputs = [index[name] for name in spec.output_names]
     for name in spec.output_names:
         graph.tensors[index[name]].name = name
     graph.tensors[graph.inputs[0]].name = INPUT_NAME
-    signature.outputs.sort(key=lambda entry: spec.output_names.index(_text(entry.name)))
+    signature.outputs.sort(key=lambda entry: spec.output_names.index(flatbuffer.text(entry.name)))
     model.description = spec.name
 
 
@@ -37,7 +37,3 @@ def embed_spec(model: Any, spec: ModelSpec) -> None:
     entry.name = METADATA_NAME
     entry.buffer = flatbuffer.add_buffer(model, spec.to_json().encode("utf-8"))
     model.metadata.append(entry)
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode("utf-8") if isinstance(name, bytes) else name

@@ -44,10 +44,10 @@ def _transpose(model: Any, gather: Any, constants: dict[tuple[int, ...], int]) -
     _, height, width, channels = shape = tuple(int(n) for n in tensor.shape)
     groups = _groups(flatbuffer.constant(model, indices), channels)
     if groups is None or gather.builtinOptions.axis % 4 != 3:
-        raise GateFailed(f"{_text(tensor.name)}: GATHER is no channel shuffle")
+        raise GateFailed(f"{flatbuffer.text(tensor.name)}: GATHER is no channel shuffle")
     split = (height * width, groups, channels // groups)
     swapped = (split[0], split[2], split[1])
-    name = _text(graph.tensors[target].name)
+    name = flatbuffer.text(graph.tensors[target].name)
     before = flatbuffer.add_activation(model, f"{name}/split", split, tensor)
     after = flatbuffer.add_activation(model, f"{name}/swapped", swapped, tensor)
     return [
@@ -101,7 +101,3 @@ def _operator(
         op.builtinOptionsType = schema.BuiltinOptions.TransposeOptions
         op.builtinOptions = schema.TransposeOptionsT()
     return op
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode("utf-8") if isinstance(name, bytes) else name

@@ -80,7 +80,7 @@ def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPath
     network = random_network(tiny)
     checkpoint = folder / "random.ckpt"
     torch.save({"state_dict": network.state_dict()}, checkpoint)
-    lowered, _ = lower(network, tiny, [canvas])
+    lowered, _ = lower(network, tiny, canvas)
     onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
     onnx_export.export(lowered, onnx_path)
     tensorflow_export.export(onnx_path, saved_model, canvas)

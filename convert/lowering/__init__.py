@@ -9,13 +9,11 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from torch import fx
 
 from convert.lowering import (
-    equalize_channels,
     fold_batch_norm,
     grey_border,
     halve_by_mean,
@@ -33,7 +31,7 @@ from convert.parity import TOLERANCE, largest_difference
 from runtime.errors import GateFailed
 from runtime.spec import GraphSpec, ModelSpec, select_class_channels
 
-__all__ = ["APPROXIMATE", "EQUALIZE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
+__all__ = ["APPROXIMATE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
 
 Rewrite = Callable[[Lowered], Lowered]
 
@@ -49,9 +47,6 @@ REWRITES: dict[str, Rewrite] = {
     "rotate_180": rotate_180.apply,
     "shuffle_as_gather": shuffle_as_gather.apply,
 }
-
-# The last rewrite looks at activations too, so it takes all calibration photographs.
-EQUALIZE = "equalize_channels"
 
 # Rewrites whose difference is measured and reported but not held to the tolerance.
 APPROXIMATE = frozenset({"grey_border"})
@@ -76,28 +71,26 @@ def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
 def lower(
     network: NanoDet,
     spec: ModelSpec,
-    canvases: Sequence[np.ndarray],
-    rewrites: Sequence[str] = (*REWRITES, EQUALIZE),
+    canvas: np.ndarray,
+    rewrites: Sequence[str] = tuple(REWRITES),
 ) -> tuple[Lowered, list[RewriteReport]]:
     """Apply rewrites, all by default, for the strides and classes of `spec.graph`.
 
-    canvases: calibration photographs (see `runtime.preprocess`); on the first one each step must
-    answer as the step before it. The steps compute in float64, so that a difference means a wrong
-    rewrite and not rounding. Raises `GateFailed` naming the rewrite that differs.
+    canvas: a photograph (see `runtime.preprocess`) on which each step must answer as the step
+    before it. The steps compute in float64, so that a difference means a wrong rewrite and not
+    rounding. Raises `GateFailed` naming the rewrite that differs.
     """
     model, reports = trace(network, spec), []
     model.module.double()
-    equalize: Rewrite = partial(equalize_channels.apply, canvases=canvases)
-    available = {**REWRITES, EQUALIZE: equalize}
-    outputs = model.run(canvases[0])
+    outputs = model.run(canvas)
     for name in rewrites:
         if name == "select_strides":
             model = model.with_graph(strides=spec.graph.strides)
         if name == "select_classes":
             model = model.with_graph(class_ids=spec.graph.class_ids)
             outputs = select_class_channels(outputs, spec)
-        model = available[name](model)
-        before, outputs = outputs, model.run(canvases[0])
+        model = REWRITES[name](model)
+        before, outputs = outputs, model.run(canvas)
         difference = largest_difference(before, outputs)
         exact = name not in APPROXIMATE
         if exact and not difference < TOLERANCE:

@@ -23,7 +23,7 @@ from tests.conftest import Build
 
 @pytest.fixture(scope="module")
 def lowered(build: Build, tiny: ModelSpec, canvas: np.ndarray) -> Lowered:
-    return lower(load_network(build.checkpoint, tiny).network, tiny, [canvas])[0]
+    return lower(load_network(build.checkpoint, tiny).network, tiny, canvas)[0]
 
 
 def damage(source: Path, target: Path, initializer: int) -> str:

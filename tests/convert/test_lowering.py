@@ -52,7 +52,7 @@ def test_every_rewrite_is_exact(
 ) -> None:
     spec = small(assets.model_spec(name), width, height).with_strides(strides)
     canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
-    lowered, reports = lower(random_network(spec), spec, [canvas])
+    lowered, reports = lower(random_network(spec), spec, canvas)
     assert [r.name for r in reports] == [*REWRITES, EQUALIZE]
     for report in reports:
         assert report.largest_difference < 1e-9 or report.name in APPROXIMATE, report
@@ -67,7 +67,7 @@ def test_fewer_classes_are_rows_of_the_whole(name: str) -> None:
     assert chosen.classes == ("person", "car", "zebra"), "in the network's order"
     canvas, _ = to_canvas(photo(8, 200, 150), whole.input)
     network = random_network(whole)
-    every, few = (lower(network, s, [canvas])[0].run(canvas) for s in (whole, chosen))
+    every, few = (lower(network, s, canvas)[0].run(canvas) for s in (whole, chosen))
     ids = [whole.class_names.index(c) for c in chosen.classes]
     for stride in whole.graph.strides:
         np.testing.assert_allclose(
@@ -87,7 +87,7 @@ def test_equalization_gives_half_of_a_quiet_channel_back(
         unit[1].bias[3] /= 9
         unit[3].weight[3] *= 9
     readers: list[Any] = [
-        lower(n, tiny, [canvas])[0].module.get_submodule("backbone.stage2.1.branch2.3")
+        lower(n, tiny, canvas)[0].module.get_submodule("backbone.stage2.1.branch2.3")
         for n in (network, quiet)
     ]
     ratio = float((readers[1].weight[3] / readers[0].weight[3]).abs().mean())
@@ -103,7 +103,7 @@ def test_relu6_channels_are_not_scaled(official: ModelSpec) -> None:
     )
     spec = small(dataclasses.replace(official, architecture=architecture), 96, 64)
     canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
-    _, reports = lower(random_network(spec), spec, [canvas])
+    _, reports = lower(random_network(spec), spec, canvas)
     assert reports[-1].name == EQUALIZE and reports[-1].largest_difference < 1e-9
 
 
@@ -114,7 +114,7 @@ def test_all_but_the_border_against_the_network_as_trained(
     grey = dataclasses.replace(tiny.input, mean=(115.0, 115.0, 115.0))
     spec = dataclasses.replace(tiny, input=grey)
     canvas, _ = to_canvas(photo(9, 96, 64), spec.input)
-    lowered, _ = lower(network, spec, [canvas])
+    lowered, _ = lower(network, spec, canvas)
     other, _ = to_canvas(photo(10, 50, 64), spec.input)
     plain = trace(network, spec).run(other)
     assert largest_difference(plain, lowered.run(other)) < TOLERANCE
@@ -139,7 +139,7 @@ def test_what_the_lowered_graph_holds(
     tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
 ) -> None:
     spec = tiny.with_strides((32,))
-    module = lower(network, spec, [canvas])[0].module
+    module = lower(network, spec, canvas)[0].module
     kinds = [type(part) for part in module.modules()]
     assert nn.BatchNorm2d not in kinds
     # 1 stem, 3 stages of (2 + 3) + n * 3, 3 laterals, 2 x 2 in the head, cls and reg.
@@ -154,7 +154,7 @@ def test_the_network_itself_is_left_alone(
     tiny: ModelSpec, network: NanoDet, canvas: np.ndarray
 ) -> None:
     before = trace(network, tiny).run(canvas)
-    lower(network, tiny, [canvas])
+    lower(network, tiny, canvas)
     assert largest_difference(before, trace(network, tiny).run(canvas)) == 0
 
 
@@ -169,7 +169,7 @@ def test_a_wrong_rewrite_stops_the_build(
 
     monkeypatch.setattr(convert.lowering, "REWRITES", {**REWRITES, "halve_by_mean": wrong})
     with pytest.raises(GateFailed, match="rewrite halve_by_mean changes an output"):
-        lower(network, tiny, [canvas])
+        lower(network, tiny, canvas)
 
 
 def test_sizes_that_same_padding_cannot_serve(official: ModelSpec) -> None:

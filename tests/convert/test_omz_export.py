@@ -29,7 +29,7 @@ def spec(request: pytest.FixtureRequest) -> ModelSpec:
 def test_opencv_and_onnxruntime_read_it(spec: ModelSpec, tmp_path: Path) -> None:
     network, path = random_network(spec), tmp_path / "omz.onnx"
     canvas, _ = to_canvas(photo(4, 100, 100), spec.input)
-    lowered, _ = lower(network, spec, [canvas], omz_export.REWRITES)
+    lowered, _ = lower(network, spec, canvas, omz_export.REWRITES)
     omz_export.export(lowered, path)
     assert omz_export.check(lowered, path, canvas) < TOLERANCE
 
@@ -51,8 +51,8 @@ def test_opencv_and_onnxruntime_read_it(spec: ModelSpec, tmp_path: Path) -> None
 
 def test_gate(spec: ModelSpec, tmp_path: Path) -> None:
     canvas, _ = to_canvas(photo(4, 100, 100), spec.input)
-    lowered, _ = lower(random_network(spec), spec, [canvas], omz_export.REWRITES)
-    other, _ = lower(random_network(spec, seed=1), spec, [canvas], omz_export.REWRITES)
+    lowered, _ = lower(random_network(spec), spec, canvas, omz_export.REWRITES)
+    other, _ = lower(random_network(spec, seed=1), spec, canvas, omz_export.REWRITES)
     omz_export.export(other, tmp_path / "omz.onnx")
     with pytest.raises(GateFailed, match="ONNX differs"):
         omz_export.check(lowered, tmp_path / "omz.onnx", canvas)

@@ -1,0 +1,144 @@
+"""A float TFLite file as a graph that PyTorch can run, with the weights to change in it.
+
+Tensors keep the numbers they have in the file. Activations are NCHW here, NHWC in the file;
+weights are (out, in, height, width), depthwise ones (channels, 1, height, width).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from quantize import flatbuffer
+from runtime.errors import GateFailed
+
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+ROUNDING = (*CONVOLUTIONS, "LEAKY_RELU", "ADD", "AVERAGE_POOL_2D", "RESIZE_BILINEAR")
+# Output and inputs of these have one scale in TFLite; all but the last two only move values.
+SAME_SCALE = ("CONCATENATION", "GATHER", "SPLIT", "MAX_POOL_2D", *ROUNDING[-2:])
+_KNOWN = frozenset((*ROUNDING, *SAME_SCALE, "RELU", "RELU6"))
+_FUSED = {0: "none", 1: "relu", 3: "relu6"}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator. inputs, outputs: activations alone. layer: which convolution it is, from 0.
+
+    fused: activation done by the operator itself. indices: of GATHER, along the channels.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any
+    fused: str
+    layer: int | None = None
+    indices: torch.Tensor | None = None
+
+
+@dataclass
+class Graph:
+    """Operators in order, and the convolutions' float weights and biases.
+
+    model: the file as `ModelT`. outputs: tensor by name.
+    """
+
+    model: Any
+    operators: list[Operator]
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+    input: int
+    outputs: dict[str, int]
+
+    @classmethod
+    def parse(cls, content: bytes) -> Graph:
+        """Read a float file. Raises `GateFailed` for an operator that no NanoDet needs."""
+        model = flatbuffer.parse(content)
+        graph = model.subgraphs[0]
+        (signature,) = model.signatureDefs
+        outputs = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
+        result = cls(model, [], [], [], graph.inputs[0], outputs)
+        for op in graph.operators:
+            result._append(op)
+        return result
+
+    def _append(self, op: Any) -> None:
+        kind = flatbuffer.operator_name(self.model, op)
+        fused = _FUSED.get(getattr(op.builtinOptions, "fusedActivationFunction", 0))
+        if kind not in _KNOWN or fused is None:
+            raise GateFailed(f"operator {kind} cannot be quantized by this kit")
+        layer = indices = None
+        if kind in CONVOLUTIONS:
+            layer = len(self.weights)
+            values = flatbuffer.floats(self.model, op.inputs[1])
+            order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)
+            self.weights.append(torch.tensor(values.transpose(order).copy()))
+            self.biases.append(torch.tensor(flatbuffer.floats(self.model, op.inputs[2]).copy()))
+        if kind == "GATHER":
+            indices = torch.tensor(flatbuffer.constant(self.model, op.inputs[1]).astype(np.int64))
+        inputs = tuple(i for i in op.inputs if not flatbuffer.is_constant(self.model, i))
+        self.operators.append(
+            Operator(kind, inputs, tuple(op.outputs), op.builtinOptions, fused, layer, indices)
+        )
+
+    def shape_nhwc(self, tensor: int) -> tuple[int, ...]:
+        """Shape of a tensor in the file."""
+        return tuple(int(n) for n in self.model.subgraphs[0].tensors[tensor].shape)
+
+    def name(self, tensor: int) -> str:
+        """Name of a tensor in the file."""
+        return flatbuffer.text(self.model.subgraphs[0].tensors[tensor].name)
+
+    @cached_property
+    def convolutions(self) -> list[Operator]:
+        """The operator of each layer."""
+        return [op for op in self.operators if op.layer is not None]
+
+    @cached_property
+    def activations(self) -> list[int]:
+        """The input and all that operators give, in order."""
+        return [self.input, *(t for op in self.operators for t in op.outputs)]
+
+    @cached_property
+    def scale_group(self) -> dict[int, int]:
+        """Tensor -> the tensor that stands for all that have one scale with it."""
+        parent: dict[int, int] = {}
+
+        def find(tensor: int) -> int:
+            while tensor in parent:
+                tensor = parent[tensor]
+            return tensor
+
+        for op in self.operators:
+            if op.kind in SAME_SCALE:
+                for tensor in (*op.inputs, *op.outputs[1:]):
+                    if find(tensor) != find(op.outputs[0]):
+                        parent[find(tensor)] = find(op.outputs[0])
+        return {tensor: find(tensor) for tensor in self.activations}
+
+    @cached_property
+    def rounded(self) -> list[int]:
+        """Tensors whose values int8 arithmetic rounds, in order."""
+        return [op.outputs[0] for op in self.operators if op.kind in (*ROUNDING, "RELU", "RELU6")]
+
+    @property
+    def pooled(self) -> list[int]:
+        """What max-pools give."""
+        return [op.outputs[0] for op in self.operators if op.kind == "MAX_POOL_2D"]
+
+    @cached_property
+    def pooled_only(self) -> frozenset[int]:
+        """Tensors that only max-pools read: what a pool drops need not fit the range."""
+        readers: dict[int, set[str]] = {}
+        for op in self.operators:
+            for tensor in op.inputs:
+                readers.setdefault(tensor, set()).add(op.kind)
+        return frozenset(
+            t
+            for t, kinds in readers.items()
+            if kinds == {"MAX_POOL_2D"} and t not in self.outputs.values()
+        )

@@ -1,0 +1,159 @@
+"""Runs a `Graph` in PyTorch, in float or with the rounding of TFLite's int8 kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+
+from quantize.graph import CONVOLUTIONS, ROUNDING, Graph, Operator
+
+STEPS = 255  # Between the smallest and the largest int8.
+WEIGHT_PEAK = 127
+
+# (low, high) of each group of tensors with one scale, each a tensor of one value.
+Ranges = Mapping[int, tuple[torch.Tensor, torch.Tensor]]
+
+
+def run(
+    graph: Graph,
+    images: torch.Tensor,
+    ranges: Ranges | None = None,
+    weights: Sequence[torch.Tensor] | None = None,
+    biases: Sequence[torch.Tensor] | None = None,
+    observe: Callable[[int, torch.Tensor], None] | None = None,
+) -> dict[str, torch.Tensor]:
+    """Logits (N, C, h, w) by output name.
+
+    images: (N, 3, H, W) as the graph takes them. ranges: round activations to these; groups that
+    are missing stay float. weights, biases: instead of the graph's. observe: is shown each tensor.
+    """
+    weights = graph.weights if weights is None else weights
+    biases = graph.biases if biases is None else biases
+    values = {graph.input: images.contiguous(memory_format=torch.channels_last)}
+    last_use = {t: i for i, op in enumerate(graph.operators) for t in op.inputs}
+    kept = set(graph.outputs.values())
+    for position, op in enumerate(graph.operators):
+        inputs = [values[t] for t in op.inputs]
+        if op.kind == "SPLIT":
+            results = list(inputs[0].chunk(len(op.outputs), 1))
+        else:
+            results = [_compute(graph, op, inputs, weights, biases)]
+        if ranges is not None and op.kind in (*ROUNDING, "RELU", "RELU6"):
+            limits = ranges.get(graph.scale_group[op.outputs[0]])
+            results = [round_activation(results[0], *limits)] if limits else results
+        for tensor, result in zip(op.outputs, results, strict=True):
+            values[tensor] = result
+            if observe is not None:
+                observe(tensor, result)
+        for tensor in set(op.inputs):
+            if last_use[tensor] == position and tensor not in kept:
+                del values[tensor]
+    return {name: values[tensor] for name, tensor in graph.outputs.items()}
+
+
+def _compute(
+    graph: Graph,
+    op: Operator,
+    inputs: list[torch.Tensor],
+    weights: Sequence[torch.Tensor],
+    biases: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    x = inputs[0]
+    if op.kind in CONVOLUTIONS:
+        assert op.layer is not None
+        weight, stride = weights[op.layer], op.options.strideH
+        groups = len(weight) if op.kind == "DEPTHWISE_CONV_2D" else 1
+        if op.options.padding == 0:
+            x = _pad_same(x, weight.shape[2:], stride, 0.0)
+        y = F.conv2d(x, weight, biases[op.layer], stride, groups=groups)
+    elif op.kind == "LEAKY_RELU":
+        y = F.leaky_relu(x, op.options.alpha)
+    elif op.kind == "ADD":
+        y = x + inputs[1]
+    elif op.kind == "CONCATENATION":
+        y = torch.cat(inputs, 1)
+    elif op.kind == "GATHER":
+        y = x[:, op.indices]
+    elif op.kind in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
+        y = _pool(op, x)
+    elif op.kind == "RESIZE_BILINEAR":
+        size = graph.shape_nhwc(op.outputs[0])[1:3]
+        y = F.interpolate(x, size, mode="bilinear", align_corners=False)
+    else:
+        y = F.relu(x) if op.kind == "RELU" else F.relu6(x)
+    if op.fused == "none":
+        return y
+    return F.relu(y) if op.fused == "relu" else F.relu6(y)
+
+
+def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:
+    kernel, stride = op.options.filterHeight, op.options.strideH
+    if op.kind == "AVERAGE_POOL_2D":
+        return F.avg_pool2d(x, kernel, stride)
+    if op.options.padding == 0:
+        x = _pad_same(x, (kernel, kernel), stride, -math.inf)
+    return F.max_pool2d(x, kernel, stride)
+
+
+def _pad_same(x: torch.Tensor, kernel: Sequence[int], stride: int, value: float) -> torch.Tensor:
+    """TensorFlow's SAME padding: the odd row and column at the bottom and on the right."""
+    height, width = (
+        max((-(-size // stride) - 1) * stride + k - size, 0)
+        for size, k in zip(x.shape[2:], kernel, strict=True)
+    )
+    if not height and not width:
+        return x
+    sides = (width // 2, width - width // 2, height // 2, height - height // 2)
+    return F.pad(x, sides, value=value)
+
+
+def scale_and_zero_point(
+    low: torch.Tensor, high: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """int8 quantization of the range [low, high], which holds 0."""
+    scale = (high - low) / STEPS
+    return scale, torch.round(-128 - low / scale).clamp(-128, 127)
+
+
+class _RoundActivation(torch.autograd.Function):
+    """Quantize and dequantize; gradients of the limits as in LSQ+ (Bhalgat et al., 2004.09576)."""
+
+    @staticmethod
+    def forward(ctx, x, low, high):  # type: ignore[no-untyped-def]
+        scale, zero_point = scale_and_zero_point(low, high)
+        q = torch.round(x / scale + zero_point)
+        inside = (q >= -128) & (q <= 127)
+        y = (q.clamp_(-128, 127) - zero_point) * scale
+        ctx.save_for_backward(x, y, inside, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        x, y, inside, scale = ctx.saved_tensors
+        passed = gradient * inside
+        lost = (gradient - passed).flatten()
+        by_scale = torch.dot(passed.flatten(), ((y - x) / scale).flatten()) / STEPS
+        below = torch.dot(lost, (y < 0).flatten().to(lost.dtype))
+        return passed, below - by_scale, lost.sum() - below + by_scale
+
+
+def round_activation(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """x as int8 with the range [low, high] can hold it; differentiable in all three."""
+    result: torch.Tensor = _RoundActivation.apply(x, low, high)
+    return result
+
+
+def weight_step(weight: torch.Tensor) -> torch.Tensor:
+    """Scale of each output channel, (out, 1, 1, 1); a channel of zeros gets 1."""
+    peak = weight.detach().abs().amax((1, 2, 3), keepdim=True)
+    return torch.where(peak > 0, peak, torch.full_like(peak, WEIGHT_PEAK)) / WEIGHT_PEAK
+
+
+def round_weight(weight: torch.Tensor) -> torch.Tensor:
+    """The weight as int8 with a scale an output channel holds it; gradients pass through."""
+    step = weight_step(weight)
+    rounded = torch.round(weight.detach() / step).clamp(-WEIGHT_PEAK, WEIGHT_PEAK) * step
+    return weight + (rounded - weight.detach())
