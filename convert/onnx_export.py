@@ -21,6 +21,8 @@ from runtime.files import writing
 from runtime.preprocess import float_input
 from runtime.spec import METADATA_NAME
 
+# The rewrites of a file for other people's runtimes: input and orientation stay as trained.
+PLAIN_REWRITES = ("fold_batch_norm", "select_strides", "select_classes", "split_logits")
 OPSET = 18
 INPUT_NAME = "input"
 
@@ -29,7 +31,8 @@ def export(model: Lowered, path: Path) -> None:
     """Write `path`: float32 NCHW, input `input`, outputs named as `spec.output_names`."""
     names = list(model.spec.output_names)
     proto = to_onnx(model.module, model.example_input(), INPUT_NAME, names)
-    _use_same_padding(proto)
+    if model.spec.graph.rotated_180:
+        _use_same_padding(proto)
     helper.set_model_props(proto, {METADATA_NAME: model.spec.to_json()})
     onnx.checker.check_model(proto)
     with writing(path) as temporary:
@@ -66,7 +69,8 @@ def check(model: Lowered, path: Path, canvas: np.ndarray) -> float:
     """
     expected = expected_operators(model.module)
     actual = Counter(node.op_type for node in onnx.load(path).graph.node)
-    for op in sorted(set(expected) | {"Pad", "Transpose", "Reshape"}):
+    never = {"Pad", "Transpose", "Reshape"} if model.spec.graph.rotated_180 else set()
+    for op in sorted(set(expected) | never):
         if actual[op] != expected[op]:
             raise GateFailed(f"{path}: {actual[op]} {op} nodes, expected {expected[op]}")
     difference = largest_difference(model.run(canvas), OnnxEngine(path).infer(canvas))

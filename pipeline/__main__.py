@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.names import ROOT, TARGETS, add_model_options
+from pipeline.names import ROOT, TARGETS, add_model_options, parse_methods
 from pipeline.recipe import Recipe
+from quantize import METHODS
 from runtime.cli import Parser, run
 
 
@@ -33,13 +34,21 @@ def parse_arguments() -> argparse.Namespace:
     add("--stop-after", choices=("onnx",), help="make a float ONNX file and stop")
     add(
         "--onnx-layout",
-        choices=("kit", "omz"),
-        default="kit",
-        help="omz: one output as in Open Model Zoo and OpenCV Zoo; default %(default)s",
+        choices=("plain", "omz"),
+        default="plain",
+        help="omz: one output as in Open Model Zoo and OpenCV Zoo; default %(default)s, logits",
+    )
+    add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")
+    add(
+        "--without",
+        type=parse_methods,
+        default=(),
+        metavar="LIST",
+        help=f"quantization methods to leave out, of {','.join(METHODS)}",
     )
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
     options = parser.parse_args()
-    if options.onnx_layout != "kit" and options.stop_after != "onnx":
+    if options.onnx_layout != "plain" and options.stop_after != "onnx":
         parser.error(f"--onnx-layout {options.onnx_layout} goes with --stop-after onnx")
     return options
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import assets
+from quantize import METHODS
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
@@ -58,6 +59,11 @@ def onnx_path(spec: ModelSpec, out: Path, layout: str) -> Path:
     return out / (f"{spec.file_stem}_omz.onnx" if layout == "omz" else f"{spec.file_stem}.onnx")
 
 
+def quantization_methods(options: argparse.Namespace) -> list[str]:
+    """The methods that `--fast` and `--without` leave, see `quantize.methods`."""
+    return [m for m in METHODS if not options.fast and m not in options.without]
+
+
 def work_folder(spec: ModelSpec, out: Path) -> Path:
     """Where the stages leave their files."""
     return out / "build" / spec.file_stem
@@ -76,4 +82,13 @@ def parse_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise argparse.ArgumentTypeError("expected names such as person,car")
+    return names
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Command-line type: `equalize,reconstruct`; only names of `METHODS`."""
+    names = parse_names(text)
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: expected some of {', '.join(METHODS)}")
     return names

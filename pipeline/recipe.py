@@ -22,7 +22,7 @@ class Recipe:
     """One build. `run` makes the int8 file, `run_onnx` stops at an ONNX file."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        target = "linux" if options.onnx_layout == "omz" else options.target
+        target = "linux" if options.stop_after == "onnx" else options.target
         self.spec = names.chosen_spec(options, target)
         self.options = options
         self.out = _writable(options.out)
@@ -39,8 +39,9 @@ class Recipe:
         onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
         int8_path, final = folder / "int8.tflite", names.tflite_path(self.spec, self.out)
         image_sums = checksums(images)
+        methods = names.quantization_methods(self.options)
 
-        onnx = self._onnx_stage(found, onnx_path, "kit")
+        onnx = self._onnx_stage(found, onnx_path, "lowered")
         tensorflow = self._stage(
             "tensorflow",
             {"onnx": onnx.outputs, "image": image_sums[images[0].name]},
@@ -50,9 +51,14 @@ class Recipe:
         )
         int8 = self._stage(
             "int8",
-            {"onnx": onnx.outputs, "saved_model": tensorflow.outputs, "images": image_sums},
+            {
+                "onnx": onnx.outputs,
+                "saved_model": tensorflow.outputs,
+                "images": image_sums,
+                "methods": methods,
+            },
             [int8_path],
-            lambda: stages.quantize_int8(images, onnx_path, saved_model, int8_path, log),
+            lambda: stages.quantize_int8(images, onnx_path, saved_model, int8_path, methods, log),
             lambda r: f"{sum(r['operators'].values())} operators, verified",
         )
         self._stage(
@@ -71,9 +77,9 @@ class Recipe:
         print(report.summary(content, final, report_path))
 
     def run_onnx(self, layout: str) -> None:
-        """Checkpoint -> ONNX file in the layout `kit` or `omz`."""
+        """Checkpoint -> ONNX file in the layout `plain` or `omz`."""
         found = self._find_inputs()
-        made = self.folder / ("model.onnx" if layout == "kit" else "omz.onnx")
+        made = self.folder / f"{layout}.onnx"
         final = names.onnx_path(self.spec, self.out, layout)
         onnx = self._onnx_stage(found, made, layout)
         self._publish(made, final, onnx.outputs)
@@ -82,7 +88,7 @@ class Recipe:
     def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> Done:
         weights, images = found["weights"], found["images"]
         done = self._stage(
-            "onnx" if layout == "kit" else f"onnx-{layout}",
+            "onnx" if layout == "lowered" else f"onnx-{layout}",
             {"weights": found["weights_sha256"], "image": checksums(images[:1])},
             [path],
             lambda: stages.convert_onnx(self.spec, weights, images, path, layout),

@@ -61,6 +61,10 @@ def build_report(
             "onnx": results["onnx"]["largest_difference"],
             "tensorflow": results["tensorflow"]["largest_difference"],
         },
+        "quantization": {
+            name: results["int8"].get(name)
+            for name in ("methods", "expected_cost", "distillation_loss")
+        },
         "arena_bytes": results["measure"]["arena_bytes"],
         "int8_ap": results["measure"].get("int8_ap"),
         "stages": [

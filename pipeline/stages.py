@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 import calibration
 from runtime.files import writing
@@ -18,26 +20,22 @@ def convert_onnx(
 ) -> dict[str, Any]:
     """Checkpoint -> lowered network -> ONNX, with a parity gate after each rewrite.
 
-    layout: `kit` for the stages behind, `omz` for other people's runtimes.
+    layout: `lowered` for the stages behind; `plain` and `omz` for other people's runtimes.
     """
     from convert import omz_export, onnx_export
     from convert.checkpoint import load_network
-    from convert.lowering import lower
+    from convert.lowering import REWRITES, lower
 
     canvas = gate_canvas(spec, images)
     loaded = load_network(weights, spec)
-    if layout == "kit":
-        lowered, rewrites = lower(loaded.network, spec, canvas)
-        onnx_export.export(lowered, onnx_path)
-        difference = onnx_export.check(lowered, onnx_path, canvas)
-    else:
-        lowered, rewrites = lower(loaded.network, spec, canvas, omz_export.REWRITES)
-        omz_export.export(lowered, onnx_path)
-        difference = omz_export.check(lowered, onnx_path, canvas)
+    exporter: Any = omz_export if layout == "omz" else onnx_export
+    rewrites = {"plain": onnx_export.PLAIN_REWRITES, "omz": omz_export.REWRITES}
+    lowered, reports = lower(loaded.network, spec, canvas, rewrites.get(layout, tuple(REWRITES)))
+    exporter.export(lowered, onnx_path)
     return {
         "notes": list(loaded.notes),
-        "rewrites": [vars(rewrite) for rewrite in rewrites],
-        "largest_difference": difference,
+        "rewrites": [vars(report) for report in reports],
+        "largest_difference": exporter.check(lowered, onnx_path, canvas),
     }
 
 
@@ -55,20 +53,41 @@ def convert_tensorflow(
 
 
 def quantize_int8(
-    images: Sequence[Path], onnx_path: Path, saved_model: Path, tflite: Path, log: Path
+    images: Sequence[Path],
+    onnx_path: Path,
+    saved_model: Path,
+    tflite: Path,
+    methods: Sequence[str],
+    log: Path,
 ) -> dict[str, Any]:
     """SavedModel -> full-int8 TFLite file, verified before it gets its name."""
     with output_to(log):
         from convert.engines import OnnxEngine
-        from quantize import build_int8
+        from quantize import float_file
+        from quantize.build import build_int8
 
         spec = OnnxEngine(onnx_path).spec
-        content, counts = build_int8(
-            saved_model, spec, calibration.canvases(images, spec.input), str(tflite), onnx_path
-        )
+        float_model = float_file.convert(saved_model)
+    canvases = calibration.canvases(images, spec.input)
+    with tqdm(desc="quantize", disable=None, leave=False) as bar:
+        built = build_int8(float_model, spec, canvases, str(tflite), onnx_path, methods, _show(bar))
     with writing(tflite) as temporary:
-        temporary.write_bytes(content)
-    return {"operators": dict(sorted(counts.items())), "bytes": len(content)}
+        temporary.write_bytes(built.content)
+    return {
+        "operators": dict(sorted(built.operators.items())),
+        "bytes": len(built.content),
+        "methods": list(methods),
+        **built.notes,
+    }
+
+
+def _show(bar: Any) -> Callable[[str, int, int], None]:
+    def show(what: str, done: int, total: int) -> None:
+        bar.set_description(what, refresh=False)
+        bar.total, bar.n = total, done
+        bar.refresh()
+
+    return show
 
 
 def measure(

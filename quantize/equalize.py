@@ -22,7 +22,7 @@ import torch
 from quantize.channels import Channels
 from quantize.graph import Graph
 from quantize.simulate import STEPS, WEIGHT_PEAK
-from quantize.statistics import BINS, Statistics
+from quantize.statistics import BINS, Progress, Statistics
 
 _ITERATIONS = 500
 _RATE = 0.03
@@ -41,7 +41,12 @@ class Choice:
 
 
 def choose(
-    graph: Graph, channels: Channels, statistics: Statistics, equalize: bool, clip: bool
+    graph: Graph,
+    channels: Channels,
+    statistics: Statistics,
+    equalize: bool,
+    clip: bool,
+    progress: Progress,
 ) -> Choice:
     """The scales of channels (1 unless `equalize`) and the ranges (extremes unless `clip`)."""
     cost = _Cost(graph, channels, statistics)
@@ -52,7 +57,7 @@ def choose(
     if free:
         optimizer = torch.optim.Adam(free, lr=_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _ITERATIONS)
-        for _ in range(_ITERATIONS):
+        for i in range(_ITERATIONS):
             optimizer.zero_grad()
             limits = cost.limits(log_factor, log_width)
             cost.total(log_factor, limits).log().backward()
@@ -60,12 +65,12 @@ def choose(
             schedule.step()
             with torch.no_grad():
                 log_width.clamp_(_NARROWEST_LOG, 0)
+            progress(i + 1, _ITERATIONS)
     with torch.no_grad():
         limits = cost.limits(log_factor, log_width)
         after = float(cost.total(log_factor, limits))
     ranges = {
-        group: (-low, high)
-        for group, low, high in zip(cost.groups, *limits.tolist(), strict=True)
+        group: (-low, high) for group, low, high in zip(cost.groups, *limits.tolist(), strict=True)
     }
     return Choice(log_factor.detach().exp(), ranges, (before, after))
 

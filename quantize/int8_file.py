@@ -70,7 +70,7 @@ def _write_layer(model: Any, written: Any, graph: Graph, op: Operator, input_sca
     depthwise = op.kind == "DEPTHWISE_CONV_2D"
     in_file = values.permute((1, 2, 3, 0) if depthwise else (0, 2, 3, 1)).contiguous().numpy()
     scale = step.flatten()
-    bias_scale = scale * np.float32(input_scale)
+    bias_scale = scale * input_scale
     whole = torch.round(bias / bias_scale.double()).to(torch.int32).numpy()
     axis = 3 if depthwise else 0
     name = f"layer_{op.layer:03d}"
@@ -79,9 +79,7 @@ def _write_layer(model: Any, written: Any, graph: Graph, op: Operator, input_sca
         model, f"{name}/weight", in_file, schema.TensorType.INT8, quantized
     )
     quantized = _quantization(bias_scale, 0)
-    biases = flatbuffer.add_tensor(
-        model, f"{name}/bias", whole, schema.TensorType.INT32, quantized
-    )
+    biases = flatbuffer.add_tensor(model, f"{name}/bias", whole, schema.TensorType.INT32, quantized)
     written.inputs = [written.inputs[0], weights, biases]
 
 

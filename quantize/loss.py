@@ -30,10 +30,8 @@ def distillation_loss(outputs: Logits, teacher: Logits, num_bins: int) -> torch.
     return total / len(next(iter(outputs.values())))
 
 
-def curvature_root(
-    outputs: Logits, num_bins: int, generator: torch.Generator
-) -> Logits:
-    """Random vectors whose covariance is the loss's curvature in the logits (its diagonal).
+def curvature_root(outputs: Logits, num_bins: int, generator: torch.Generator) -> Logits:
+    """Random vectors whose covariance is the loss's curvature in the logits.
 
     Where a class is certain the curvature vanishes, yet its score still ranks detections; so the
     confidence stands for the classes' curvature p (1 - p), which it bounds.
@@ -41,14 +39,16 @@ def curvature_root(
     roots = {}
     for name, logits in outputs.items():
         confidence = outputs[name.replace("reg", "cls")].detach().sigmoid()
+        noise = torch.randn(logits.shape, generator=generator, dtype=logits.dtype)
         if name.startswith("cls"):
-            curvature = confidence
+            roots[name] = confidence.sqrt() * noise
         else:
-            share = _bins(logits.detach(), num_bins).softmax(2)
-            sides = share.shape[1]
-            curvature = (share * (1 - share)).reshape(logits.shape) / sides
-            curvature = curvature * confidence.amax(1, keepdim=True)
-        roots[name] = curvature.sqrt() * torch.randn(logits.shape, generator=generator)
+            # diag(s) - s s^T is the square of diag(r) (1 - r r^T), r the roots of the shares s.
+            root = _bins(logits.detach(), num_bins).softmax(2).sqrt()
+            noise = _bins(noise, num_bins)
+            mixed = root * (noise - root * (root * noise).sum(2, keepdim=True))
+            weight = (confidence.amax(1, keepdim=True) / root.shape[1]).sqrt()
+            roots[name] = mixed.reshape(logits.shape) * weight
     return roots
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
-from quantize import statistics
+from quantize import METHODS, statistics
 from quantize.channels import Channels
 from quantize.equalize import choose
 from quantize.graph import Graph
 from quantize.reconstruct import reconstruct
 from runtime.spec import ModelSpec
 
-METHODS = ("ranges", "equalize", "reconstruct")
-Progress = Callable[[int, int], None]
+# Is told what is going on, how much is done, and of how much.
+Progress = Callable[[str, int, int], None]
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ def quantize(
     spec: ModelSpec,
     images: Sequence[torch.Tensor],
     methods: Sequence[str] = METHODS,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Quantized:
     """Change the graph's weights in place and choose ranges, by `methods`.
 
@@ -40,16 +45,19 @@ def quantize(
     """
     limits = input_range(spec)
     if not methods:
-        ranges = _extremes(graph, images)
+        ranges = _extremes(graph, images, progress)
         return Quantized({**ranges, graph.scale_group[graph.input]: limits}, {})
-    seen = statistics.collect(graph, images, spec.num_bins)
+    seen = statistics.collect(graph, images, spec.num_bins, partial(progress, "measure"))
     channels = Channels(graph)
-    choice = choose(graph, channels, seen, "equalize" in methods, "ranges" in methods)
+    switches = "equalize" in methods, "ranges" in methods
+    choice = choose(graph, channels, seen, *switches, partial(progress, "equalize"))
     channels.scale(graph, choice.factor)
     ranges = {**choice.ranges, graph.scale_group[graph.input]: limits}
     notes: dict[str, object] = {"expected_cost": choice.cost}
     if "reconstruct" in methods:
-        learned = reconstruct(graph, images, ranges, spec.num_bins, progress)
+        learned = reconstruct(
+            graph, images, ranges, spec.num_bins, partial(progress, "reconstruct")
+        )
         ranges, notes["distillation_loss"] = learned.ranges, learned.loss
     return Quantized(ranges, notes)
 
@@ -61,10 +69,11 @@ def input_range(spec: ModelSpec) -> tuple[float, float]:
 
 
 def _extremes(
-    graph: Graph, images: Sequence[torch.Tensor]
+    graph: Graph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[int, tuple[float, float]]:
+    seen = statistics.extremes(graph, images, partial(progress, "measure"))
     ranges: dict[int, tuple[float, float]] = {}
-    for tensor, (low, high) in statistics.extremes(graph, images).items():
+    for tensor, (low, high) in seen.items():
         if tensor not in graph.pooled_only:
             group = graph.scale_group[tensor]
             before = ranges.get(group, (0.0, 0.0))

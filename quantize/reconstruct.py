@@ -13,7 +13,7 @@ steps of their tensor. One rate then suits all, whatever the network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,7 @@ import torch
 from quantize.graph import Graph
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import STEPS, Ranges, round_weight, run, weight_step
+from quantize.statistics import Progress
 
 ITERATIONS = 300
 BATCH = 4
@@ -73,7 +74,7 @@ def reconstruct(
     images: Sequence[torch.Tensor],
     ranges: dict[int, tuple[float, float]],
     num_bins: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress,
 ) -> Reconstruction:
     """Train the graph's weights and biases in place; returns the ranges learned with them."""
     photographs = torch.cat(list(images))
@@ -97,8 +98,7 @@ def reconstruct(
         optimizer.step()
         schedule.step()
         losses.append(float(loss.detach()))
-        if progress is not None:
-            progress(i + 1, ITERATIONS)
+        progress(i + 1, ITERATIONS)
     with torch.no_grad():
         graph.weights, graph.biases = learned.weights(), learned.biases()
         final = {g: (float(low), float(high)) for g, (low, high) in learned.ranges().items()}

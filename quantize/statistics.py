@@ -7,7 +7,7 @@ one random vector an image (Hutchinson; for quantization: HAWQ, arXiv:1905.03696
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,8 @@ from quantize.simulate import run
 
 BINS = 64  # Thresholds that a clipping error is known for, on either side of 0.
 _SEED = 0
-_SMALLEST = 1e-12
+
+Progress = Callable[[int, int], None]  # How much is done, and of how much.
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class TensorStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """tensors: of each rounded or pooled tensor; errors count where they are made. weights: of each layer, curvature (out, in), taps summed."""
+    """tensors: of each rounded or pooled tensor; errors count where they are made.
+
+    weights: of each layer, curvature (out, in), taps summed.
+    """
 
     tensors: dict[int, TensorStatistics]
     weights: list[torch.Tensor]
 
 
 def extremes(
-    graph: Graph, images: Sequence[torch.Tensor]
+    graph: Graph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Smallest and largest value of each channel of each rounded or pooled tensor, 0 included."""
     seen: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -61,19 +65,22 @@ def extremes(
             seen[tensor] = low, high
 
     with torch.no_grad():
-        for image in images:
+        for i, image in enumerate(images):
             run(graph, image, observe=observe)
+            progress(i + 1, len(images))
     return seen
 
 
-def collect(graph: Graph, images: Sequence[torch.Tensor], num_bins: int) -> Statistics:
+def collect(
+    graph: Graph, images: Sequence[torch.Tensor], num_bins: int, progress: Progress
+) -> Statistics:
     """Two passes over the images, each (1, 3, H, W): extremes, then curvatures."""
-    moments = {t: _Moments(*limits) for t, limits in extremes(graph, images).items()}
+    moments = {t: _Moments(*limits) for t, limits in extremes(graph, images, progress).items()}
     weights = [w.clone().requires_grad_() for w in graph.weights]
-    summed = [torch.zeros(w.shape[:2]) for w in weights]
+    summed = [torch.zeros(w.shape[:2], dtype=w.dtype) for w in weights]
     rounded = set(graph.rounded)
     generator = torch.Generator().manual_seed(_SEED)
-    for image in images:
+    for i, image in enumerate(images):
         seen: dict[int, torch.Tensor] = {}
 
         def observe(tensor: int, value: torch.Tensor, seen: dict = seen) -> None:
@@ -91,6 +98,7 @@ def collect(graph: Graph, images: Sequence[torch.Tensor], num_bins: int) -> Stat
             assert weight.grad is not None
             total += (weight.grad**2).sum((2, 3))
             weight.grad = None
+        progress(i + 1, len(images))
     count = len(images)
     tensors = {tensor: m.statistics(count) for tensor, m in moments.items()}
     return Statistics(tensors, [total / count for total in summed])

@@ -6,12 +6,16 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from runtime.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,6 +58,22 @@ def canvas(tiny: ModelSpec) -> np.ndarray:
     return to_canvas(photo(1, 130, 90), tiny.input)[0]
 
 
+def canvases(spec: ModelSpec) -> list[np.ndarray]:
+    """Ten photographs for calibration."""
+    from runtime.preprocess import to_canvas
+
+    return [to_canvas(photo(seed, 120, 100), spec.input)[0] for seed in range(10)]
+
+
+def calibration(spec: ModelSpec) -> list[torch.Tensor]:
+    """The same as the graph of `spec` takes them, each (1, 3, H, W)."""
+    import torch
+
+    from runtime.preprocess import float_input
+
+    return [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases(spec)]
+
+
 @dataclass(frozen=True)
 class Build:
     """What the stages made of `tiny` with random weights and all strides."""
@@ -61,6 +81,7 @@ class Build:
     spec: ModelSpec
     onnx: Path
     saved_model: Path
+    float_model: bytes
     tflite: Path
     checkpoint: Path
 
@@ -73,8 +94,8 @@ def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPath
     from convert import onnx_export, tensorflow_export
     from convert.checkpoint import random_network
     from convert.lowering import lower
-    from quantize import build_int8
-    from runtime.preprocess import to_canvas
+    from quantize import float_file
+    from quantize.build import build_int8
 
     folder = tmp_path_factory.mktemp("build")
     network = random_network(tiny)
@@ -84,11 +105,13 @@ def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPath
     onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
     onnx_export.export(lowered, onnx_path)
     tensorflow_export.export(onnx_path, saved_model, canvas)
-    canvases = [to_canvas(photo(seed, 120, 100), tiny.input)[0] for seed in range(10)]
-    content, _ = build_int8(saved_model, lowered.spec, canvases, "tiny.tflite", onnx_path)
+    float_model = float_file.convert(saved_model)
+    built = build_int8(
+        float_model, lowered.spec, canvases(tiny), "tiny.tflite", onnx_path, methods=()
+    )
     tflite = folder / "tiny.tflite"
-    tflite.write_bytes(content)
-    return Build(lowered.spec, onnx_path, saved_model, tflite, checkpoint)
+    tflite.write_bytes(built.content)
+    return Build(lowered.spec, onnx_path, saved_model, float_model, tflite, checkpoint)
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from quantize import flatbuffer, package, shuffle
-from quantize.post_training import with_full_range
+from quantize import flatbuffer, int8_file, package, shuffle
+from quantize.graph import Graph
+from quantize.methods import quantize
 from quantize.verify import expected_counts, verify
 from runtime.engines import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
-from tests.conftest import Build
+from tests.conftest import Build, calibration
 
 
 @pytest.fixture
@@ -42,12 +43,8 @@ def test_weights_are_per_channel(model: Any) -> None:
 
 def test_gather_and_transpose_move_the_same_bytes(build: Build, canvas: np.ndarray) -> None:
     """The file before the rewrite, run by LiteRT, which knows GATHER."""
-    from quantize.post_training import quantize
-    from runtime.preprocess import to_canvas
-    from tests.conftest import photo
-
-    canvases = [to_canvas(photo(s, 120, 100), build.spec.input)[0] for s in range(10)]
-    model = flatbuffer.parse(quantize(build.saved_model, build.spec, canvases))
+    graph = Graph.parse(build.float_model)
+    model = int8_file.write(graph, quantize(graph, build.spec, calibration(build.spec), ()).ranges)
     package.name_tensors(model, build.spec)
     package.embed_spec(model, build.spec)
     with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
@@ -56,16 +53,6 @@ def test_gather_and_transpose_move_the_same_bytes(build: Build, canvas: np.ndarr
     after = LiteRtEngine(TfliteFile.read(build.tflite), xnnpack=False).infer_int8(canvas)
     for name, values in before.items():
         np.testing.assert_array_equal(values, after[name], err_msg=name)
-
-
-def test_two_quantizations_give_the_same_bytes(build: Build) -> None:
-    from quantize import build_int8
-    from runtime.preprocess import to_canvas
-    from tests.conftest import photo
-
-    canvases = [to_canvas(photo(s, 120, 100), build.spec.input)[0] for s in range(10)]
-    content, _ = build_int8(build.saved_model, build.spec, canvases, "x", build.onnx)
-    assert content == build.tflite.read_bytes()
 
 
 def test_buffers_are_aligned(build: Build) -> None:
@@ -93,13 +80,6 @@ def test_buffers_are_aligned(build: Build) -> None:
 )
 def test_groups(indices: list[int], groups: int | None, reason: str) -> None:
     assert shuffle._groups(np.array(indices), len(indices)) == groups, reason
-
-
-def test_full_range_touches_the_first_image_alone() -> None:
-    grey = [np.full((4, 4, 3), 100, np.uint8) for _ in range(2)]
-    first, second = with_full_range(grey)
-    assert (first.min(), first.max()) == (0, 255)
-    assert (second == 100).all() and (grey[0] == 100).all()
 
 
 def make_float(model: Any) -> None:

@@ -1,0 +1,54 @@
+"""The whole of quantization: a float TFLite file in, a verified int8 one out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from quantize import METHODS, flatbuffer, int8_file, package, shuffle, verify
+from quantize.graph import Graph
+from quantize.methods import Progress, quantize, silent
+from runtime.preprocess import float_input
+from runtime.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Int8Build:
+    """content: of the finished file. operators: how often each occurs. notes: of the methods."""
+
+    content: bytes
+    operators: Counter[str]
+    notes: dict[str, object]
+
+
+def build_int8(
+    float_model: bytes,
+    spec: ModelSpec,
+    canvases: Iterable[np.ndarray],
+    path: str,
+    onnx_path: Path,
+    methods: Sequence[str] = METHODS,
+    progress: Progress = silent,
+) -> Int8Build:
+    """Quantize a float TFLite file, see `float_file`.
+
+    canvases: calibration photographs. path: names the file in errors. onnx_path: the graph it
+    comes from, which says how many operators of each kind there must be. methods: see
+    `quantize.methods`; none is plain min/max.
+    Raises `GateFailed` when the file is not what the targets can run.
+    """
+    graph = Graph.parse(float_model)
+    images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
+    quantized = quantize(graph, spec, images, methods, progress)
+    model = int8_file.write(graph, quantized.ranges)
+    package.name_tensors(model, spec)
+    shuffle.replace_gathers(model)
+    package.embed_spec(model, spec)
+    content = flatbuffer.serialize(model)
+    counts = verify.verify(content, verify.expected_counts(onnx_path), path)
+    return Int8Build(content, counts, quantized.notes)
