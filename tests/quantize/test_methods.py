@@ -11,7 +11,6 @@ import torch
 
 from quantize import METHODS, int8_file, reconstruct, simulate
 from quantize.channels import Channels
-from quantize.equalize import choose
 from quantize.graph import Graph
 from quantize.loss import distillation_loss
 from quantize.methods import input_range, quantize

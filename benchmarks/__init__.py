@@ -1,0 +1,1 @@
+"""Measurements of the kit; each module runs as `python -m benchmarks.NAME`."""
