@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from convert.checkpoint_layout import UNUSED_SUFFIX, network_weights
+from convert.checkpoint_layout import UNUSED_SUFFIX, NetworkWeights, network_weights
 from convert.network import NanoDet
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
@@ -30,7 +30,7 @@ def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
     Raises `KitError` when the file is no checkpoint, would run code on loading, or belongs to
     another architecture (the first missing or mismatched key is named).
     """
-    found = network_weights(_read_state_dict(path))
+    found = read_weights(path)
     weights = found.weights
     network = NanoDet(spec)
     expected = {
@@ -51,6 +51,14 @@ def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
         raise KitError(_mismatch(path, spec, f"key `{surplus[0]}` is not part of that network"))
     network.load_state_dict(weights, strict=False)  # Only batch counters are left out.
     return LoadedNetwork(network.eval(), found.notes)
+
+
+def read_weights(path: Path) -> NetworkWeights:
+    """The network's weights in a checkpoint, from any layout upstream writes.
+
+    Raises `KitError` when the file is no checkpoint or would run code on loading.
+    """
+    return network_weights(_read_state_dict(path))
 
 
 def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:

@@ -1,0 +1,1 @@
+"""Training NanoDet and NanoDet-Plus: data, assignment, losses, and the Lightning module."""

@@ -1,0 +1,135 @@
+"""`python -m train`: train or fine-tune a NanoDet on a COCO-format set."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pipeline.names import add_model_options, chosen_spec
+from runtime.cli import Parser, positive, run
+from runtime.errors import KitError
+from runtime.spec import ModelSpec
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(prog="python -m train", description=__doc__)
+    add_model_options(parser.add_argument_group("network"), "default nanodet-m-0.5x")
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="annotations.json and images/")
+    add("--epochs", type=positive, help="default as in --config, else 100")
+    add("--batch", type=positive, help="a process, default as in --config, else 16")
+    add("--rate", type=float, help="peak learning rate, default as in --config, else 0.001")
+    add("--devices", default="auto", help="how many CPUs processes or GPUs; default all GPUs")
+    add("--precision", default="32-true", help="e.g. 16-mixed, bf16-mixed; default %(default)s")
+    add("--workers", type=int, default=2, help="loading processes, default %(default)s")
+    add("--seed", type=int, default=0, help="default %(default)s")
+    add("--resume", action="store_true", help="go on from --out's last.ckpt")
+    add("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="default %(default)s")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Train; leaves `last.ckpt` and `metrics.csv` in --out."""
+    options = parse_arguments()
+    import pytorch_lightning as lightning
+    from pytorch_lightning.callbacks import ModelCheckpoint
+    from pytorch_lightning.loggers import CSVLogger
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    lightning.seed_everything(options.seed, verbose=False)
+    spec = _spec(options)
+    training, loader = _prepare(options, spec)
+    last = options.out / "last.ckpt"
+    if options.resume and not last.is_file():
+        raise KitError(f"--resume: {last} is not there; start without --resume")
+    trainer = lightning.Trainer(
+        max_epochs=training.settings.epochs,
+        devices=options.devices if options.devices == "auto" else int(options.devices),
+        precision=options.precision,
+        gradient_clip_val=training.settings.gradient_clip,
+        logger=CSVLogger(options.out, name="", version="log"),
+        callbacks=[ModelCheckpoint(options.out, filename="last", enable_version_counter=False)],
+        use_distributed_sampler=False,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
+    trainer.fit(training, loader, ckpt_path=str(last) if options.resume else None)
+    print(f"checkpoint {last}; convert it with: bash recipe.sh --weights {last} ...")
+    return 0
+
+
+def _spec(options: argparse.Namespace) -> ModelSpec:
+    spec = chosen_spec(options, "linux")
+    if spec.graph.class_ids or options.strides:
+        raise KitError("--classes and --strides are chosen when converting, not when training")
+    return spec
+
+
+def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
+    """The Lightning module and the loader of training batches."""
+    from torch.utils.data import DataLoader
+
+    from train.data import EpochSampler, TrainingSet, collate, read_pictures
+    from train.module import Training
+    from train.settings import Settings, read_settings
+
+    settings = read_settings(options.config) if options.config else Settings()
+    given = {name: getattr(options, name) for name in ("epochs", "batch", "rate")}
+    changed = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(settings, **changed)
+    pictures = read_pictures(
+        options.data / "images", options.data / "annotations.json", spec.class_names
+    )
+    rank, world = _place()
+    sampler = EpochSampler(len(pictures), settings.batch, options.seed, rank, world)
+    if not len(sampler):
+        raise KitError(f"--data {options.data}: {len(pictures)} images are less than one batch")
+    dataset: Any = TrainingSet(pictures, spec, settings.augmentation, options.seed)
+    loader = DataLoader(
+        dataset,
+        batch_size=settings.batch,
+        sampler=sampler,
+        num_workers=options.workers,
+        collate_fn=collate,
+        persistent_workers=options.workers > 0,
+    )
+    training = Training(spec, settings, len(sampler) // settings.batch)
+    if options.weights is not None:
+        _start_from(training, options.weights)
+    return training, loader
+
+
+def _place() -> tuple[int, int]:
+    """Rank and number of processes, as the launcher's environment has them."""
+    import os
+
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _start_from(training: Any, path: Path) -> None:
+    """Fine-tune: take what fits of a checkpoint, and say what does not."""
+    from convert.checkpoint import read_weights
+
+    found = read_weights(path).weights
+    own = training.model.state_dict()
+    fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+    if not fitting:
+        raise KitError(f"--weights {path}: nothing in it fits this network")
+    left = sorted(k for k in own if k not in fitting and not k.startswith("aux_"))
+    for name in left:
+        if not name.endswith("num_batches_tracked"):
+            print(f"{path.name}: `{name}` starts at random")
+    training.model.load_state_dict({**own, **fitting})
+    if training.avg_model is not None:
+        training.avg_model.load_state_dict(training.model.state_dict())
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

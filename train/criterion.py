@@ -1,0 +1,167 @@
+"""From a network's outputs and the objects of a batch to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from runtime.spec import ModelSpec
+from train.assign import atss, dynamic_soft
+from train.geometry import Cells, box_to_distance, distance_to_box, expected_distance, iou
+from train.losses import (
+    BACKGROUND,
+    distribution_focal_loss,
+    giou_loss,
+    quality_focal_loss,
+)
+
+QFL_WEIGHT, GIOU_WEIGHT, DFL_WEIGHT = 1.0, 2.0, 0.25
+_LAST_BIN_MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of one picture. xyxy: (M, 4) in canvas pixels. class_id: (M,) int64."""
+
+    xyxy: torch.Tensor
+    class_id: torch.Tensor
+
+
+Losses = dict[str, torch.Tensor]
+
+
+def flatten(levels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """A tensor (B, C, h, w) a stride -> (B, cells, C)."""
+    return torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2)
+
+
+class Criterion:
+    """The loss of a model: ATSS for NanoDet-m; NanoDet-Plus assigns by predictions."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self._classes = len(spec.class_names)
+        self._dynamic = spec.architecture.neck == "ghost_pan"
+
+    def __call__(
+        self,
+        outputs: torch.Tensor,
+        objects: Sequence[Objects],
+        size: tuple[int, int],
+        guide: torch.Tensor | None = None,
+    ) -> Losses:
+        """Losses by name, their sum as `loss`.
+
+        outputs: (B, cells, classes + 4 * bins). size: height and width of the input.
+        guide: outputs of the assign guidance module, which then choose the cells and are trained
+        with them.
+        """
+        outputs = outputs.float()
+        cells = Cells.of(self.spec, *size, outputs.device)
+        if guide is None:
+            assigned = self._assign(outputs.detach(), objects, cells)
+            losses = self._losses(outputs, objects, cells, assigned)
+        else:
+            guide = guide.float()
+            assigned = self._assign(guide.detach(), objects, cells)
+            quality = self._quality(guide.detach(), objects, cells, assigned)
+            losses = self._losses(outputs, objects, cells, assigned, quality)
+            own = self._losses(guide, objects, cells, assigned, quality)
+            losses |= {f"guide_{name}": value for name, value in own.items()}
+        losses["loss"] = torch.stack(list(losses.values())).sum()
+        return losses
+
+    def _assign(
+        self, outputs: torch.Tensor, objects: Sequence[Objects], cells: Cells
+    ) -> torch.Tensor:
+        """Number of the object of each cell in its picture: (B, cells)."""
+        if not self._dynamic:
+            return torch.stack([atss(cells, o.xyxy) for o in objects])
+        boxes = self._boxes(outputs, cells)
+        return torch.stack(
+            [
+                dynamic_soft(cells, out[:, : self._classes], box, o.xyxy, o.class_id)
+                for out, box, o in zip(outputs, boxes, objects, strict=True)
+            ]
+        )
+
+    def _boxes(self, outputs: torch.Tensor, cells: Cells) -> torch.Tensor:
+        distance = expected_distance(outputs[..., self._classes :], self.spec.num_bins)
+        return distance_to_box(cells.centre, distance * cells.stride[:, None])
+
+    def _quality(
+        self,
+        outputs: torch.Tensor,
+        objects: Sequence[Objects],
+        cells: Cells,
+        assigned: torch.Tensor,
+    ) -> torch.Tensor:
+        """IoU of each assigned cell's box with its object, 0 elsewhere: (B, cells)."""
+        positive = assigned != BACKGROUND
+        quality = outputs.new_zeros(assigned.shape)
+        boxes = self._boxes(outputs, cells)[positive]
+        quality[positive] = iou(boxes, _of_cells(objects, assigned)[0])
+        return quality
+
+    def _losses(
+        self,
+        outputs: torch.Tensor,
+        objects: Sequence[Objects],
+        cells: Cells,
+        assigned: torch.Tensor,
+        quality: torch.Tensor | None = None,
+    ) -> Losses:
+        positive = assigned != BACKGROUND
+        targets, classes = _of_cells(objects, assigned)
+        if quality is None:
+            quality = self._quality(outputs.detach(), objects, cells, assigned)
+        class_id = torch.full_like(assigned, BACKGROUND)
+        class_id[positive] = classes
+        logits = outputs[..., : self._classes]
+        # Upstream counts an image without objects as one with one.
+        count = positive.sum(1).clamp(min=0 if self._dynamic else 1).sum().float()
+        qfl = quality_focal_loss(logits.flatten(0, 1), class_id.flatten(), quality.flatten())
+
+        chosen = outputs[positive]
+        number = positive.nonzero()[:, 1]
+        centre, stride = cells.centre[number], cells.stride[number]
+        weight = chosen[:, : self._classes].detach().sigmoid().amax(1)
+        distributions = chosen[:, self._classes :].unflatten(1, (4, self.spec.num_bins))
+        wanted = box_to_distance(centre, targets) / stride[:, None]
+        wanted = wanted.clamp(0, self.spec.architecture.reg_max - _LAST_BIN_MARGIN)
+        dfl = distribution_focal_loss(distributions, wanted, weight)
+        boxes = self._boxes_of(chosen, centre, stride)
+        giou = giou_loss(boxes, targets, weight)
+        total = mean_over_processes(weight.sum()).clamp(min=1.0 if self._dynamic else 1e-6)
+        return {
+            "qfl": QFL_WEIGHT * qfl / mean_over_processes(count).clamp(min=1.0),
+            "giou": GIOU_WEIGHT * giou / total,
+            "dfl": DFL_WEIGHT * dfl / (4 * total),
+        }
+
+    def _boxes_of(
+        self, chosen: torch.Tensor, centre: torch.Tensor, stride: torch.Tensor
+    ) -> torch.Tensor:
+        distance = expected_distance(chosen[:, self._classes :], self.spec.num_bins)
+        return distance_to_box(centre, distance * stride[:, None])
+
+
+def _of_cells(
+    objects: Sequence[Objects], assigned: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes (P, 4) and classes (P,) of the assigned cells, picture by picture."""
+    numbers = [row[row != BACKGROUND] for row in assigned]
+    pairs = list(zip(objects, numbers, strict=True))
+    boxes = torch.cat([o.xyxy[n] for o, n in pairs])
+    return boxes, torch.cat([o.class_id[n] for o, n in pairs])
+
+
+def mean_over_processes(value: torch.Tensor) -> torch.Tensor:
+    """The mean over the processes of a distributed run; the value itself in a single one."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    total = value.clone()
+    torch.distributed.all_reduce(total)
+    return total / torch.distributed.get_world_size()

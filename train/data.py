@@ -1,0 +1,151 @@
+"""A COCO-format set as samples; a sample depends on seed, epoch and image alone."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from runtime.errors import KitError
+from runtime.image import load_rgb
+from runtime.preprocess import to_canvas
+from runtime.spec import ModelSpec
+from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
+from train.criterion import Objects
+
+# A sample is asked for by epoch and image, so that workers need no state.
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One annotated picture. xyxy: (M, 4) float64 in its pixels. class_id: (M,) int64."""
+
+    path: Path
+    xyxy: np.ndarray
+    class_id: np.ndarray
+
+
+def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -> list[Picture]:
+    """The pictures of a COCO annotation file, by id; crowds and boxes without area are left out.
+
+    Raises `KitError` for a file that is none, or a category the model does not know.
+    """
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        names = {int(c["id"]): str(c["name"]) for c in content["categories"]}
+        files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
+        boxes = [
+            (int(a["image_id"]), int(a["category_id"]), tuple(map(float, a["bbox"])))
+            for a in content["annotations"]
+            if not a.get("iscrowd", 0)
+        ]
+    except OSError as error:
+        raise KitError(f"{annotations}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise KitError(f"{annotations}: not a COCO annotation file") from None
+    number = {_plain(name): i for i, name in enumerate(class_names)}
+    unknown = sorted({names[c] for _, c, _ in boxes if _plain(names[c]) not in number})
+    if unknown:
+        raise KitError(f"{annotations}: class `{unknown[0]}` is not one of the model's")
+    by_image: dict[int, list[tuple[float, ...]]] = defaultdict(list)
+    for image_id, category, (x, y, w, h) in boxes:
+        if w >= 1 and h >= 1:
+            by_image[image_id].append((x, y, x + w, y + h, number[_plain(names[category])]))
+    pictures = []
+    for image_id in sorted(files):
+        rows = np.array(by_image[image_id], np.float64).reshape(-1, 5)
+        path = images / files[image_id]
+        pictures.append(Picture(path, rows[:, :4], rows[:, 4].astype(np.int64)))
+    if not pictures:
+        raise KitError(f"{annotations}: lists no images")
+    return pictures
+
+
+class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
+    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them."""
+
+    def __init__(
+        self, pictures: Sequence[Picture], spec: ModelSpec, setting: Augmentation, seed: int
+    ) -> None:
+        self.pictures, self.spec, self.setting, self.seed = pictures, spec, setting, seed
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, key: Key) -> tuple[torch.Tensor, Objects]:
+        epoch, index = key
+        rng = np.random.default_rng([self.seed, epoch, index])
+        picture, spec = self.pictures[index], self.spec.input
+        image = load_image(picture.path)
+        matrix = warp_matrix(rng, self.setting, image.size, spec)
+        canvas = warp_picture(image, matrix, spec)
+        xyxy, kept = warp_boxes(picture.xyxy, matrix, spec)
+        pixels = vary_colour(rng, canvas, self.setting, spec.colour_order)
+        return normalised(pixels, self.spec), Objects(
+            torch.from_numpy(xyxy[kept]), torch.from_numpy(picture.class_id[kept])
+        )
+
+
+def load_image(path: Path):  # type: ignore[no-untyped-def]
+    """An RGB `PIL.Image` upright; raises `KitError` for a damaged one."""
+    from PIL import Image
+
+    return Image.fromarray(load_rgb(path))
+
+
+def plain_sample(picture: Picture, spec: ModelSpec) -> tuple[torch.Tensor, Objects]:
+    """A picture as inference sees it."""
+    canvas, placement = to_canvas(load_rgb(picture.path), spec.input)
+    xyxy = picture.xyxy * np.tile(placement.scale, 2) + np.tile(placement.offset, 2)
+    objects = Objects(torch.from_numpy(xyxy.astype(np.float32)), torch.from_numpy(picture.class_id))
+    return normalised(canvas.astype(np.float32), spec), objects
+
+
+def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:
+    """float32 (H, W, 3), 0..255 -> (3, H, W) as the network was trained."""
+    mean, std = (np.array(v, np.float32) for v in (spec.input.mean, spec.input.std))
+    return torch.from_numpy(np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1)))
+
+
+def collate(
+    samples: Sequence[tuple[torch.Tensor, Objects]],
+) -> tuple[torch.Tensor, list[Objects]]:
+    """Samples -> (B, 3, H, W) and the objects of each."""
+    return torch.stack([pixels for pixels, _ in samples]), [objects for _, objects in samples]
+
+
+class EpochSampler(Sampler[Key]):
+    """Shuffles by seed and epoch, and deals batches to processes so that `world` processes with
+    batches of n see what one with batches of `world * n` sees. The ragged end is dropped.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.count, self.batch, self.seed = count, batch, seed
+        self.rank, self.world = rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count // (self.batch * self.world) * self.batch
+
+    def __iter__(self) -> Iterator[Key]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        whole = self.batch * self.world
+        for start in range(0, self.count - whole + 1, whole):
+            first = start + self.rank * self.batch
+            for index in order[first : first + self.batch].tolist():
+                yield self.epoch, index
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").strip().lower()
