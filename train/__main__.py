@@ -29,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--precision", default="32-true", help="e.g. 16-mixed, bf16-mixed; default %(default)s")
     add("--workers", type=int, default=2, help="loading processes, default %(default)s")
     add("--seed", type=int, default=0, help="default %(default)s")
+    add("--stop-after-epoch", type=positive, metavar="N", help="stop early, to --resume later")
     add("--resume", action="store_true", help="go on from --out's last.ckpt")
     add("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="default %(default)s")
     return parser.parse_args()
@@ -60,6 +61,8 @@ def main() -> int:
         log_every_n_steps=10,
         enable_model_summary=False,
     )
+    if options.stop_after_epoch:
+        trainer.fit_loop.max_epochs = options.stop_after_epoch
     trainer.fit(training, loader, ckpt_path=str(last) if options.resume else None)
     print(f"checkpoint {last}; convert it with: bash recipe.sh --weights {last} ...")
     return 0
