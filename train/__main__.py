@@ -25,7 +25,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--epochs", type=positive, help="default as in --config, else 100")
     add("--batch", type=positive, help="a process, default as in --config, else 16")
     add("--rate", type=float, help="peak learning rate, default as in --config, else 0.001")
-    add("--devices", default="auto", help="how many CPUs processes or GPUs; default all GPUs")
+    add("--accelerator", default="auto", help="cpu or gpu, default a GPU where there is one")
+    add("--devices", default="auto", help="processes, one a GPU; default all GPUs, or one")
     add("--precision", default="32-true", help="e.g. 16-mixed, bf16-mixed; default %(default)s")
     add("--workers", type=int, default=2, help="loading processes, default %(default)s")
     add("--seed", type=int, default=0, help="default %(default)s")
@@ -46,24 +47,25 @@ def main() -> int:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     lightning.seed_everything(options.seed, verbose=False)
     spec = _spec(options)
-    training, loader = _prepare(options, spec)
+    training, data = _prepare(options, spec)
     last = options.out / "last.ckpt"
     if options.resume and not last.is_file():
         raise KitError(f"--resume: {last} is not there; start without --resume")
     trainer = lightning.Trainer(
         max_epochs=training.settings.epochs,
+        accelerator=options.accelerator,
         devices=options.devices if options.devices == "auto" else int(options.devices),
         precision=options.precision,
         gradient_clip_val=training.settings.gradient_clip,
         logger=CSVLogger(options.out, name="", version="log"),
         callbacks=[ModelCheckpoint(options.out, filename="last", enable_version_counter=False)],
         use_distributed_sampler=False,
-        log_every_n_steps=10,
+        log_every_n_steps=1,
         enable_model_summary=False,
     )
     if options.stop_after_epoch:
         trainer.fit_loop.max_epochs = options.stop_after_epoch
-    trainer.fit(training, loader, ckpt_path=str(last) if options.resume else None)
+    trainer.fit(training, data, ckpt_path=str(last) if options.resume else None)
     print(f"checkpoint {last}; convert it with: bash recipe.sh --weights {last} ...")
     return 0
 
@@ -76,44 +78,22 @@ def _spec(options: argparse.Namespace) -> ModelSpec:
 
 
 def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
-    """The Lightning module and the loader of training batches."""
-    from torch.utils.data import DataLoader
-
-    from train.data import EpochSampler, TrainingSet, collate, read_pictures
-    from train.module import Training
+    """The Lightning module and its data."""
+    from train.data import TrainingSet, read_pictures
+    from train.module import Training, TrainingData
     from train.settings import Settings, read_settings
 
     settings = read_settings(options.config) if options.config else Settings()
     given = {name: getattr(options, name) for name in ("epochs", "batch", "rate")}
     changed = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, **changed)
-    pictures = read_pictures(
-        options.data / "images", options.data / "annotations.json", spec.class_names
-    )
-    rank, world = _place()
-    sampler = EpochSampler(len(pictures), settings.batch, options.seed, rank, world)
-    if not len(sampler):
-        raise KitError(f"--data {options.data}: {len(pictures)} images are less than one batch")
-    dataset: Any = TrainingSet(pictures, spec, settings.augmentation, options.seed)
-    loader = DataLoader(
-        dataset,
-        batch_size=settings.batch,
-        sampler=sampler,
-        num_workers=options.workers,
-        collate_fn=collate,
-        persistent_workers=options.workers > 0,
-    )
-    training = Training(spec, settings, len(sampler) // settings.batch)
+    images, annotations = options.data / "images", options.data / "annotations.json"
+    pictures = read_pictures(images, annotations, spec.class_names)
+    dataset = TrainingSet(pictures, spec, settings.augmentation, options.seed)
+    training = Training(spec, settings)
     if options.weights is not None:
         _start_from(training, options.weights)
-    return training, loader
-
-
-def _place() -> tuple[int, int]:
-    """Rank and number of processes, as the launcher's environment has them."""
-    import os
-
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    return training, TrainingData(dataset, settings.batch, options.workers)
 
 
 def _start_from(training: Any, path: Path) -> None:

@@ -134,9 +134,9 @@ class Criterion:
         dfl = distribution_focal_loss(distributions, wanted, weight)
         boxes = self._boxes_of(chosen, centre, stride)
         giou = giou_loss(boxes, targets, weight)
-        total = mean_over_processes(weight.sum()).clamp(min=1.0 if self._dynamic else 1e-6)
+        total = mean_over_processes(weight.sum(), 1.0 if self._dynamic else 1e-6)
         return {
-            "qfl": QFL_WEIGHT * qfl / mean_over_processes(count).clamp(min=1.0),
+            "qfl": QFL_WEIGHT * qfl / mean_over_processes(count, 1.0),
             "giou": GIOU_WEIGHT * giou / total,
             "dfl": DFL_WEIGHT * dfl / (4 * total),
         }
@@ -158,10 +158,14 @@ def _of_cells(
     return boxes, torch.cat([o.class_id[n] for o, n in pairs])
 
 
-def mean_over_processes(value: torch.Tensor) -> torch.Tensor:
-    """The mean over the processes of a distributed run; the value itself in a single one."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    total = value.clone()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()
+def mean_over_processes(value: torch.Tensor, least: float) -> torch.Tensor:
+    """The mean over the processes of a distributed run of a sum that is at least `least`.
+
+    Dividing by it makes the mean of the processes' losses that of one process with all batches.
+    """
+    processes = 1
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        processes = torch.distributed.get_world_size()
+    return value.clamp(min=least) / processes

@@ -10,11 +10,15 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
+from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from train.criterion import Criterion, Objects
+from train.data import EpochSampler, TrainingSet, collate
 from train.guidance import TrainedNetwork
 from train.settings import Settings
+from train.synced_norm import synchronise
 
 _AVERAGE_RAMP = 2000  # Updates after which the average has two thirds of its full length.
 
@@ -22,10 +26,10 @@ _AVERAGE_RAMP = 2000  # Updates after which the average has two thirds of its fu
 class Training(lightning.LightningModule):
     """Trains `model` and keeps its moving average in `avg_model`, upstream's checkpoint names."""
 
-    def __init__(self, spec: ModelSpec, settings: Settings, steps_per_epoch: int) -> None:
+    def __init__(self, spec: ModelSpec, settings: Settings) -> None:
         super().__init__()
         self.spec, self.settings = spec, settings
-        self.steps_per_epoch = steps_per_epoch
+        self.steps_per_epoch = 1.0  # Known when the data is.
         self.model = TrainedNetwork(spec)
         self.criterion = Criterion(spec)
         self.avg_model: TrainedNetwork | None = None
@@ -41,6 +45,7 @@ class Training(lightning.LightningModule):
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in losses.items()},
             batch_size=len(pixels),
+            sync_dist=True,
         )
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         return losses["loss"]
@@ -64,8 +69,14 @@ class Training(lightning.LightningModule):
                 else:
                     value.copy_(current[name])
 
+    def setup(self, stage: str) -> None:
+        if self.trainer.world_size > 1:
+            synchronise(self.model)
+
     def configure_optimizers(self) -> Any:
         s = self.settings
+        epochs = self.trainer.max_epochs or 1
+        self.steps_per_epoch = self.trainer.estimated_stepping_batches / epochs
         # Norms and biases are not decayed.
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
@@ -100,3 +111,27 @@ class Training(lightning.LightningModule):
     def deployed(self) -> nn.Module:
         """What is evaluated and converted: the average where there is one."""
         return self.model if self.avg_model is None else self.avg_model
+
+
+class TrainingData(lightning.LightningDataModule):
+    """Batches of a training set, dealt to the processes of the run."""
+
+    def __init__(self, dataset: TrainingSet, batch: int, workers: int) -> None:
+        super().__init__()
+        self.dataset, self.batch, self.workers = dataset, batch, workers
+
+    def train_dataloader(self) -> Any:
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        dataset: Any = self.dataset
+        count = len(dataset)
+        if count < self.batch * world:
+            raise KitError(f"--data: {count} images are less than one batch, {self.batch * world}")
+        return DataLoader(
+            dataset,
+            batch_size=self.batch,
+            sampler=EpochSampler(count, self.batch, dataset.seed, rank, world),
+            num_workers=self.workers,
+            collate_fn=collate,
+            persistent_workers=self.workers > 0,
+        )

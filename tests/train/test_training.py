@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 import subprocess
@@ -88,7 +89,8 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     settings = read_settings(path)
     assert (settings.optimizer, settings.rate, settings.batch) == ("SGD", 0.07, 24)
     assert settings.milestones == (2, 3) and settings.augmentation.scale == (0.5, 1.5)
-    training = Training(read_training_config(path), settings, steps_per_epoch=100)
+    training = Training(read_training_config(path), settings)
+    training.steps_per_epoch = 100
     factors = [training.rate_factor(step) for step in (0, 5, 10, 199, 200, 300)]
     assert factors == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
     config["schedule"] = SCHEDULE | {"lr_schedule": {"name": "Magic"}}
@@ -99,7 +101,8 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
 
 def test_cosine_schedule(tiny: ModelSpec) -> None:
     settings = dataclasses.replace(Settings(), epochs=10, warmup_steps=0)
-    training = Training(tiny, settings, steps_per_epoch=10)
+    training = Training(tiny, settings)
+    training.steps_per_epoch = 10
     assert training.rate_factor(0) == pytest.approx(1)
     assert training.rate_factor(50) == pytest.approx((1 + 0.05) / 2)
     assert training.rate_factor(100) == pytest.approx(0.05)
@@ -107,21 +110,22 @@ def test_cosine_schedule(tiny: ModelSpec) -> None:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with scenes and a configuration of NanoDet-Plus for them."""
+    """Folder with scenes, and configurations of both networks for them."""
     folder = tmp_path_factory.mktemp("own")
     write_set(folder / "scenes", 8, 96, 64, seed=0)
-    config = plus_config() | {"schedule": SCHEDULE, "device": {"batchsize_per_gpu": 4}}
-    config["data"]["train"] = {"pipeline": {"flip": 0.5}}
-    config["data"]["val"]["input_size"] = [96, 64]
-    config["model"]["arch"]["head"]["num_classes"] = len(CLASS_NAMES)
-    config["class_names"] = list(CLASS_NAMES)
-    (folder / "own.yml").write_text(yaml.safe_dump(config))
+    for name, config in (("plus.yml", plus_config()), ("m.yml", m_config())):
+        config |= {"schedule": SCHEDULE, "device": {"batchsize_per_gpu": 4}}
+        config["data"]["train"] = {"pipeline": {"flip": 0.5}}
+        config["data"]["val"]["input_size"] = [96, 64]
+        config["model"]["arch"]["head"]["num_classes"] = len(CLASS_NAMES)
+        config["class_names"] = list(CLASS_NAMES)
+        (folder / name).write_text(yaml.safe_dump(config))
     return folder
 
 
-def train(own: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "train", "--config", "own.yml", "--data", "scenes",
+        [sys.executable, "-m", "train", "--config", config, "--data", "scenes",
          "--workers", "0", *options],
         cwd=own,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -137,9 +141,9 @@ def test_resumed_training_is_the_uninterrupted_one(own: Path) -> None:
         ("--out", "halves", "--epochs", "2", "--stop-after-epoch", "1"),
         ("--out", "halves", "--epochs", "2", "--resume"),
     ):
-        done = train(own, *arguments)
+        done = train(own, "plus.yml", *arguments)
         assert done.returncode == 0, done.stderr
-    spec = read_training_config(own / "own.yml")
+    spec = read_training_config(own / "plus.yml")
     whole, halves = (load_network(own / f / "last.ckpt", spec) for f in ("whole", "halves"))
     assert "uses the averaged weights (avg_model.*)" in whole.notes
     other = halves.network.state_dict()
@@ -147,16 +151,30 @@ def test_resumed_training_is_the_uninterrupted_one(own: Path) -> None:
         assert torch.equal(value, other[name]), name
 
 
+def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> None:
+    """NanoDet-m, whose assignment does not hang on predictions and so on their rounding."""
+    found = []
+    for out, *options in (("one", "--batch", "4"), ("two", "--batch", "2", "--devices", "2")):
+        more = ("--out", out, "--epochs", "2", "--rate", "0.01", "--accelerator", "cpu", *options)
+        done = train(own, "m.yml", *more)
+        assert done.returncode == 0, done.stderr
+        with (own / out / "log" / "metrics.csv").open() as file:
+            found.append([float(row["train/loss"]) for row in csv.DictReader(file)])
+    one, two = found
+    assert len(one) == 4
+    assert two == pytest.approx(one, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "message", "reason"),
     [
         (("--resume", "--out", "none"), "--resume: none/last.ckpt is not there", "nothing yet"),
         (("--batch", "9"), "8 images are less than one batch", "too few"),
-        (("--weights", "own.yml"), "own.yml: refused, the pickle holds more", "no checkpoint"),
+        (("--weights", "m.yml"), "m.yml: refused, the pickle holds more", "no checkpoint"),
         (("--strides", "32"), "chosen when converting", "all strides are trained"),
     ],
 )
 def test_bad_input(own: Path, options: tuple[str, ...], message: str, reason: str) -> None:
-    done = train(own, *options)
+    done = train(own, "plus.yml", *options)
     assert done.returncode == 2, reason
     assert message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
