@@ -122,10 +122,19 @@ def constant(model: Any, index: int) -> np.ndarray:
 
 
 def floats(model: Any, index: int) -> np.ndarray:
-    """Values of a float32 constant tensor, in its shape."""
+    """Values of a constant tensor as float32, in its shape; quantized ones dequantized."""
     tensor = model.subgraphs[0].tensors[index]
     data = bytes(model.buffers[tensor.buffer].data)
-    return np.frombuffer(data, "<f4").reshape([int(n) for n in tensor.shape])
+    shape = [int(n) for n in tensor.shape]
+    if tensor.type == schema.TensorType.FLOAT32:
+        return np.frombuffer(data, "<f4").reshape(shape)
+    dtype = {schema.TensorType.INT8: "<i1", schema.TensorType.INT32: "<i4"}[tensor.type]
+    scale = np.asarray(tensor.quantization.scale, np.float64)
+    along = [1] * len(shape)
+    along[tensor.quantization.quantizedDimension] = len(scale)
+    values = np.frombuffer(data, dtype).reshape(shape) * scale.reshape(along)
+    result: np.ndarray = values.astype(np.float32)
+    return result
 
 
 def is_constant(model: Any, index: int) -> bool:

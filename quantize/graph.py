@@ -1,4 +1,4 @@
-"""A float TFLite file as a graph that PyTorch can run, with the weights to change in it.
+"""A TFLite file as a float graph that PyTorch can run, with the weights to change in it.
 
 Tensors keep the numbers they have in the file. Activations are NCHW here, NHWC in the file;
 weights are (out, in, height, width), depthwise ones (channels, 1, height, width).
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from quantize import flatbuffer
+from quantize import flatbuffer, shuffle
 from runtime.errors import GateFailed
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -56,8 +56,12 @@ class Graph:
 
     @classmethod
     def parse(cls, content: bytes) -> Graph:
-        """Read a float file. Raises `GateFailed` for an operator that no NanoDet needs."""
+        """Read a file; an int8 one becomes the float network it stands for.
+
+        Raises `GateFailed` for an operator that no NanoDet needs.
+        """
         model = flatbuffer.parse(content)
+        shuffle.restore_gathers(model)
         graph = model.subgraphs[0]
         (signature,) = model.signatureDefs
         outputs = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
@@ -119,6 +123,16 @@ class Graph:
                     if find(tensor) != find(op.outputs[0]):
                         parent[find(tensor)] = find(op.outputs[0])
         return {tensor: find(tensor) for tensor in self.activations}
+
+    @cached_property
+    def ranges(self) -> dict[int, tuple[float, float]]:
+        """(low, high) of each group of tensors, of a graph that was read from an int8 file."""
+        found = {}
+        for tensor, group in self.scale_group.items():
+            quantization = self.model.subgraphs[0].tensors[tensor].quantization
+            scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+            found[group] = ((-128 - zero_point) * scale, (127 - zero_point) * scale)
+        return found
 
     @cached_property
     def rounded(self) -> list[int]:

@@ -36,6 +36,32 @@ def replace_gathers(model: Any) -> int:
     return count
 
 
+def restore_gathers(model: Any) -> None:
+    """The inverse of `replace_gathers`, in place: RESHAPE, TRANSPOSE, RESHAPE -> GATHER."""
+    operators: list[Any] = []
+    for op in model.subgraphs[0].operators:
+        operators.append(op)
+        names = [flatbuffer.operator_name(model, o) for o in operators[-3:]]
+        if names == ["RESHAPE", "TRANSPOSE", "RESHAPE"]:
+            operators[-3:] = [_gather(model, *operators[-3:])]
+    model.subgraphs[0].operators = operators
+
+
+def _gather(model: Any, split: Any, swap: Any, join: Any) -> Any:
+    _, groups, per_group = model.subgraphs[0].tensors[split.outputs[0]].shape
+    if swap.inputs[0] != split.outputs[0] or join.inputs[0] != swap.outputs[0]:
+        raise GateFailed("RESHAPE, TRANSPOSE, RESHAPE is no channel shuffle")
+    indices = np.arange(groups * per_group).reshape(groups, per_group).T.ravel()
+    op = schema.OperatorT()
+    op.opcodeIndex = flatbuffer.operator_code(model, "GATHER")
+    constant = flatbuffer.add_constant(model, "shuffle_indices", indices)
+    op.inputs, op.outputs = [split.inputs[0], constant], [join.outputs[0]]
+    op.builtinOptionsType = schema.BuiltinOptions.GatherOptions
+    op.builtinOptions = schema.GatherOptionsT()
+    op.builtinOptions.axis = 3
+    return op
+
+
 def _transpose(model: Any, gather: Any, constants: dict[tuple[int, ...], int]) -> list[Any]:
     graph = model.subgraphs[0]
     source, indices = gather.inputs

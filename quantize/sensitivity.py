@@ -1,0 +1,114 @@
+"""Where an int8 network loses: what rounding does to each tensor, and what it costs.
+
+The float network here is the one the int8 file stands for: its weights, dequantized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from quantize.graph import Graph
+from quantize.loss import Logits, distillation_loss
+from quantize.simulate import STEPS, Ranges, round_activation, run
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One tensor that int8 arithmetic rounds.
+
+    low, high: its range. used: share of the range that the images fill. saturated: share of
+    values that the range clips. noise_db: signal to noise of its own rounding. total_db: signal
+    to noise with everything before it rounded as well. cost: distillation loss when it and those
+    that share its scale are all that is rounded. relief: loss that goes when these stay float.
+    """
+
+    name: str
+    operator: str
+    shape_nhwc: tuple[int, ...]
+    low: float
+    high: float
+    used: float
+    saturated: float
+    noise_db: float
+    total_db: float
+    cost: float
+    relief: float
+
+
+def tensor_ranges(graph: Graph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """The ranges of an int8 file for `simulate.run`."""
+    return {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in graph.ranges.items()}
+
+
+def measure(
+    graph: Graph,
+    images: torch.Tensor,
+    num_bins: int,
+    progress: Callable[[int, int], None],
+) -> list[TensorReport]:
+    """A report of each rounded tensor, in the graph's order; images (N, 3, H, W)."""
+    ranges = tensor_ranges(graph)
+    exact, rounded = _values(graph, images, None), _values(graph, images, ranges)
+    kinds = {op.outputs[0]: op.kind for op in graph.operators}
+    teacher = {name: exact[tensor] for name, tensor in graph.outputs.items()}
+    everything = _loss(graph, images, ranges, teacher, num_bins)
+    reports = []
+    for i, tensor in enumerate(graph.rounded):
+        group = graph.scale_group[tensor]
+        low, high = ranges[group]
+        signal = exact[tensor]
+        own = round_activation(signal, low, high)
+        others = {g: limits for g, limits in ranges.items() if g != group}
+        filled = float(signal.max().clamp(max=high) - signal.min().clamp(min=low))
+        step = (high - low) / STEPS
+        outside = (signal < low - step / 2) | (signal > high + step / 2)
+        reports.append(
+            TensorReport(
+                name=graph.name(tensor),
+                operator=kinds[tensor],
+                shape_nhwc=graph.shape_nhwc(tensor),
+                low=float(low),
+                high=float(high),
+                used=min(1.0, filled / float(high - low)),
+                saturated=float(outside.float().mean()),
+                noise_db=_decibel(signal, own - signal),
+                total_db=_decibel(signal, rounded[tensor] - signal),
+                cost=_loss(graph, images, {group: ranges[group]}, teacher, num_bins),
+                relief=everything - _loss(graph, images, others, teacher, num_bins),
+            )
+        )
+        progress(i + 1, len(graph.rounded))
+    return reports
+
+
+def _values(graph: Graph, images: torch.Tensor, ranges: Ranges | None) -> dict[int, torch.Tensor]:
+    wanted = {*graph.rounded, *graph.outputs.values()}
+    found: dict[int, torch.Tensor] = {}
+
+    def observe(tensor: int, value: torch.Tensor) -> None:
+        if tensor in wanted:
+            found[tensor] = value
+
+    with torch.no_grad():
+        run(graph, images, ranges, observe=observe)
+    return found
+
+
+def _loss(
+    graph: Graph, images: torch.Tensor, ranges: Ranges, teacher: Logits, num_bins: int
+) -> float:
+    with torch.no_grad():
+        return float(distillation_loss(run(graph, images, ranges), teacher, num_bins))
+
+
+def _decibel(signal: torch.Tensor, noise: torch.Tensor) -> float:
+    ratio = signal.var() / noise.square().mean().clamp(min=1e-30)
+    return float(10 * torch.log10(ratio.clamp(min=1e-30)))
+
+
+def worst(reports: Sequence[TensorReport], count: int) -> list[TensorReport]:
+    """The tensors whose rounding alone costs most, dearest first."""
+    return sorted(reports, key=lambda r: -r.cost)[:count]

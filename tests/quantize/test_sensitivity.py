@@ -1,0 +1,93 @@
+"""The inspector reads a finished file and finds the tensor that was spoilt."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from quantize import flatbuffer, shuffle, simulate
+from quantize.graph import Graph
+from quantize.sensitivity import measure, worst
+from runtime.errors import GateFailed
+from tests.conftest import ROOT, Build, calibration, photo
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def graph(build: Build) -> Graph:
+    return Graph.parse(build.tflite.read_bytes())
+
+
+def test_an_int8_file_is_the_float_network_but_for_its_weights(build: Build, graph: Graph) -> None:
+    original = Graph.parse(build.float_model)
+    assert [op.kind for op in graph.operators] == [op.kind for op in original.operators]
+    for mine, theirs in zip(graph.weights, original.weights, strict=True):
+        assert float((mine - theirs).abs().max()) <= 0.51 * float(theirs.abs().max()) / 127
+    image = calibration(build.spec)[0]
+    expected = simulate.run(original, image)
+    for name, values in simulate.run(graph, image).items():
+        assert np.corrcoef(values.ravel(), expected[name].ravel())[0, 1] > 0.9, name
+
+
+def test_gathers_come_back(build: Build) -> None:
+    model = flatbuffer.parse(build.tflite.read_bytes())
+    shuffle.restore_gathers(model)
+    assert flatbuffer.operator_counts(model)["GATHER"] == 16
+    assert shuffle.replace_gathers(model) == 16
+    before = flatbuffer.parse(build.tflite.read_bytes())
+    assert flatbuffer.operator_counts(model) == flatbuffer.operator_counts(before)
+
+
+def test_a_reshape_that_is_no_shuffle(build: Build) -> None:
+    model = flatbuffer.parse(build.tflite.read_bytes())
+    names = [flatbuffer.operator_name(model, op) for op in model.subgraphs[0].operators]
+    swap = model.subgraphs[0].operators[names.index("TRANSPOSE")]
+    swap.inputs[0] = model.subgraphs[0].inputs[0]
+    with pytest.raises(GateFailed, match="no channel shuffle"):
+        shuffle.restore_gathers(model)
+
+
+def test_a_spoilt_tensor_is_found(build: Build, graph: Graph) -> None:
+    images = torch.cat(calibration(build.spec)[:2])
+    tensor = graph.rounded[40]
+    group = graph.scale_group[tensor]
+    low, high = graph.ranges[group]
+    graph.ranges[group] = (40 * low, 40 * high)
+    reports = measure(graph, images, build.spec.num_bins, silent)
+    assert len(reports) == len(graph.rounded)
+    names = {graph.name(t) for t in graph.rounded if graph.scale_group[t] == group}
+    (first,) = worst(reports, 1)
+    assert first.name in names
+    assert first.used < 0.05 and first.saturated == 0
+    assert first.relief > 0
+    assert all(0 <= r.saturated <= 1 and r.cost >= 0 for r in reports)
+
+
+def test_command(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(100):
+        Image.fromarray(photo(i, 60, 50)).save(tmp_path / "photos" / f"{i:03d}.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "quantize.inspect", str(build.tflite), "--images", "photos",
+         "--limit", "1", "--top", "3", "--json", "all.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2 + 3
+    reports = json.loads((tmp_path / "all.json").read_text())
+    assert len(reports) > 100 and {"noise_db", "cost", "relief"} <= set(reports[0])
