@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -21,8 +21,7 @@ QFL_WEIGHT, GIOU_WEIGHT, DFL_WEIGHT = 1.0, 2.0, 0.25
 _LAST_BIN_MARGIN = 0.1
 
 
-@dataclass(frozen=True)
-class Objects:
+class Objects(NamedTuple):
     """The objects of one picture. xyxy: (M, 4) in canvas pixels. class_id: (M,) int64."""
 
     xyxy: torch.Tensor
@@ -58,13 +57,13 @@ class Criterion:
         guide: outputs of the assign guidance module, which then choose the cells and are trained
         with them.
         """
-        outputs = outputs.float()
+        outputs = at_least_float32(outputs)
         cells = Cells.of(self.spec, *size, outputs.device)
         if guide is None:
             assigned = self._assign(outputs.detach(), objects, cells)
             losses = self._losses(outputs, objects, cells, assigned)
         else:
-            guide = guide.float()
+            guide = at_least_float32(guide)
             assigned = self._assign(guide.detach(), objects, cells)
             quality = self._quality(guide.detach(), objects, cells, assigned)
             losses = self._losses(outputs, objects, cells, assigned, quality)
@@ -156,6 +155,11 @@ def _of_cells(
     pairs = list(zip(objects, numbers, strict=True))
     boxes = torch.cat([o.xyxy[n] for o, n in pairs])
     return boxes, torch.cat([o.class_id[n] for o, n in pairs])
+
+
+def at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    """Half precision -> float32; wider stays."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def mean_over_processes(value: torch.Tensor, least: float) -> torch.Tensor:

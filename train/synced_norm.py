@@ -6,7 +6,29 @@ from __future__ import annotations
 import torch
 import torch.distributed
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
+
+from train.criterion import at_least_float32
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over the processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx, value):  # type: ignore[no-untyped-def]
+        total = value.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        total = gradient.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _summed(value: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _Sum.apply(value)
+    return total
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
@@ -16,13 +38,12 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training or not torch.distributed.is_initialized():
             return super().forward(x)
         assert self.running_mean is not None and self.running_var is not None
-        # In float32: half precision would overflow.
-        wide = x.float()
+        wide = at_least_float32(x)  # Sums in half precision would overflow.
         count = wide.new_tensor([x.numel() / x.shape[1]])
-        sums = all_reduce(torch.cat([wide.sum((0, 2, 3)), count]))
+        sums = _summed(torch.cat([wide.sum((0, 2, 3)), count]))
         count = sums[-1:].detach()
         mean = sums[:-1] / count
-        variance = all_reduce((wide - mean[:, None, None]).square().sum((0, 2, 3))) / count
+        variance = _summed((wide - mean[:, None, None]).square().sum((0, 2, 3))) / count
         with torch.no_grad():
             momentum = self.momentum or 0.0
             self.running_mean.lerp_(mean, momentum)

@@ -50,7 +50,7 @@ def test_loss_falls(name: str) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     pixels = torch.randn(2, 3, 64, 96)
     seen = []
-    for _ in range(25):
+    for _ in range(40):
         outputs, guide = network.train_forward(pixels, detach=False)
         assert (guide is not None) == (name == "nanodet-plus-m-320")
         losses = criterion(outputs, objects(), (64, 96), guide)
@@ -59,8 +59,8 @@ def test_loss_falls(name: str) -> None:
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-        seen.append(float(losses["giou"].detach()))
-    assert min(seen[-3:]) < 0.8 * max(seen[:3]), seen
+        seen.append(float(losses["loss"].detach()))
+    assert seen[-1] < 0.5 * seen[0], seen
 
 
 def test_guidance_leaves_the_rest_alone_when_detached() -> None:
@@ -116,7 +116,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, config in (("plus.yml", plus_config()), ("m.yml", m_config())):
         config |= {"schedule": SCHEDULE, "device": {"batchsize_per_gpu": 4}}
         config["data"]["train"] = {"pipeline": {"flip": 0.5}}
-        config["data"]["val"]["input_size"] = [96, 64]
+        config["data"]["val"]["input_size"] = [192, 128]
         config["model"]["arch"]["head"]["num_classes"] = len(CLASS_NAMES)
         config["class_names"] = list(CLASS_NAMES)
         (folder / name).write_text(yaml.safe_dump(config))
@@ -152,10 +152,11 @@ def test_resumed_training_is_the_uninterrupted_one(own: Path) -> None:
 
 
 def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> None:
-    """NanoDet-m, whose assignment does not hang on predictions and so on their rounding."""
+    """NanoDet-m, whose assignment does not hang on predictions; in float64, for the gradients of
+    an untrained network with batch norm magnify rounding a thousandfold."""
     found = []
     for out, *options in (("one", "--batch", "4"), ("two", "--batch", "2", "--devices", "2")):
-        more = ("--out", out, "--epochs", "2", "--rate", "0.01", "--accelerator", "cpu", *options)
+        more = ("--out", out, "--epochs", "2", "--rate", "0.01", "--precision", "64-true", *options)
         done = train(own, "m.yml", *more)
         assert done.returncode == 0, done.stderr
         with (own / out / "log" / "metrics.csv").open() as file:
