@@ -59,7 +59,7 @@ class Recipe:
             },
             [int8_path],
             lambda: stages.quantize_int8(images, onnx_path, saved_model, int8_path, methods, log),
-            lambda r: f"{sum(r['operators'].values())} operators, verified",
+            report.int8_detail,
         )
         self._stage(
             "measure",

@@ -33,6 +33,12 @@ def stage_line(number: int, total: int, done: Done, detail: str) -> str:
     return f"[{number}/{total}] {done.name:<12} {detail:<56} {took:>9}"
 
 
+def int8_detail(result: dict[str, Any]) -> str:
+    """What the int8 stage's line says of its result."""
+    detail = f"{sum(result['operators'].values())} operators, verified"
+    return detail + (f"; left out {result['left_out']}" if "left_out" in result else "")
+
+
 def build_report(
     spec: ModelSpec, weights: Path, weights_sha256: str, tflite: Path, stages: Sequence[Done]
 ) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def build_report(
         },
         "quantization": {
             name: results["int8"].get(name)
-            for name in ("methods", "expected_cost", "distillation_loss")
+            for name in ("methods", "left_out", "expected_cost", "distillation_loss")
         },
         "arena_bytes": results["measure"]["arena_bytes"],
         "int8_ap": results["measure"].get("int8_ap"),

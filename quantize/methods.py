@@ -55,10 +55,15 @@ def quantize(
     ranges = {**choice.ranges, graph.scale_group[graph.input]: limits}
     notes: dict[str, object] = {"expected_cost": choice.cost}
     if "reconstruct" in methods:
-        learned = reconstruct(
-            graph, images, ranges, spec.num_bins, partial(progress, "reconstruct")
-        )
-        ranges, notes["distillation_loss"] = learned.ranges, learned.loss
+        before = graph.weights, graph.biases
+        show = partial(progress, "reconstruct")
+        learned = reconstruct(graph, images, ranges, spec.num_bins, show)
+        notes["distillation_loss"] = learned.loss
+        if learned.loss[1] < learned.loss[0]:
+            ranges = learned.ranges
+        else:  # Also where a loss is no number.
+            graph.weights, graph.biases = before
+            notes["left_out"] = "reconstruct, which gained nothing"
     return Quantized(ranges, notes)
 
 

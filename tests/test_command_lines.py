@@ -67,6 +67,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--config", "{m}/nowhere.yml", "--model", "nanodet-m"], "one of the two"),
         ([*RECIPE, "--classes", "unicorn"], "`unicorn` unknown"),
         ([*RECIPE, "--onnx-layout", "omz"], "--stop-after onnx"),
+        ([*RECIPE, "--without", "magic"], "ranges, equalize, reconstruct"),
         ([*EXAMPLE, "--camera", "77", "--model", "{m}/good.tflite"], "--camera 77"),
         ([*RECIPE, "--out", "/dev/null/x"], "--out /dev/null/x"),
         ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
@@ -148,7 +149,7 @@ def test_recipe_builds_own_weights_and_images(
     """The whole recipe at the official size, random weights: build, then nothing left to do."""
     command = [
         *RECIPE, "--weights", str(material / "good.ckpt"), "--images", str(material / "images"),
-        "--out", str(tmp_path / "out"),
+        "--out", str(tmp_path / "out"), "--fast",
     ]  # fmt: skip
     first = run(command, tmp_path)
     assert first.returncode == 0, first.stderr

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from quantize import METHODS, int8_file, reconstruct, simulate
+from quantize import METHODS, int8_file, methods, reconstruct, simulate
 from quantize.channels import Channels
 from quantize.graph import Graph
 from quantize.loss import distillation_loss
@@ -140,6 +140,23 @@ def test_reconstruction_is_repeatable(
     (weights, ranges), (again, other) = results
     assert ranges == other
     assert all(torch.equal(a, b) for a, b in zip(weights, again, strict=True))
+
+
+@pytest.mark.parametrize("last", [2.0, float("nan")])
+def test_a_reconstruction_that_gains_nothing_is_left_out(
+    build: Build, images: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch, last: float
+) -> None:
+    def spoil(graph: Graph, *_: object) -> reconstruct.Reconstruction:
+        graph.weights = [w * 0 for w in graph.weights]
+        return reconstruct.Reconstruction({}, (1.0, last))
+
+    monkeypatch.setattr(methods, "reconstruct", spoil)
+    graph = Graph.parse(build.float_model)
+    quantized = quantize(graph, build.spec, images, ("reconstruct",))
+    assert quantized.notes["left_out"] == "reconstruct, which gained nothing"
+    original = Graph.parse(build.float_model)
+    assert all(torch.equal(a, b) for a, b in zip(graph.weights, original.weights, strict=True))
+    assert quantized.ranges
 
 
 def test_input_means_the_pixel(build: Build) -> None:
