@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,18 @@ def photo(seed: int, width: int, height: int) -> np.ndarray:
     image[top : top + height // 3 + 1, left : left + width // 3 + 1] = rng.integers(0, 256, 3)
     noise = rng.integers(-20, 21, image.shape)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python with the kit's modules at hand, in `folder`."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def small(spec: ModelSpec, width: int, height: int) -> ModelSpec:

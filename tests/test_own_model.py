@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -23,7 +20,7 @@ from runtime import Detector
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import float_input, to_canvas
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT, photo
+from tests.conftest import photo, run_python
 from tests.convert.test_training_config import m_config
 from tests.own_network import CLASSES, scene, trained_network
 
@@ -53,15 +50,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(own: Path, *options: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "--config", "own.yml", "--weights", "own.ckpt",
-         "--images", "images", "--out", "out", *options],
-        cwd=own,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    given = ("--config", "own.yml", "--weights", "own.ckpt", "--images", "images", "--out", "out")
+    done = run_python(own, "-m", "pipeline", *given, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

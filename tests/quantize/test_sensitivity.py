@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,7 @@ from quantize import flatbuffer, shuffle, simulate
 from quantize.graph import Graph
 from quantize.sensitivity import measure, worst
 from runtime.errors import GateFailed
-from tests.conftest import ROOT, Build, calibration, photo
+from tests.conftest import Build, calibration, photo, run_python
 
 
 def silent(done: int, total: int) -> None:
@@ -78,15 +75,8 @@ def test_command(build: Build, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(100):
         Image.fromarray(photo(i, 60, 50)).save(tmp_path / "photos" / f"{i:03d}.png")
-    done = subprocess.run(
-        [sys.executable, "-m", "quantize.inspect", str(build.tflite), "--images", "photos",
-         "--limit", "1", "--top", "3", "--json", "all.json"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    options = ("--images", "photos", "--limit", "1", "--top", "3", "--json", "all.json")
+    done = run_python(tmp_path, "-m", "quantize.inspect", str(build.tflite), *options)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2 + 3
     reports = json.loads((tmp_path / "all.json").read_text())

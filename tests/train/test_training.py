@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from synthetic.dataset import write_set
 from synthetic.shapes import CLASS_NAMES
-from tests.conftest import ROOT, small
+from tests.conftest import run_python, small
 from tests.convert.test_training_config import m_config, plus_config
 from train.criterion import Criterion, Objects, flatten
 from train.guidance import TrainedNetwork
@@ -124,15 +122,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "train", "--config", config, "--data", "scenes",
-         "--workers", "0", *options],
-        cwd=own,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    given = ("--config", config, "--data", "scenes", "--workers", "0")
+    return run_python(own, "-m", "train", *given, *options)
 
 
 def test_resumed_training_is_the_uninterrupted_one(own: Path) -> None:
