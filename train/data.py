@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
 from runtime.errors import KitError
@@ -83,7 +84,7 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         epoch, index = key
         rng = np.random.default_rng([self.seed, epoch, index])
         picture, spec = self.pictures[index], self.spec.input
-        image = load_image(picture.path)
+        image = Image.fromarray(load_rgb(picture.path))
         matrix = warp_matrix(rng, self.setting, image.size, spec)
         canvas = warp_picture(image, matrix, spec)
         xyxy, kept = warp_boxes(picture.xyxy, matrix, spec)
@@ -91,13 +92,6 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         return normalised(pixels, self.spec), Objects(
             torch.from_numpy(xyxy[kept]), torch.from_numpy(picture.class_id[kept])
         )
-
-
-def load_image(path: Path):  # type: ignore[no-untyped-def]
-    """An RGB `PIL.Image` upright; raises `KitError` for a damaged one."""
-    from PIL import Image
-
-    return Image.fromarray(load_rgb(path))
 
 
 def plain_sample(picture: Picture, spec: ModelSpec) -> tuple[torch.Tensor, Objects]:
