@@ -59,22 +59,27 @@ def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
 def _convert(onnx_path: Path, folder: Path) -> None:
     import onnx2tf
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     spec = OnnxEngine(onnx_path).spec
     keras_model = onnx2tf.convert(
         input_onnx_file_path=str(onnx_path),
         output_folder_path=str(folder.parent / "onnx2tf"),
+        disable_model_save=True,
         non_verbose=True,
     )
     shape = [1, spec.input.height, spec.input.width, 3]
+    signature = [tf.TensorSpec(shape, tf.float32, name="input")]
+    whole = tf.function(keras_model, input_signature=signature)
+    # Frozen: what Keras would write beside the graph takes longer than the conversion.
+    frozen = convert_variables_to_constants_v2(whole.get_concrete_function())
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="input")])
+    @tf.function(input_signature=signature)
     def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(spec.output_names, keras_model(input), strict=True))
+        return dict(zip(spec.output_names, frozen(input), strict=True))
 
     module = tf.Module()
     module.serve = serve
-    module.keras_model = keras_model
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: serve})
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from synthetic.shapes import CLASS_NAMES, SHAPES, Part
 
 _OVERSAMPLING = 3
-_SMALLEST, _LARGEST = 0.04, 0.75  # Sides of objects, in sides of the picture.
+_SMALLEST, _LARGEST = 0.06, 0.75  # Sides of objects, in sides of the picture.
 _MOST = 9
 _VISIBLE = 0.35  # What is hidden by more than the rest is not annotated.
 _CLUTTER = 14

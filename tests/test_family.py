@@ -11,6 +11,7 @@ import torch
 import assets
 from convert import onnx_export, tensorflow_export
 from convert.checkpoint import random_network
+from convert.engines import OnnxEngine
 from convert.lowering import lower
 from quantize import float_file
 from quantize.build import build_int8
@@ -24,7 +25,7 @@ VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("*.yaml"))
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variant(name: str, tmp_path: Path) -> None:
-    """The gates pass, and both interpreters run the file and agree.
+    """The gates pass, and both interpreters run the file and answer much as the float network.
 
     Small, and odd in cells where the variant is: 416 is 13 cells at stride 32, here 160 is 5.
     """
@@ -43,9 +44,11 @@ def test_variant(name: str, tmp_path: Path) -> None:
     tensorflow_export.export(onnx_path, saved_model, canvas)
     tensorflow_export.check(onnx_path, saved_model, canvas)
     content = float_file.convert(saved_model)
-    built = build_int8(content, lowered.spec, canvases(spec), name, onnx_path, methods=("ranges",))
+    built = build_int8(content, lowered.spec, canvases(spec), name, onnx_path, methods=())
     model = TfliteFile.parse(built.content, name)
-    litert, tflm = LiteRtEngine(model).infer_int8(canvas), TflmEngine(model).infer_int8(canvas)
-    for output in model.spec.output_names:
-        steps = np.abs(litert[output].astype(int) - tflm[output])
-        assert np.median(steps) <= 8, output
+    wanted = OnnxEngine(onnx_path).infer(canvas)
+    for engine in (LiteRtEngine(model), TflmEngine(model)):
+        for output, values in engine.infer(canvas).items():
+            # Min/max rounding hurts random weights much; a wrong wiring leaves nothing.
+            alike = np.corrcoef(values.ravel(), wanted[output].ravel())[0, 1]
+            assert alike > 0.5, (engine.name, output)
