@@ -19,7 +19,7 @@ from train.guidance import TrainedNetwork
 
 CLASSES = ["bolt", "nut", "washer"]
 _COLOURS = ((220, 40, 40), (40, 220, 40), (40, 60, 220))
-_STEPS = 300
+_STEPS = 500
 _BATCH = 8
 _RATE = 3e-3
 
@@ -40,7 +40,7 @@ def scene(seed: int, spec: ModelSpec) -> Scene:
     rgb = photo(seed, width, height) // 3 + 60
     boxes: list[tuple[int, int, int, int]] = []
     for _ in range(int(rng.integers(1, 5))):
-        w, h = rng.integers(36, 72, 2)
+        w, h = rng.integers(48, 96, 2)
         x, y = rng.integers(4, width - w - 4), rng.integers(4, height - h - 4)
         box = int(x), int(y), int(x + w), int(y + h)
         if all(box[0] > b[2] + 16 or box[2] + 16 < b[0] or box[1] > b[3] + 16 or box[3] + 16 < b[1]

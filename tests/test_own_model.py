@@ -16,7 +16,7 @@ from PIL import Image
 from convert.checkpoint import load_network, random_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
-from runtime import Detector
+from runtime import Detector, Detections
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import float_input, to_canvas
 from runtime.tflite_file import TfliteFile
@@ -38,7 +38,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["data"]["val"]["input_size"] = [256, 192]
     (folder / "own.yml").write_text(yaml.safe_dump(config))
     spec = read_training_config(folder / "own.yml")
-    trained, averaged = random_network(spec, seed=1), trained_network(spec, seed=2)
+    trained, averaged = random_network(spec, seed=1), trained_network(spec, seed=3)
     state = {f"model.{k}": v for k, v in trained.state_dict().items()}
     state |= {f"avg_model.{k}": v for k, v in averaged.state_dict().items()}
     state["model.aux_head.x"] = torch.zeros(1)
@@ -68,16 +68,23 @@ def test_int8_detects_what_the_averaged_float_network_detects(own: Path) -> None
     reference = Detector(TorchEngine(network, spec), score_threshold=0.3)
     count = 0
     for engine in (LiteRtEngine(model), TflmEngine(model)):
-        detector = Detector(engine, score_threshold=0.2)
+        # A margin below the 0.3 of the boxes compared, since scores move a little.
+        detector, lenient = (Detector(engine, score_threshold=t) for t in (0.4, 0.2))
+        shy = Detector(TorchEngine(network, spec), score_threshold=0.2)
         for seed in range(5):
             rgb = scene(seed, spec).rgb
-            wanted, found = reference.detect(rgb), detector.detect(rgb)
-            for box, class_id in zip(wanted.xyxy, wanted.class_id, strict=True):
-                same = found.xyxy[found.class_id == class_id]
-                # Most meet at 0.9; a hardly trained network moves single boxes further.
-                assert max(iou(box, same), default=0) > 0.7, (engine.name, seed)
-            count += len(wanted.xyxy)
+            wanted = reference.detect(rgb)
+            assert_among(wanted, lenient.detect(rgb), f"{engine.name} misses, scene {seed}")
+            assert_among(detector.detect(rgb), shy.detect(rgb), f"{engine.name} adds, scene {seed}")
+            count += len(wanted)
     assert count >= 10, "the float network detects"
+
+
+def assert_among(wanted: Detections, found: Detections, message: str) -> None:
+    """Each wanted box has one of its class in `found`, IoU over 0.9."""
+    for box, class_id in zip(wanted.xyxy, wanted.class_id, strict=True):
+        same = found.xyxy[found.class_id == class_id]
+        assert max(iou(box, same), default=0) > 0.9, message
 
 
 def iou(box: np.ndarray, others: np.ndarray) -> list[float]:

@@ -30,8 +30,7 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.spec, self.settings = spec, settings
         self.steps_per_epoch = 1.0  # Known when the data is.
-        # Channels last: half as fast again on CPUs, where depthwise convolutions dominate.
-        self.model = TrainedNetwork(spec).to(memory_format=torch.channels_last)
+        self.model = TrainedNetwork(spec)
         self.criterion = Criterion(spec)
         self.avg_model: TrainedNetwork | None = None
         if settings.average_decay:
@@ -54,7 +53,7 @@ class Training(lightning.LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:
         pixels, objects = batch
         moved = [Objects(o.xyxy.to(device), o.class_id.to(device)) for o in objects]
-        return pixels.to(device, memory_format=torch.channels_last), moved
+        return pixels.to(device), moved
 
     def on_train_batch_end(self, *_: Any) -> None:
         if self.avg_model is None:
