@@ -16,7 +16,7 @@ from PIL import Image
 from convert.checkpoint import load_network, random_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
-from runtime import Detector, Detections
+from runtime import Detections, Detector
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import float_input, to_canvas
 from runtime.tflite_file import TfliteFile
