@@ -15,8 +15,8 @@ from typing import Any
 
 import assets
 from evaluation import CocoSet, Scores, detect_all, score
+from pipeline.fallback import default_model
 from pipeline.names import (
-    DEFAULT_MODEL,
     ROOT,
     add_model_options,
     chosen_spec,
@@ -66,7 +66,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     options = parser.parse_args(arguments)
-    torch_only = ("variant", "config", "strides", "classes", "weights")
+    torch_only = ("variant", "config", "strides", "classes", "weights", "activation")
     given = [name for name in torch_only if getattr(options, name) is not None]
     if given and options.engine != "torch":
         name = given[0].replace("variant", "model")
@@ -78,7 +78,7 @@ def open_model(options: argparse.Namespace) -> tuple[Engine, str]:
     """The engine to evaluate, and the SHA-256 of the file it runs."""
     if options.engine == "torch":
         return _open_torch(options)
-    default = variant(DEFAULT_MODEL, None)
+    default = variant(default_model(ROOT), None)
     if options.engine == "onnx":
         from convert.engines import OnnxEngine
 
@@ -94,6 +94,8 @@ def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
     from convert.engines import TorchEngine
 
     if options.model is None:
+        if options.config is None and options.weights is None:
+            options.variant = options.variant or default_model(ROOT)
         spec = chosen_spec(options)
     else:
         if options.variant is not None or options.config is not None:
@@ -160,7 +162,7 @@ def main() -> int:
     """Evaluate, print, write."""
     options = parse_arguments()
     engine, sha256 = open_model(options)
-    found = assets.evaluation_set(options.images, options.annotations, options.limit)
+    found = assets.evaluation_set(engine.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, engine.spec.classes, options.limit)
     unknown = sum(category is None for category in images.category_ids)

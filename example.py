@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import assets
-from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant
+from pipeline.fallback import default_model
+from pipeline.names import ROOT, tflite_path, variant
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detections import Detections
 from runtime.detector import Detector
@@ -33,14 +34,14 @@ def parse_arguments() -> argparse.Namespace:
         nargs="?",
         type=Path,
         metavar="SOURCE",
-        help="image, folder of images or video; default: the first calibration photograph",
+        help="image, folder of images or video; default: the first calibration image",
     )
     add("--camera", type=int, metavar="N", help="read camera N instead; stop with Ctrl-C")
     add("--frames", type=positive, metavar="N", help="stop a video or camera after N frames")
     add(
         "--model",
         type=Path,
-        default=tflite_path(variant(DEFAULT_MODEL, None), ROOT),
+        default=tflite_path(variant(default_model(ROOT), None), ROOT),
         help="a .tflite of this kit; default: what recipe.sh builds",
     )
     add("--engine", choices=("litert", "tflm"), default="litert", help="default %(default)s")
@@ -68,7 +69,7 @@ def main() -> int:
     elif source and source.is_dir():
         detect_folder(detector, source, options.output or Path("results"))
     else:
-        path = source or assets.calibration_images(None)[0]
+        path = source or assets.calibration_images(detector.spec, None)[0]
         detect_image(detector, path, options.output or Path("result.jpg"))
     return 0
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from assets import coco
+from assets import coco, shapes
 from assets.download import fetch, fetch_google_drive, verify_checksum
 from calibration import dataset
 from runtime.errors import DataUnavailable, KitError
@@ -62,6 +62,8 @@ def weights(spec: ModelSpec, given: Path | None) -> Path:
     source = spec.weights
     if source is None:
         raise KitError(f"{spec.name}: has no published weights; give a checkpoint with --weights")
+    if source.committed:
+        return MODELS / source.file
     for folder in data_folders():
         if (path := folder / "weights" / source.file).is_file():
             return path
@@ -107,10 +109,12 @@ def _pin(path: Path) -> None:
         )
 
 
-def calibration_images(given: Path | None) -> list[Path]:
-    """100 photographs to calibrate with. Raises `DataUnavailable` when they cannot be had."""
+def calibration_images(spec: ModelSpec, given: Path | None) -> list[Path]:
+    """100 images to calibrate with. Raises `DataUnavailable` when they cannot be had."""
     if given is not None:
         return dataset.own_images(given)
+    if spec.dataset == "shapes":
+        return dataset.own_images(shapes.scenes(cache(), "calibration")[0])
     for folder in data_folders():
         if folder != cache() and (images := folder / "coco" / "calibration").is_dir():
             return dataset.verified(images)
@@ -120,7 +124,11 @@ def calibration_images(given: Path | None) -> list[Path]:
 
 
 def evaluation_set(
-    images: Path | None, annotations: Path | None, limit: int | None, download: bool = True
+    spec: ModelSpec,
+    images: Path | None,
+    annotations: Path | None,
+    limit: int | None,
+    download: bool = True,
 ) -> tuple[Path, Path] | None:
     """Image folder and COCO annotation file to evaluate on.
 
@@ -131,6 +139,8 @@ def evaluation_set(
         raise KitError("--images and --annotations belong together; give both or neither")
     if images is not None and annotations is not None:
         return images, annotations
+    if spec.dataset == "shapes":
+        return shapes.scenes(cache(), "val500")
     for folder in data_folders():
         if folder == cache():
             continue  # May hold a part of val2017 only; `fetch_val2017` completes it.

@@ -52,6 +52,8 @@ def variants() -> list[ModelSpec]:
     for path in sorted((ROOT / "models").glob("*.yaml")):
         spec = assets.model_spec(path.stem)
         source = spec.weights
+        if spec.dataset != "coco":
+            continue
         if source is None or not any(
             (folder / "weights" / source.file).is_file() for folder in assets.data_folders()
         ):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.names import ROOT, TARGETS, add_model_options, parse_methods
 from pipeline.recipe import Recipe
 from quantize import METHODS
-from runtime.cli import Parser, run
+from runtime.cli import Parser, positive, run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -46,10 +46,21 @@ def parse_arguments() -> argparse.Namespace:
         metavar="LIST",
         help=f"quantization methods to leave out, of {','.join(METHODS)}",
     )
+    add(
+        "--qat",
+        type=Path,
+        metavar="DIR",
+        help="quantization-aware fine-tuning on these images, no labels needed, instead of "
+        "reconstruct; with fewer strides than the network's, first fine-tuning in float",
+    )
+    add("--qat-epochs", type=positive, default=2, help="rounds over them, default %(default)s")
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
     options = parser.parse_args()
     if options.onnx_layout != "plain" and options.stop_after != "onnx":
         parser.error(f"--onnx-layout {options.onnx_layout} goes with --stop-after onnx")
+    if options.qat is not None and (options.fast or options.stop_after):
+        other = "--fast" if options.fast else "--stop-after"
+        parser.error(f"--qat and {other} exclude each other; give one of the two")
     return options
 
 

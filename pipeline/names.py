@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import assets
 from quantize import METHODS
 from runtime.errors import KitError
-from runtime.spec import ModelSpec
+from runtime.spec import ACTIVATIONS, ModelSpec
 
 ROOT = Path(__file__).parent.parent
 DEFAULT_MODEL = "nanodet-m-0.5x"
+EMBEDDED_MODEL = "nanodet-m-0.5x-shapes"
 TARGETS = ("mcu", "linux")
 
 
@@ -23,6 +26,7 @@ def add_model_options(parser: argparse._ActionsContainer, model_default: str) ->
     add("--strides", type=parse_strides, metavar="LIST", help="e.g. 32, 16,32 or 8,16,32")
     add("--classes", type=parse_names, metavar="LIST", help="only these, e.g. person,car")
     add("--weights", type=Path, metavar="PATH", help="your own checkpoint of that network")
+    add("--activation", choices=ACTIVATIONS, help="of the whole network, instead of the model's")
 
 
 def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
@@ -38,9 +42,21 @@ def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
         spec = read_training_config(options.config)
     else:
         spec = assets.model_spec(options.variant or DEFAULT_MODEL)
+    if options.activation:
+        spec = _with_activation(spec, options.activation)
     known = spec.architecture.strides
     spec = spec.with_strides(options.strides or (known[-1:] if target == "mcu" else known))
     return spec.with_classes(options.classes) if options.classes else spec
+
+
+def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:
+    """Another network, for which the published weights do not stand."""
+    parts: dict[str, Any] = {f"{p}_activation": activation for p in ("backbone", "neck", "head")}
+    architecture = dataclasses.replace(spec.architecture, **parts)
+    if architecture == spec.architecture:
+        return spec
+    name = f"{spec.name}-{activation.replace('_', '-')}"
+    return dataclasses.replace(spec, name=name, architecture=architecture, weights=None)
 
 
 def variant(model: str, strides: tuple[int, ...] | None) -> ModelSpec:

@@ -12,7 +12,9 @@ from typing import Any
 import assets
 from pipeline import names, report, stages
 from pipeline.cache import Done, checksums, run_stage, source_checksum
+from pipeline.fallback import use_embedded_model_if_needed
 from runtime.errors import KitError
+from runtime.image import list_images
 
 EVALUATED_IMAGES = 50
 _SOURCES = ("calibration", "convert", "quantize", "runtime")
@@ -23,9 +25,10 @@ class Recipe:
 
     def __init__(self, options: argparse.Namespace) -> None:
         target = "linux" if options.stop_after == "onnx" else options.target
+        self.out = _writable(options.out)
+        self.fallback = use_embedded_model_if_needed(options)
         self.spec = names.chosen_spec(options, target)
         self.options = options
-        self.out = _writable(options.out)
         self.folder = names.work_folder(self.spec, self.out)
         self.total = 3 if options.stop_after == "onnx" else 6
         self.done: list[Done] = []
@@ -40,6 +43,7 @@ class Recipe:
         int8_path, final = folder / "int8.tflite", names.tflite_path(self.spec, self.out)
         image_sums = checksums(images)
         methods = names.quantization_methods(self.options)
+        tuning = found["qat"]
 
         onnx = self._onnx_stage(found, onnx_path, "lowered")
         tensorflow = self._stage(
@@ -56,9 +60,12 @@ class Recipe:
                 "saved_model": tensorflow.outputs,
                 "images": image_sums,
                 "methods": methods,
+                "qat": None if tuning is None else _qat_inputs(tuning),
             },
             [int8_path],
-            lambda: stages.quantize_int8(images, onnx_path, saved_model, int8_path, methods, log),
+            lambda: stages.quantize_int8(
+                images, onnx_path, saved_model, int8_path, methods, log, tuning
+            ),
             report.int8_detail,
         )
         self._stage(
@@ -70,7 +77,7 @@ class Recipe:
         )
         self._publish(int8_path, final, int8.outputs)
         content = report.build_report(
-            self.spec, found["weights"], found["weights_sha256"], final, self.done
+            self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
         report_path = folder / "report.json"
         report.write_report(content, report_path)
@@ -132,9 +139,9 @@ class Recipe:
         if (given.annotations is None) != (given.evaluation_images is None):
             raise KitError("--annotations and --evaluation-images belong together; give both")
         weights = assets.weights(self.spec, given.weights)
-        images = assets.calibration_images(given.images)
+        images = assets.calibration_images(self.spec, given.images)
         evaluation = assets.evaluation_set(
-            given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
+            self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
         )
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)
         print(f"{self.spec.name}, strides {strides}, weights {weights}")
@@ -145,7 +152,22 @@ class Recipe:
             "weights_sha256": checksums([weights])[weights.name],
             "images": images,
             "evaluation": evaluation,
+            "qat": self._find_qat(weights),
         }
+
+    def _find_qat(self, weights: Path) -> stages.QatInputs | None:
+        folder = self.options.qat
+        if folder is None:
+            return None
+        return stages.QatInputs(weights, tuple(list_images(folder)), self.options.qat_epochs)
+
+
+def _qat_inputs(tuning: stages.QatInputs) -> dict[str, Any]:
+    return {
+        "images": checksums(tuning.images),
+        "epochs": tuning.epochs,
+        "code": source_checksum(names.ROOT, ("train",)),
+    }
 
 
 def _writable(folder: Path) -> Path:

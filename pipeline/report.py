@@ -40,13 +40,22 @@ def int8_detail(result: dict[str, Any]) -> str:
 
 
 def build_report(
-    spec: ModelSpec, weights: Path, weights_sha256: str, tflite: Path, stages: Sequence[Done]
+    spec: ModelSpec,
+    weights: Path,
+    weights_sha256: str,
+    tflite: Path,
+    stages: Sequence[Done],
+    fallback: str,
 ) -> dict[str, Any]:
-    """The content of `report.json`; `wall_s` is each stage's time when it last ran."""
+    """The content of `report.json`; `wall_s` is each stage's time when it last ran.
+
+    fallback: why the embedded model was taken; "" when it was asked for or is another one.
+    """
     results = {done.name: done.result for done in stages}
     file = TfliteFile.read(tflite)
     return {
         "model": spec.name,
+        "fallback": fallback,
         "weights": {
             "file": weights.name,
             "sha256": weights_sha256,
@@ -69,7 +78,7 @@ def build_report(
         },
         "quantization": {
             name: results["int8"].get(name)
-            for name in ("methods", "left_out", "expected_cost", "distillation_loss")
+            for name in ("methods", "left_out", "expected_cost", "float_loss", "loss")
         },
         "arena_bytes": results["measure"]["arena_bytes"],
         "int8_ap": results["measure"].get("int8_ap"),
@@ -101,9 +110,11 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
         f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
         for s in report["stages"]
     )
+    source = report["weights"]["file"]
+    demo = f"; a demo, for {report['fallback']}" if report["fallback"] else ""
     return "\n".join(
         (
-            f"model    {report['model']}, strides {strides}, from {report['weights']['file']}",
+            f"model    {report['model']}, strides {strides}, from {source}{demo}",
             f"file     {tflite}, {file['bytes']:,} bytes",
             f"sha256   {file['sha256']}",
             f"ops      {sum(file['operators'].values())}: {operators}",

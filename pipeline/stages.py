@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 import calibration
+from runtime.errors import KitError
 from runtime.files import writing
 from runtime.quiet import output_to
 from runtime.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class QatInputs:
+    """What quantization-aware fine-tuning takes: the teacher's checkpoint, pictures, rounds."""
+
+    weights: Path
+    images: tuple[Path, ...]
+    epochs: int
 
 
 def convert_onnx(
@@ -59,6 +70,7 @@ def quantize_int8(
     tflite: Path,
     methods: Sequence[str],
     log: Path,
+    tuning: QatInputs | None,
 ) -> dict[str, Any]:
     """SavedModel -> full-int8 TFLite file, verified before it gets its name."""
     with output_to(log):
@@ -68,9 +80,13 @@ def quantize_int8(
 
         spec = OnnxEngine(onnx_path).spec
         float_model = float_file.convert(saved_model)
+    fine_tuning = None if tuning is None else _fine_tuning(spec, tuning)
     canvases = calibration.canvases(images, spec.input)
     with tqdm(desc="quantize", disable=None, leave=False) as bar:
-        built = build_int8(float_model, spec, canvases, str(tflite), onnx_path, methods, _show(bar))
+        show = _show(bar)
+        built = build_int8(
+            float_model, spec, canvases, str(tflite), onnx_path, methods, show, fine_tuning
+        )
     with writing(tflite) as temporary:
         temporary.write_bytes(built.content)
     return {
@@ -79,6 +95,16 @@ def quantize_int8(
         "methods": list(methods),
         **built.notes,
     }
+
+
+def _fine_tuning(spec: ModelSpec, tuning: QatInputs) -> Any:
+    from convert.checkpoint import load_network
+    from train.qat import BATCH, FineTuning
+
+    if len(tuning.images) < BATCH:
+        raise KitError(f"--qat: {len(tuning.images)} images, it takes {BATCH} or more")
+    network = load_network(tuning.weights, spec).network
+    return FineTuning(network, spec, tuning.images, tuning.epochs)
 
 
 def _show(bar: Any) -> Callable[[str, int, int], None]:

@@ -12,7 +12,7 @@ import torch
 
 from quantize import METHODS, flatbuffer, int8_file, package, shuffle, verify
 from quantize.graph import Graph
-from quantize.methods import Progress, quantize, silent
+from quantize.methods import FineTuning, Progress, quantize, silent
 from runtime.preprocess import float_input
 from runtime.spec import ModelSpec
 
@@ -34,17 +34,18 @@ def build_int8(
     onnx_path: Path,
     methods: Sequence[str] = METHODS,
     progress: Progress = silent,
+    fine_tuning: FineTuning | None = None,
 ) -> Int8Build:
     """Quantize a float TFLite file, see `float_file`.
 
     canvases: calibration photographs. path: names the file in errors. onnx_path: the graph it
     comes from, which says how many operators of each kind there must be. methods: see
-    `quantize.methods`; none is plain min/max.
+    `quantize.methods`; none is plain min/max. fine_tuning: quantization-aware training.
     Raises `GateFailed` when the file is not what the targets can run.
     """
     graph = Graph.parse(float_model)
     images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
-    quantized = quantize(graph, spec, images, methods, progress)
+    quantized = quantize(graph, spec, images, methods, progress, fine_tuning)
     model = int8_file.write(graph, quantized.ranges)
     package.name_tensors(model, spec)
     shuffle.replace_gathers(model)

@@ -45,7 +45,7 @@ def main() -> int:
 
     file = TfliteFile.read(options.model)
     check_int8_input(file)
-    paths = assets.calibration_images(options.images)[: options.limit]
+    paths = assets.calibration_images(file.spec, options.images)[: options.limit]
     pixels = [float_input(canvas, file.spec) for canvas in canvases(paths, file.spec.input)]
     images = torch.cat([torch.from_numpy(p).permute(0, 3, 1, 2) for p in pixels])
     with tqdm(desc="tensors", disable=None, leave=False) as bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import torch
 
@@ -12,6 +13,7 @@ from quantize import METHODS, statistics
 from quantize.channels import Channels
 from quantize.equalize import choose
 from quantize.graph import Graph
+from quantize.learn import Ends, Learned
 from quantize.reconstruct import reconstruct
 from runtime.spec import ModelSpec
 
@@ -21,6 +23,23 @@ Progress = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+class FineTuning(Protocol):
+    """Quantization-aware training, which takes the place of `reconstruct`; see `train.qat`.
+
+    Both change the graph's weights in place.
+    """
+
+    def prepare(
+        self, graph: Graph, ranges: dict[int, Ends], progress: statistics.Progress
+    ) -> Ends | None:
+        """In float, before anything is measured; `ranges` tell how large values are."""
+
+    def adapt(
+        self, graph: Graph, ranges: dict[int, Ends], progress: statistics.Progress
+    ) -> Learned:
+        """With int8 rounding in place."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,7 @@ def quantize(
     images: Sequence[torch.Tensor],
     methods: Sequence[str] = METHODS,
     progress: Progress = silent,
+    fine_tuning: FineTuning | None = None,
 ) -> Quantized:
     """Change the graph's weights in place and choose ranges, by `methods`.
 
@@ -47,24 +67,45 @@ def quantize(
     if not methods:
         ranges = _extremes(graph, images, progress)
         return Quantized({**ranges, graph.scale_group[graph.input]: limits}, {})
+    notes: dict[str, object] = {}
+    if fine_tuning is not None:
+        extremes = _extremes(graph, images, progress)
+        notes["float_loss"] = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
     seen = statistics.collect(graph, images, spec.num_bins, partial(progress, "measure"))
     channels = Channels(graph)
     switches = "equalize" in methods, "ranges" in methods
     choice = choose(graph, channels, seen, *switches, partial(progress, "equalize"))
     channels.scale(graph, choice.factor)
     ranges = {**choice.ranges, graph.scale_group[graph.input]: limits}
-    notes: dict[str, object] = {"expected_cost": choice.cost}
+    notes["expected_cost"] = choice.cost
+    learn = _last_method(spec, images, methods, fine_tuning)
+    if learn is None:
+        return Quantized(ranges, notes)
+    name, adapt = learn
+    before = graph.weights, graph.biases
+    learned = adapt(graph, ranges, partial(progress, name))
+    notes["loss"] = learned.loss
+    if not learned.loss[1] < learned.loss[0]:  # Also where a loss is no number.
+        graph.weights, graph.biases = before
+        return Quantized(ranges, {**notes, "left_out": f"{name}, which gained nothing"})
+    return Quantized(learned.ranges, notes)
+
+
+_Adapt = Callable[[Graph, dict[int, Ends], statistics.Progress], Learned]
+
+
+def _last_method(
+    spec: ModelSpec,
+    images: Sequence[torch.Tensor],
+    methods: Sequence[str],
+    fine_tuning: FineTuning | None,
+) -> tuple[str, _Adapt] | None:
+    """The method that learns with rounding in place, with its name."""
+    if fine_tuning is not None:
+        return "qat", fine_tuning.adapt
     if "reconstruct" in methods:
-        before = graph.weights, graph.biases
-        show = partial(progress, "reconstruct")
-        learned = reconstruct(graph, images, ranges, spec.num_bins, show)
-        notes["distillation_loss"] = learned.loss
-        if learned.loss[1] < learned.loss[0]:
-            ranges = learned.ranges
-        else:  # Also where a loss is no number.
-            graph.weights, graph.biases = before
-            notes["left_out"] = "reconstruct, which gained nothing"
-    return Quantized(ranges, notes)
+        return "reconstruct", partial(reconstruct, images=images, num_bins=spec.num_bins)
+    return None
 
 
 def input_range(spec: ModelSpec) -> tuple[float, float]:

@@ -34,6 +34,7 @@ NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6")
 _CLASSES_IN_NAME = 3
 COLOUR_ORDERS = ("BGR", "RGB")
+DATASETS = ("coco", "shapes")
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class GraphSpec:
 class WeightsSource:
     """Where the official weights are. Checksums are given where the publisher has one.
 
-    file: name in `$NANODET_DATA/weights` and in the cache.
-    google_drive_id, url: at least one of the two places to download from.
+    file: name in `$NANODET_DATA/weights` and in the cache; in `models/` where `committed`.
+    google_drive_id, url: at least one of the two places to download from, unless committed.
     """
 
     file: str
@@ -148,9 +149,11 @@ class WeightsSource:
     url: str = ""
     size_bytes: int = 0
     sha384: str = ""
+    committed: bool = False
 
     def __post_init__(self) -> None:
-        _check(bool(self.google_drive_id or self.url), "weights", "names no place to download from")
+        to_be_had = bool(self.google_drive_id or self.url or self.committed)
+        _check(to_be_had, "weights", "names no place to download from")
         _check(Path(self.file).name == self.file, "weights.file", "must be a plain file name")
 
 
@@ -159,6 +162,7 @@ class ModelSpec:
     """One model: see the parts. Raises `KitError` on construction from inconsistent values.
 
     class_names: the classes the network was trained on; `classes` are those the graph answers for.
+    dataset: the images that calibrate and evaluate it by default; `shapes` are generated.
     """
 
     name: str
@@ -169,9 +173,11 @@ class ModelSpec:
     # `Optional`, not `| None`: Python 3.9 on boards evaluates these hints.
     weights: Optional[WeightsSource] = None
     published_map: Optional[float] = None
+    dataset: str = "coco"
 
     def __post_init__(self) -> None:
         _check(bool(self.name), "name", "must not be empty")
+        _one_of("dataset", self.dataset, DATASETS)
         _check(len(self.class_names) > 0, "classes", "must name at least one class")
         known, chosen = self.architecture.strides, self.graph.strides
         _check(

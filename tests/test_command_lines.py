@@ -101,9 +101,8 @@ def test_help(tmp_path: Path, command: list[str]) -> None:
 
 def test_nothing_reachable_is_exit_code_3(tmp_path: Path) -> None:
     proxy = "http://127.0.0.1:9"  # Nobody listens there.
-    done = run(
-        [*RECIPE, "--out", str(tmp_path / "out")], tmp_path, HTTP_PROXY=proxy, HTTPS_PROXY=proxy
-    )
+    command = [*RECIPE, "--model", "nanodet-m-0.5x", "--out", str(tmp_path / "out")]
+    done = run(command, tmp_path, HTTP_PROXY=proxy, HTTPS_PROXY=proxy)
     assert done.returncode == 3
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert "--weights" in done.stderr and "NANODET_DATA" in done.stderr

@@ -22,10 +22,14 @@ _LAST_BIN_MARGIN = 0.1
 
 
 class Objects(NamedTuple):
-    """The objects of one picture. xyxy: (M, 4) in canvas pixels. class_id: (M,) int64."""
+    """The objects of one picture. xyxy: (M, 4) in canvas pixels. class_id: (M,) int64.
+
+    score: (M,), how surely each is one; None where all are annotated.
+    """
 
     xyxy: torch.Tensor
     class_id: torch.Tensor
+    score: torch.Tensor | None = None
 
 
 Losses = dict[str, torch.Tensor]
@@ -41,7 +45,7 @@ class Criterion:
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
-        self._classes = len(spec.class_names)
+        self._classes = len(spec.classes)
         self._dynamic = spec.architecture.neck == "ghost_pan"
 
     def __call__(
@@ -97,11 +101,13 @@ class Criterion:
         cells: Cells,
         assigned: torch.Tensor,
     ) -> torch.Tensor:
-        """IoU of each assigned cell's box with its object, 0 elsewhere: (B, cells)."""
+        """IoU of each assigned cell's box with its object, times the object's score; 0 elsewhere:
+        (B, cells)."""
         positive = assigned != BACKGROUND
         quality = outputs.new_zeros(assigned.shape)
         boxes = self._boxes(outputs, cells)[positive]
-        quality[positive] = iou(boxes, _of_cells(objects, assigned)[0])
+        targets, _, scores = _of_cells(objects, assigned)
+        quality[positive] = iou(boxes, targets) * scores
         return quality
 
     def _losses(
@@ -113,7 +119,7 @@ class Criterion:
         quality: torch.Tensor | None = None,
     ) -> Losses:
         positive = assigned != BACKGROUND
-        targets, classes = _of_cells(objects, assigned)
+        targets, classes, _ = _of_cells(objects, assigned)
         if quality is None:
             quality = self._quality(outputs.detach(), objects, cells, assigned)
         class_id = torch.full_like(assigned, BACKGROUND)
@@ -149,12 +155,13 @@ class Criterion:
 
 def _of_cells(
     objects: Sequence[Objects], assigned: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes (P, 4) and classes (P,) of the assigned cells, picture by picture."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Boxes (P, 4), classes (P,) and scores (P,) of the assigned cells, picture by picture."""
     numbers = [row[row != BACKGROUND] for row in assigned]
     pairs = list(zip(objects, numbers, strict=True))
     boxes = torch.cat([o.xyxy[n] for o, n in pairs])
-    return boxes, torch.cat([o.class_id[n] for o, n in pairs])
+    scores = [o.xyxy.new_ones(len(n)) if o.score is None else o.score[n] for o, n in pairs]
+    return boxes, torch.cat([o.class_id[n] for o, n in pairs]), torch.cat(scores)
 
 
 def at_least_float32(x: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class Cells:
-    """All cells of a network, stride by stride, row by row.
+    """All cells that a model answers for, stride by stride, row by row.
 
     centre: (N, 2), x and y. stride: (N,). counts: cells of each stride.
     """
@@ -26,7 +26,7 @@ class Cells:
     def of(cls, spec: ModelSpec, height: int, width: int, device: torch.device) -> Cells:
         """Cells for an input of `height` x `width`."""
         centres, strides, counts = [], [], []
-        for stride in spec.architecture.strides:
+        for stride in spec.graph.strides:
             rows, columns = -(-height // stride), -(-width // stride)
             y = (torch.arange(rows, device=device) + spec.architecture.prior_offset) * stride
             x = (torch.arange(columns, device=device) + spec.architecture.prior_offset) * stride

@@ -102,16 +102,17 @@ def test_google_drive_failure_is_one_error(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_evaluation_set(folders: dict[str, Path], tmp_path: Path) -> None:
-    assert locate.evaluation_set(None, None, None, download=False) is None
+    spec = locate.model_spec("nanodet-m-0.5x")
+    assert locate.evaluation_set(spec, None, None, None, download=False) is None
     coco = folders["data"] / "coco"
     (coco / "val500").mkdir(parents=True)
     touch(coco / "instances_val500.json")
     expected = coco / "val500", coco / "instances_val500.json"
-    assert locate.evaluation_set(None, None, None, download=False) == expected
+    assert locate.evaluation_set(spec, None, None, None, download=False) == expected
     given = tmp_path / "images", tmp_path / "a.json"
-    assert locate.evaluation_set(*given, None) == given
+    assert locate.evaluation_set(spec, *given, None) == given
     with pytest.raises(KitError, match="belong together"):
-        locate.evaluation_set(given[0], None, None)
+        locate.evaluation_set(spec, given[0], None, None)
 
 
 def test_unknown_model() -> None:

@@ -12,6 +12,7 @@ import torch
 from quantize import METHODS, int8_file, methods, reconstruct, simulate
 from quantize.channels import Channels
 from quantize.graph import Graph
+from quantize.learn import Learned
 from quantize.loss import distillation_loss
 from quantize.methods import input_range, quantize
 from quantize.statistics import BINS, Statistics, collect
@@ -146,9 +147,9 @@ def test_reconstruction_is_repeatable(
 def test_a_reconstruction_that_gains_nothing_is_left_out(
     build: Build, images: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch, last: float
 ) -> None:
-    def spoil(graph: Graph, *_: object) -> reconstruct.Reconstruction:
+    def spoil(graph: Graph, *_: object, **__: object) -> Learned:
         graph.weights = [w * 0 for w in graph.weights]
-        return reconstruct.Reconstruction({}, (1.0, last))
+        return Learned({}, (1.0, last))
 
     monkeypatch.setattr(methods, "reconstruct", spoil)
     graph = Graph.parse(build.float_model)

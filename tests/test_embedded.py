@@ -1,0 +1,82 @@
+"""The kit's own model: what it detects, and that it stands in where official weights lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import assets
+from tests.conftest import ROOT
+
+NAME = "nanodet-m-0.5x-shapes"
+
+
+class Offline:
+    """Runs command lines where nothing can be downloaded and no data is at hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        proxy = "http://127.0.0.1:9"  # Nobody listens there.
+        self.environment = {k: v for k, v in os.environ.items() if k != "NANODET_DATA"} | {
+            "PYTHONPATH": str(ROOT),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "HTTP_PROXY": proxy,
+            "HTTPS_PROXY": proxy,
+        }
+
+    def __call__(self, *command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def evaluate(self, *options: str) -> dict[str, Any]:
+        self(str(ROOT / "evaluate.py"), "--json", "scores.json", *options)
+        values: dict[str, Any] = json.loads((self.folder / "scores.json").read_text())
+        assert values["images"] == 500
+        return values
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    return Offline(tmp_path_factory.mktemp("offline"))
+
+
+def test_weights_are_small() -> None:
+    path = assets.weights(assets.model_spec(NAME), None)
+    assert path.stat().st_size < 700_000
+
+
+def test_default_run_builds_it_and_says_so(offline: Offline) -> None:
+    output = offline("-m", "pipeline", "--fast", "--out", ".")
+    first = output.splitlines()[0]
+    assert "nanodet-m-0.5x: " in first and "cannot be had" in first and NAME in first
+    summary = next(line for line in output.splitlines() if line.startswith("model "))
+    assert NAME in summary and "a demo" in summary
+    report = json.loads((offline.folder / "build/nanodet_m_0.5x_shapes/report.json").read_text())
+    assert report["model"] == NAME and "could not be had" in report["fallback"]
+    assert report["int8_ap"]["images"] == 50
+    drawn = offline(str(ROOT / "example.py"), "--model", "nanodet_m_0.5x_shapes.tflite")
+    assert "drawn in result.jpg" in drawn
+
+
+def test_average_precision(offline: Offline) -> None:
+    """All strides: float at least 60, int8 within 0.3."""
+    offline("-m", "pipeline", "--model", NAME, "--target", "linux", "--out", ".")
+    model = "nanodet_m_0.5x_shapes_s8.tflite"
+    wanted = offline.evaluate(model, "--engine", "torch")["AP"]
+    assert wanted >= 60
+    for engine in ("litert", "tflm"):
+        assert offline.evaluate(model, "--engine", engine)["AP"] > wanted - 0.3, engine

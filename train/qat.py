@@ -1,0 +1,152 @@
+"""Quantization-aware fine-tuning on pictures without labels, taught by the float network.
+
+It takes the place of `reconstruct` in `quantize.methods`, and so rounds exactly as the file will:
+the int8 graph learns to answer as the float graph does (distillation, Hinton et al.,
+arXiv:1503.02531). A graph that lacks strides of the network first learns in float to find without
+them what the whole network detects: that teacher's detections are its objects, their scores its
+soft labels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from convert.network import NanoDet
+from quantize.graph import Graph
+from quantize.learn import Ends, Learned, LossOf, Objective, Schedule, learn
+from quantize.loss import Logits, distillation_loss
+from quantize.simulate import run
+from quantize.statistics import Progress
+from runtime.decode import decode
+from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
+from runtime.nms import nms_per_class
+from runtime.spec import ModelSpec, as_trained
+from train.criterion import Criterion, Objects, flatten
+from train.data import EpochSampler, Picture, TrainingSet, collate
+from train.settings import DEFAULT_AUGMENTATION
+
+BATCH = 8
+_FLOAT_RATE = 0.3
+_INT8_RATE = 0.02
+_SCORE = 0.2  # Of a detection that is an object.
+_SEED = 0
+
+
+class FineTuning:
+    """One run; the part of `quantize.methods.FineTuning`.
+
+    network: the float teacher, as trained. spec: of the graph to train, as lowered. pictures: at
+    least one batch, without labels.
+    """
+
+    def __init__(
+        self, network: NanoDet, spec: ModelSpec, pictures: Sequence[Path], epochs: int
+    ) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._spec, self._criterion = spec, Criterion(spec)
+        self._cut = spec.graph.strides != spec.architecture.strides
+        nothing = np.zeros((0, 4)), np.zeros(0, np.int64)
+        listed = [Picture(path, *nothing) for path in pictures]
+        self._data = TrainingSet(listed, spec, DEFAULT_AUGMENTATION, _SEED)
+        self._iterations = len(listed) // BATCH * epochs
+
+    def prepare(self, graph: Graph, ranges: dict[int, Ends], progress: Progress) -> Ends | None:
+        """Float fine-tuning of a graph that lacks strides, in place; gives the loss's ends."""
+        if not self._cut:
+            return None
+        schedule = Schedule(self._iterations, _FLOAT_RATE, rounding=False)
+        return learn(graph, ranges, self._detection(), schedule, progress).loss
+
+    def adapt(self, graph: Graph, ranges: dict[int, Ends], progress: Progress) -> Learned:
+        """Fine-tuning with int8 rounding, in place."""
+        schedule = Schedule(self._iterations, _INT8_RATE)
+        return learn(graph, ranges, self._distillation(graph), schedule, progress)
+
+    def _distillation(self, graph: Graph) -> Objective:
+        """To answer as the graph does in float, before it changes."""
+        batches, weights, biases = self._batches(), graph.weights, graph.biases
+
+        def objective(_: int) -> tuple[torch.Tensor, LossOf]:
+            images = self._graph_input(next(batches))
+            with torch.no_grad():
+                teacher = run(graph, images, None, weights, biases)
+            return images, lambda own: distillation_loss(own, teacher, self._spec.num_bins)
+
+        return objective
+
+    def _detection(self) -> Objective:
+        """To detect what the network detects with all its strides."""
+        batches, spec = self._batches(), self._spec
+        size = spec.input.height, spec.input.width
+
+        def objective(_: int) -> tuple[torch.Tensor, LossOf]:
+            pixels = next(batches)
+            with torch.no_grad():
+                levels = self._network(pixels.contiguous(memory_format=torch.channels_last))
+            objects = self._detections(self._by_name(levels))
+
+            def loss(outputs: Logits) -> torch.Tensor:
+                upright = self._upright(outputs)
+                strides = [str(s) for s in spec.graph.strides]
+                joined = [torch.cat([upright[f"cls_{s}"], upright[f"reg_{s}"]], 1) for s in strides]
+                return self._criterion(flatten(joined), objects, size)["loss"]
+
+            return self._graph_input(pixels), loss
+
+        return objective
+
+    def _batches(self) -> Iterator[torch.Tensor]:
+        """Normalised pixels (B, 3, H, W), epoch after epoch."""
+        sampler = EpochSampler(len(self._data), BATCH, _SEED)
+        loader = DataLoader(
+            self._data,
+            BATCH,
+            sampler=sampler,
+            num_workers=1,
+            collate_fn=collate,
+            persistent_workers=True,
+        )
+        for epoch in itertools.count():
+            sampler.set_epoch(epoch)
+            for pixels, _ in loader:
+                yield pixels
+
+    def _by_name(self, levels: Sequence[torch.Tensor]) -> Logits:
+        """The network's levels (N, C, h, w) as the graph would name them, all strides."""
+        spec = self._spec
+        ids = list(spec.graph.class_ids) or slice(None)
+        outputs = {}
+        for stride, level in zip(spec.architecture.strides, levels, strict=True):
+            count = len(spec.class_names)
+            outputs[f"cls_{stride}"] = level[:, :count][:, ids]
+            outputs[f"reg_{stride}"] = level[:, count:]
+        return outputs
+
+    def _graph_input(self, pixels: torch.Tensor) -> torch.Tensor:
+        spec = self._spec.input
+        mean, std = (torch.tensor(v)[:, None, None] for v in (spec.mean, spec.std))
+        raw = (pixels * std + mean - spec.raw_offset) / spec.raw_scale
+        return raw.flip(2, 3) if self._spec.graph.rotated_180 else raw
+
+    def _upright(self, outputs: Logits) -> Logits:
+        if not self._spec.graph.rotated_180:
+            return outputs
+        return {name: values.flip(2, 3) for name, values in outputs.items()}
+
+    def _detections(self, teacher: Logits) -> list[Objects]:
+        """What the teacher sees in each picture, with all its strides."""
+        whole = as_trained(self._spec).with_strides(self._spec.architecture.strides)
+        grids = {name: values.permute(0, 2, 3, 1).numpy() for name, values in teacher.items()}
+        found = []
+        for i in range(len(next(iter(grids.values())))):
+            candidates = decode({n: g[i] for n, g in grids.items()}, whole, _SCORE)
+            kept = nms_per_class(candidates, IOU_THRESHOLD, MAX_DETECTIONS)
+            parts = (torch.from_numpy(v) for v in (kept.xyxy, kept.class_id, kept.confidence))
+            found.append(Objects(*parts))
+        return found
