@@ -25,6 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--epochs", type=positive, help="default as in --config, else 100")
     add("--batch", type=positive, help="a process, default as in --config, else 16")
     add("--rate", type=float, help="peak learning rate, default as in --config, else 0.001")
+    add("--no-augmentation", action="store_true", help="the pictures as they are, for a check")
     add("--accelerator", default="auto", help="cpu or gpu, default a GPU where there is one")
     add("--devices", default="auto", help="processes, one a GPU; default all GPUs, or one")
     add("--precision", default="32-true", help="e.g. 16-mixed, bf16-mixed; default %(default)s")
@@ -79,6 +80,7 @@ def _spec(options: argparse.Namespace) -> ModelSpec:
 
 def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
     """The Lightning module and its data."""
+    from train.augment import Augmentation
     from train.data import TrainingSet, read_pictures
     from train.module import Training, TrainingData
     from train.settings import Settings, read_settings
@@ -87,6 +89,8 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
     given = {name: getattr(options, name) for name in ("epochs", "batch", "rate")}
     changed = {name: value for name, value in given.items() if value is not None}
     settings = dataclasses.replace(settings, **changed)
+    if options.no_augmentation:
+        settings = dataclasses.replace(settings, augmentation=Augmentation())
     images, annotations = options.data / "images", options.data / "annotations.json"
     pictures = read_pictures(images, annotations, spec.class_names)
     dataset = TrainingSet(pictures, spec, settings.augmentation, options.seed)

@@ -73,7 +73,7 @@ class FineTuning:
         batches, weights, biases = self._batches(), graph.weights, graph.biases
 
         def objective(_: int) -> tuple[torch.Tensor, LossOf]:
-            images = self._graph_input(next(batches))
+            images = graph_input(next(batches), self._spec)
             with torch.no_grad():
                 teacher = run(graph, images, None, weights, biases)
             return images, lambda own: distillation_loss(own, teacher, self._spec.num_bins)
@@ -89,15 +89,15 @@ class FineTuning:
             pixels = next(batches)
             with torch.no_grad():
                 levels = self._network(pixels.contiguous(memory_format=torch.channels_last))
-            objects = self._detections(self._by_name(levels))
+            objects = self._detections(by_name(levels, spec))
 
             def loss(outputs: Logits) -> torch.Tensor:
-                upright = self._upright(outputs)
+                grids = upright(outputs, spec)
                 strides = [str(s) for s in spec.graph.strides]
-                joined = [torch.cat([upright[f"cls_{s}"], upright[f"reg_{s}"]], 1) for s in strides]
+                joined = [torch.cat([grids[f"cls_{s}"], grids[f"reg_{s}"]], 1) for s in strides]
                 return self._criterion(flatten(joined), objects, size)["loss"]
 
-            return self._graph_input(pixels), loss
+            return graph_input(pixels, spec), loss
 
         return objective
 
@@ -117,28 +117,6 @@ class FineTuning:
             for pixels, _ in loader:
                 yield pixels
 
-    def _by_name(self, levels: Sequence[torch.Tensor]) -> Logits:
-        """The network's levels (N, C, h, w) as the graph would name them, all strides."""
-        spec = self._spec
-        ids = list(spec.graph.class_ids) or slice(None)
-        outputs = {}
-        for stride, level in zip(spec.architecture.strides, levels, strict=True):
-            count = len(spec.class_names)
-            outputs[f"cls_{stride}"] = level[:, :count][:, ids]
-            outputs[f"reg_{stride}"] = level[:, count:]
-        return outputs
-
-    def _graph_input(self, pixels: torch.Tensor) -> torch.Tensor:
-        spec = self._spec.input
-        mean, std = (torch.tensor(v)[:, None, None] for v in (spec.mean, spec.std))
-        raw = (pixels * std + mean - spec.raw_offset) / spec.raw_scale
-        return raw.flip(2, 3) if self._spec.graph.rotated_180 else raw
-
-    def _upright(self, outputs: Logits) -> Logits:
-        if not self._spec.graph.rotated_180:
-            return outputs
-        return {name: values.flip(2, 3) for name, values in outputs.items()}
-
     def _detections(self, teacher: Logits) -> list[Objects]:
         """What the teacher sees in each picture, with all its strides."""
         whole = as_trained(self._spec).with_strides(self._spec.architecture.strides)
@@ -150,3 +128,28 @@ class FineTuning:
             parts = (torch.from_numpy(v) for v in (kept.xyxy, kept.class_id, kept.confidence))
             found.append(Objects(*parts))
         return found
+
+
+def by_name(levels: Sequence[torch.Tensor], spec: ModelSpec) -> Logits:
+    """A network's levels (N, C, h, w) as a graph with all its strides would name them."""
+    ids = list(spec.graph.class_ids) or slice(None)
+    count = len(spec.class_names)
+    outputs = {}
+    for stride, level in zip(spec.architecture.strides, levels, strict=True):
+        outputs[f"cls_{stride}"] = level[:, :count][:, ids]
+        outputs[f"reg_{stride}"] = level[:, count:]
+    return outputs
+
+
+def graph_input(pixels: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+    """Normalised pixels (N, 3, H, W) as a lowered graph takes them."""
+    mean, std = (torch.tensor(v)[:, None, None] for v in (spec.input.mean, spec.input.std))
+    raw = (pixels * std + mean - spec.input.raw_offset) / spec.input.raw_scale
+    return raw.flip(2, 3) if spec.graph.rotated_180 else raw
+
+
+def upright(outputs: Logits, spec: ModelSpec) -> Logits:
+    """A graph's logits (N, C, h, w) turned to the picture's orientation."""
+    if not spec.graph.rotated_180:
+        return outputs
+    return {name: values.flip(2, 3) for name, values in outputs.items()}

@@ -170,3 +170,18 @@ def test_bad_input(own: Path, options: tuple[str, ...], message: str, reason: st
     done = train(own, "plus.yml", *options)
     assert done.returncode == 2, reason
     assert message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_half_weights(tiny: ModelSpec, tmp_path: Path) -> None:
+    """What is deployed survives, the same bytes each time."""
+    training = Training(tiny, Settings())
+    torch.save({"state_dict": training.state_dict()}, tmp_path / "last.ckpt")
+    for name in ("a.ckpt", "b.ckpt"):
+        done = run_python(tmp_path, "-m", "train.half", "last.ckpt", name)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "b.ckpt").read_bytes()
+    whole, half = (load_network(tmp_path / n, tiny).network for n in ("last.ckpt", "a.ckpt"))
+    pixels = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for wanted, found in zip(whole(pixels), half(pixels), strict=True):
+            torch.testing.assert_close(found, wanted, atol=0.02, rtol=0.02)
