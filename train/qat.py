@@ -27,15 +27,18 @@ from runtime.decode import decode
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.nms import nms_per_class
 from runtime.spec import ModelSpec, as_trained
+from train.augment import Augmentation
 from train.criterion import Criterion, Objects, flatten
 from train.data import EpochSampler, Picture, TrainingSet, collate
 from train.settings import DEFAULT_AUGMENTATION
 
 BATCH = 8
 _FLOAT_RATE = 0.3
-_INT8_RATE = 0.02
+_INT8_RATE = 0.01
 _SCORE = 0.2  # Of a detection that is an object.
 _SEED = 0
+# Ranges are learned on what the camera will show.
+_MIRRORED = Augmentation(flip=0.5)
 
 
 class FineTuning:
@@ -52,9 +55,8 @@ class FineTuning:
         self._spec, self._criterion = spec, Criterion(spec)
         self._cut = spec.graph.strides != spec.architecture.strides
         nothing = np.zeros((0, 4)), np.zeros(0, np.int64)
-        listed = [Picture(path, *nothing) for path in pictures]
-        self._data = TrainingSet(listed, spec, DEFAULT_AUGMENTATION, _SEED)
-        self._iterations = len(listed) // BATCH * epochs
+        self._pictures = [Picture(path, *nothing) for path in pictures]
+        self._iterations = len(self._pictures) // BATCH * epochs
 
     def prepare(self, graph: Graph, ranges: dict[int, Ends], progress: Progress) -> Ends | None:
         """Float fine-tuning of a graph that lacks strides, in place; gives the loss's ends."""
@@ -70,7 +72,7 @@ class FineTuning:
 
     def _distillation(self, graph: Graph) -> Objective:
         """To answer as the graph does in float, before it changes."""
-        batches, weights, biases = self._batches(), graph.weights, graph.biases
+        batches, weights, biases = self._batches(_MIRRORED), graph.weights, graph.biases
 
         def objective(_: int) -> tuple[torch.Tensor, LossOf]:
             images = graph_input(next(batches), self._spec)
@@ -82,7 +84,7 @@ class FineTuning:
 
     def _detection(self) -> Objective:
         """To detect what the network detects with all its strides."""
-        batches, spec = self._batches(), self._spec
+        batches, spec = self._batches(DEFAULT_AUGMENTATION), self._spec
         size = spec.input.height, spec.input.width
 
         def objective(_: int) -> tuple[torch.Tensor, LossOf]:
@@ -101,11 +103,12 @@ class FineTuning:
 
         return objective
 
-    def _batches(self) -> Iterator[torch.Tensor]:
+    def _batches(self, augmentation: Augmentation) -> Iterator[torch.Tensor]:
         """Normalised pixels (B, 3, H, W), epoch after epoch."""
-        sampler = EpochSampler(len(self._data), BATCH, _SEED)
+        data = TrainingSet(self._pictures, self._spec, augmentation, _SEED)
+        sampler = EpochSampler(len(data), BATCH, _SEED)
         loader = DataLoader(
-            self._data,
+            data,
             BATCH,
             sampler=sampler,
             num_workers=1,

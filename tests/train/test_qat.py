@@ -48,7 +48,7 @@ def test_graph_and_network_see_and_say_the_same(build: Build) -> None:
 def likeness(a: torch.Tensor, b: torch.Tensor) -> float:
     """Correlation of what varies over the picture."""
     centred = [(x - x.mean((2, 3), keepdim=True)).numpy().ravel() for x in (a, b)]
-    return float(np.corrcoef(*centred)[0, 1])
+    return float(np.corrcoef(np.stack(centred))[0, 1])
 
 
 def tuned(model: bytes, spec: ModelSpec, network: NanoDet, paths: list[Path]) -> Quantized:
