@@ -34,7 +34,7 @@ from train.settings import DEFAULT_AUGMENTATION
 
 BATCH = 8
 _FLOAT_RATE = 0.3
-_INT8_RATE = 0.01
+_INT8_RATE = 0.03
 _SCORE = 0.2  # Of a detection that is an object.
 _SEED = 0
 # Ranges are learned on what the camera will show.
