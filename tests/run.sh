@@ -7,4 +7,5 @@ environment requirements-test.lock
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy .
-exec .venv/bin/python -m pytest "$@"
+export OMP_NUM_THREADS=1  # A process a core; more threads than cores are many times slower.
+exec .venv/bin/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile "$@"

@@ -1,0 +1,79 @@
+"""`python -m benchmarks.qat`: what each way to int8 leaves of the embedded model's AP.
+
+Plain min/max, post-training quantization and quantization-aware fine-tuning on 2,000 generated
+scenes; all strides, and the coarsest alone. Writes results/qat.json and the table in README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.markdown import replace_block, table
+from pipeline.names import EMBEDDED_MODEL, ROOT, tflite_path, variant
+from runtime.files import write_text
+from synthetic.dataset import write_set
+
+RESULTS = ROOT / "benchmarks" / "results" / "qat.json"
+_SCRATCH = ROOT / "build" / "benchmark-qat"
+_STRIDES = ((8, 16, 32), (32,))
+_SCENES, _FIRST_SCENE = 2000, 1_000_000
+_WAYS = {
+    "min/max": ["--fast"],
+    "post-training": [],
+    "fine-tuned": ["--qat", str(_SCRATCH / "scenes" / "images")],
+}
+
+
+def measure() -> list[dict[str, Any]]:
+    """A row for each choice of strides and way."""
+    if not (_SCRATCH / "scenes" / "annotations.json").is_file():
+        write_set(_SCRATCH / "scenes", _SCENES, 320, 320, _FIRST_SCENE)
+    rows = []
+    for strides in _STRIDES:
+        spec = variant(EMBEDDED_MODEL, strides)
+        chosen = ["--model", EMBEDDED_MODEL, "--strides", ",".join(map(str, strides))]
+        for way, options in _WAYS.items():
+            out = _SCRATCH / way.replace("/", "")
+            start = time.perf_counter()
+            _python("-m", "pipeline", *chosen, *options, "--out", str(out))
+            row = {"strides": chosen[-1], "way": way, "build_s": time.perf_counter() - start}
+            model = str(tflite_path(spec, out))
+            for engine in ("torch", "litert", "tflm"):
+                scores = out / "scores.json"
+                _python("evaluate.py", model, "--engine", engine, "--json", str(scores))
+                row[engine] = json.loads(scores.read_text(encoding="utf-8"))["AP"]
+            rows.append(row)
+            write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+def render(rows: list[dict[str, Any]]) -> str:
+    """The table in Markdown."""
+    header = ("strides", "quantization", "AP float, as cut", "LiteRT", "TFLM", "build, s")
+    cells = [
+        (
+            row["strides"],
+            row["way"],
+            *(f"{row[engine]:.2f}" for engine in ("torch", "litert", "tflm")),
+            f"{row['build_s']:.0f}",
+        )
+        for row in rows
+    ]
+    return table(header, cells)
+
+
+def _python(*arguments: str) -> None:
+    print("$ python", *arguments, file=sys.stderr, flush=True)
+    subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    replace_block(Path(ROOT / "README.md"), "qat", render(measure()))
