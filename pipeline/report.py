@@ -36,7 +36,8 @@ def stage_line(number: int, total: int, done: Done, detail: str) -> str:
 def int8_detail(result: dict[str, Any]) -> str:
     """What the int8 stage's line says of its result."""
     detail = f"{sum(result['operators'].values())} operators, verified"
-    return detail + (f"; left out {result['left_out']}" if "left_out" in result else "")
+    left_out = [result[k] for k in ("float_left_out", "left_out") if k in result]
+    return detail + "".join(f"; left out {what}" for what in left_out)
 
 
 def build_report(
@@ -78,7 +79,15 @@ def build_report(
         },
         "quantization": {
             name: results["int8"].get(name)
-            for name in ("methods", "left_out", "expected_cost", "float_loss", "loss")
+            for name in (
+                "methods",
+                "qat_images",
+                "float_left_out",
+                "left_out",
+                "expected_cost",
+                "float_loss",
+                "loss",
+            )
         },
         "arena_bytes": results["measure"]["arena_bytes"],
         "int8_ap": results["measure"].get("int8_ap"),

@@ -92,7 +92,8 @@ def quantize_int8(
     return {
         "operators": dict(sorted(built.operators.items())),
         "bytes": len(built.content),
-        "methods": list(methods),
+        "methods": [m for m in methods if m != "reconstruct" or tuning is None],
+        "qat_images": 0 if tuning is None else len(tuning.images),
         **built.notes,
     }
 

@@ -64,13 +64,10 @@ def quantize(
     method: the smallest and largest values seen (min/max).
     """
     limits = input_range(spec)
-    if not methods:
+    if not methods and fine_tuning is None:
         ranges = _extremes(graph, images, progress)
         return Quantized({**ranges, graph.scale_group[graph.input]: limits}, {})
-    notes: dict[str, object] = {}
-    if fine_tuning is not None:
-        extremes = _extremes(graph, images, progress)
-        notes["float_loss"] = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
+    notes = {} if fine_tuning is None else _prepare(fine_tuning, graph, images, progress)
     seen = statistics.collect(graph, images, spec.num_bins, partial(progress, "measure"))
     channels = Channels(graph)
     switches = "equalize" in methods, "ranges" in methods
@@ -85,10 +82,26 @@ def quantize(
     before = graph.weights, graph.biases
     learned = adapt(graph, ranges, partial(progress, name))
     notes["loss"] = learned.loss
-    if not learned.loss[1] < learned.loss[0]:  # Also where a loss is no number.
+    if not _gained(learned.loss):
         graph.weights, graph.biases = before
         return Quantized(ranges, {**notes, "left_out": f"{name}, which gained nothing"})
     return Quantized(learned.ranges, notes)
+
+
+def _prepare(
+    fine_tuning: FineTuning, graph: Graph, images: Sequence[torch.Tensor], progress: Progress
+) -> dict[str, object]:
+    extremes, before = _extremes(graph, images, progress), (graph.weights, graph.biases)
+    loss = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
+    if loss is not None and not _gained(loss):
+        graph.weights, graph.biases = before
+        return {"float_loss": loss, "float_left_out": "fine-tuning in float, which gained nothing"}
+    return {"float_loss": loss}
+
+
+def _gained(loss: Ends) -> bool:
+    """False also where a loss is no number."""
+    return loss[1] < loss[0]
 
 
 _Adapt = Callable[[Graph, dict[int, Ends], statistics.Progress], Learned]

@@ -195,3 +195,28 @@ def test_photographs_of_one_colour(build: Build, graph: Graph) -> None:
     flat = [torch.zeros(1, 3, build.spec.input.height, build.spec.input.width)] * 3
     ranges = quantize(graph, build.spec, flat, ("ranges", "equalize")).ranges
     assert all(low <= 0 < high - low for low, high in ranges.values())
+
+
+class Spoiling:
+    """Fine-tuning that goes wrong in both phases."""
+
+    def prepare(self, graph: Graph, *_: object) -> tuple[float, float]:
+        graph.weights = [w * 0 for w in graph.weights]
+        return 1.0, float("nan")
+
+    def adapt(self, graph: Graph, *_: object) -> Learned:
+        graph.weights = [w * 0 for w in graph.weights]
+        return Learned({}, (1.0, 2.0))
+
+
+def test_fine_tuning_that_gains_nothing_is_left_out(
+    build: Build, images: list[torch.Tensor]
+) -> None:
+    """Also where no other method is wanted."""
+    graph = Graph.parse(build.float_model)
+    quantized = quantize(graph, build.spec, images, (), fine_tuning=Spoiling())
+    assert quantized.notes["left_out"] == "qat, which gained nothing"
+    assert "gained nothing" in str(quantized.notes["float_left_out"])
+    original = Graph.parse(build.float_model)
+    assert all(torch.equal(a, b) for a, b in zip(graph.weights, original.weights, strict=True))
+    assert quantized.ranges
