@@ -90,6 +90,7 @@ def build_report(
             )
         },
         "arena_bytes": results["measure"]["arena_bytes"],
+        "cortex_m7": results["measure"]["cortex_m7"],
         "int8_ap": results["measure"].get("int8_ap"),
         "stages": [
             {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
@@ -130,10 +131,16 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
             f"int8 AP  {accuracy}",
             f"arena    {report['arena_bytes']:,} bytes (TFLite Micro on this machine; "
             "upper bound for Cortex-M7)",
+            f"M7       {_cortex_m7(report['cortex_m7'])}",
             f"seconds  {stages}",
             f"report   {report_path}",
         )
     )
+
+
+def _cortex_m7(cost: dict[str, Any]) -> str:
+    text = f"{cost['instructions'] / 1e6:.1f} M instructions an inference, predicted"
+    return text + "".join(f"; {kind} not counted" for kind in cost["not_counted"])
 
 
 def _versions() -> dict[str, str]:

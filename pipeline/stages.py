@@ -120,10 +120,20 @@ def _show(bar: Any) -> Callable[[str, int, int], None]:
 def measure(
     tflite: Path, evaluation: tuple[Path, Path] | None, limit: int, log: Path
 ) -> dict[str, Any]:
-    """Arena by TFLite Micro; AP on the first images of the evaluation set, if one is at hand."""
+    """Arena by TFLite Micro, instructions as predicted, AP on the first images of the evaluation
+    set, if one is at hand."""
+    from quantize.cost import total
     from runtime.engines.arena import arena_bytes
 
-    result: dict[str, Any] = {"arena_bytes": arena_bytes(tflite)}
+    cost = total(tflite.read_bytes())
+    result: dict[str, Any] = {
+        "arena_bytes": arena_bytes(tflite),
+        "cortex_m7": {
+            "instructions": round(cost.instructions),
+            "by_kind": {kind: round(n) for kind, n in cost.by_kind.items()},
+            "not_counted": sorted(cost.unknown),
+        },
+    }
     if evaluation is not None:
         with output_to(log):
             result["int8_ap"] = _average_precision(tflite, evaluation, limit)

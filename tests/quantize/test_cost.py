@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from quantize.cost import Node, coefficients, kind_of, nodes, predict, total
+from tests.conftest import ROOT, Build, run_python
+
+
+def test_nodes(build: Build) -> None:
+    """Every operator, and a convolution's multiplications counted by hand."""
+    found = nodes(build.tflite.read_bytes())
+    stem = next(n for n in found if n.kind == "CONV_2D 3x3")
+    assert stem.output == (1, 32, 48, 24)
+    assert stem.macs == 32 * 48 * 24 * 27
+    assert stem.features == (1, 32 * 48, 32 * 48 * 24, stem.macs)
+    depthwise = next(n for n in found if n.kind == "DEPTHWISE_CONV_2D")
+    assert depthwise.macs == math.prod(depthwise.output) * 9
+
+
+def test_every_operator_of_the_kit_was_measured(build: Build) -> None:
+    cost = total(build.tflite.read_bytes())
+    assert not cost.unknown
+    assert cost.instructions == pytest.approx(sum(cost.by_kind.values()))
+
+
+@pytest.mark.parametrize(
+    ("operator", "read", "weight", "output", "kind", "reason"),
+    [
+        ("CONV_2D", [1, 9, 9, 8], [16, 1, 1, 8], [1, 9, 9, 16], "CONV_2D 1x1", "plain"),
+        ("CONV_2D", [1, 9, 9, 8], [8, 3, 3, 1], [1, 9, 9, 8], "CONV_2D grouped", "as depthwise"),
+        ("TRANSPOSE", [1, 2, 3], [], [1, 3, 2], "TRANSPOSE", "few dimensions"),
+        ("TRANSPOSE", [1] * 5, [], [1] * 5, "TRANSPOSE wide", "TFLM's generic path"),
+        ("ADD", [1], [], [1], "ADD", "itself"),
+    ],
+)
+def test_kinds(
+    operator: str, read: list[int], weight: list[int], output: list[int], kind: str, reason: str
+) -> None:
+    assert kind_of(operator, read, weight, output) == kind
+
+
+def test_prediction_is_linear() -> None:
+    node = Node("n", "ADD", (1, 10, 10, 96), 0)
+    assert predict(node, {"ADD": [7, 2, 3, 100]}) == 7 + 2 * 100 + 3 * 9600
+    assert predict(node, {}) is None
+
+
+def test_facts_known_from_elsewhere() -> None:
+    """Figures published for these kernels: instructions an output element."""
+    node = Node("n", "", (1, 20, 20, 96), 0)
+    for kind, wanted in (("ADD", 75), ("QUANTIZE", 50), ("RESIZE_BILINEAR", 60)):
+        known = {"": coefficients()[kind]}
+        assert (predict(node, known) or 0) / 38_400 == pytest.approx(wanted, rel=0.02)
+
+
+def test_command(build: Build, tmp_path: Path) -> None:
+    done = run_python(tmp_path, "-m", "quantize.cost", str(build.tflite), "--nodes")
+    assert done.returncode == 0, done.stderr
+    assert "M instructions on a Cortex-M7, predicted" in done.stdout.splitlines()[-1]
+    (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
+    done = run_python(tmp_path, "-m", "quantize.cost", "bad.tflite")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.real
+def test_counted_model(data: Path) -> None:
+    """NXP's own file was counted in an emulator: 396.98 M."""
+    (path,) = (data / "peers").glob("nxp_*.tflite")
+    assert total(path.read_bytes()).instructions == pytest.approx(396.98e6, rel=0.01)
+
+
+@pytest.mark.real
+def test_models_left_out(data: Path, tmp_path: Path) -> None:
+    """The fit is the committed one, and the other models predict a model's convolutions."""
+    from benchmarks.fit_cost import fit, read
+
+    rows = read(data / "facts" / "mcu_op_costs.csv")
+    committed = json.loads((ROOT / "quantize" / "cortex_m7.json").read_text())
+    assert fit(rows) == {k: pytest.approx(v, rel=1e-4) for k, v in committed.items()}
+    for model in sorted({row.model for row in rows}):
+        known = fit([row for row in rows if row.model != model])
+        common = [r for r in rows if r.model == model and r.node.kind in known]
+        predicted = sum(predict(r.node, known) or 0 for r in common)
+        assert predicted == pytest.approx(sum(r.instructions for r in common), rel=0.05), model
