@@ -75,8 +75,9 @@ class Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         s = self.settings
-        epochs = self.trainer.max_epochs or 1
-        self.steps_per_epoch = self.trainer.estimated_stepping_batches / epochs
+        # Lightning's own estimate would start loading before a resumed run knows its epoch.
+        data: TrainingData = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.steps_per_epoch = data.steps(self.trainer.world_size)
         # Norms and biases are not decayed.
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
@@ -120,17 +121,25 @@ class TrainingData(lightning.LightningDataModule):
         super().__init__()
         self.dataset, self.batch, self.workers = dataset, batch, workers
 
+    def steps(self, world: int) -> int:
+        """Steps of an epoch with `world` processes."""
+        return len(self.dataset) // (self.batch * world)
+
     def train_dataloader(self) -> Any:
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         dataset: Any = self.dataset
         count = len(dataset)
-        if count < self.batch * world:
+        if not self.steps(world):
             raise KitError(f"--data: {count} images are less than one batch, {self.batch * world}")
+        sampler = EpochSampler(count, self.batch, dataset.seed, rank, world)
+        # Loading processes ask for samples before Lightning tells a resumed run's sampler.
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        sampler.set_epoch(progress.processed)
         return DataLoader(
             dataset,
             batch_size=self.batch,
-            sampler=EpochSampler(count, self.batch, dataset.seed, rank, world),
+            sampler=sampler,
             num_workers=self.workers,
             collate_fn=collate,
             persistent_workers=self.workers > 0,

@@ -126,13 +126,15 @@ def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[
     return run_python(own, "-m", "train", *given, *options)
 
 
-def test_resumed_training_is_the_uninterrupted_one(own: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_resumed_training_is_the_uninterrupted_one(own: Path, workers: str) -> None:
+    """Loading processes look ahead, and must do so in the right epoch."""
     for arguments in (
-        ("--out", "whole", "--epochs", "2"),
-        ("--out", "halves", "--epochs", "2", "--stop-after-epoch", "1"),
-        ("--out", "halves", "--epochs", "2", "--resume"),
+        ("--out", "whole", "--epochs", "3"),
+        ("--out", "halves", "--epochs", "3", "--stop-after-epoch", "2"),
+        ("--out", "halves", "--epochs", "3", "--resume"),
     ):
-        done = train(own, "plus.yml", *arguments)
+        done = train(own, "plus.yml", *arguments, "--workers", workers)
         assert done.returncode == 0, done.stderr
     spec = read_training_config(own / "plus.yml")
     whole, halves = (load_network(own / f / "last.ckpt", spec) for f in ("whole", "halves"))
