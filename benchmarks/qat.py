@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,8 @@ def measure() -> list[dict[str, Any]]:
         chosen = ["--model", EMBEDDED_MODEL, "--strides", ",".join(map(str, strides))]
         for way, options in _WAYS.items():
             out = _SCRATCH / way.replace("/", "")
-            start = time.perf_counter()
             _python("-m", "pipeline", *chosen, *options, "--out", str(out))
-            row = {"strides": chosen[-1], "way": way, "build_s": time.perf_counter() - start}
+            row: dict[str, Any] = {"strides": chosen[-1], "way": way}
             model = str(tflite_path(spec, out))
             for engine in ("torch", "litert", "tflm"):
                 scores = out / "scores.json"
@@ -54,13 +52,12 @@ def measure() -> list[dict[str, Any]]:
 
 def render(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown."""
-    header = ("strides", "quantization", "AP float, as cut", "LiteRT", "TFLM", "build, s")
+    header = ("strides", "quantization", "AP float, as cut", "LiteRT", "TFLM")
     cells = [
         (
             row["strides"],
             row["way"],
             *(f"{row[engine]:.2f}" for engine in ("torch", "litert", "tflm")),
-            f"{row['build_s']:.0f}",
         )
         for row in rows
     ]
