@@ -165,9 +165,12 @@ def render(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def update(rows: dict[str, Any], engines: list[str], jobs: int) -> None:
-    """Fill `rows` in, by file stem; what is done is written at once."""
-    specs = {spec.file_stem: spec for spec in variants()}
+def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str]) -> None:
+    """Fill `rows` in, by file stem; what is done is written at once.
+
+    models: names of the models to measure; none for all.
+    """
+    specs = {spec.file_stem: spec for spec in variants() if not models or spec.name in models}
     for stem, spec in specs.items():
         rows[stem] = build(spec, rows.get(stem, {}))
         _save(rows)
@@ -198,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--engines", default="torch,onnx,litert,tflm", help="default %(default)s")
+    add("--models", type=lambda text: text.split(","), default=[], help="only these, e.g. A,B")
     add("--jobs", type=int, default=1, help="evaluations at once, default %(default)s")
     add("--render", action="store_true", help="only write the table anew")
     options = parser.parse_args()
@@ -205,7 +209,7 @@ def main() -> None:
     if RESULTS.exists():
         rows = json.loads(RESULTS.read_text(encoding="utf-8"))
     if not options.render:
-        update(rows, options.engines.split(","), options.jobs)
+        update(rows, options.engines.split(","), options.jobs, options.models)
     replace_block(README, "family", render([rows[stem] for stem in sorted(rows)]))
 
 
