@@ -42,7 +42,7 @@ _MIRRORED = Augmentation(flip=0.5)
 
 
 class FineTuning:
-    """One run; the part of `quantize.methods.FineTuning`.
+    """Implements `quantize.methods.FineTuning` for one build.
 
     network: the float teacher, as trained. spec: of the graph to train, as lowered. pictures: at
     least one batch, without labels.
