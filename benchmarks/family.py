@@ -32,6 +32,7 @@ README = ROOT / "README.md"
 _HEADER = (
     "model",
     "strides",
+    "target",
     "AP float",
     "AP int8 LiteRT",
     "AP int8 TFLM",
@@ -67,12 +68,13 @@ def variants() -> list[ModelSpec]:
 def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
     """Build one variant; figures of `known` stay where the files they belong to are the same."""
     options = _options(spec)
-    _run("-m", "pipeline", *options)
+    _run("-m", "pipeline", *options, "--target", _target(spec))
     _run("-m", "pipeline", *options, "--stop-after", "onnx")
     report = json.loads((work_folder(spec, ROOT) / "report.json").read_text(encoding="utf-8"))
     row: dict[str, Any] = {
         "model": spec.name,
         "strides": options[-1],
+        "target": _target(spec),
         "bytes": report["tflite"]["bytes"],
         "sha256": report["tflite"]["sha256"],
         "operators": sum(report["tflite"]["operators"].values()),
@@ -99,6 +101,10 @@ def evaluate(spec: ModelSpec, engine: str, threads: int) -> dict[str, float]:
 
 def _options(spec: ModelSpec) -> list[str]:
     return ["--model", spec.name, "--strides", ",".join(str(s) for s in spec.graph.strides)]
+
+
+def _target(spec: ModelSpec) -> str:
+    return "linux" if spec.graph.strides == spec.architecture.strides else "mcu"
 
 
 def latencies(tflite: Path, onnx: Path) -> tuple[float, float]:
@@ -151,6 +157,7 @@ def render(rows: list[dict[str, Any]]) -> str:
             (
                 row["model"],
                 row["strides"],
+                row["target"],
                 ap(row, "torch", "onnx"),
                 ap(row, "litert"),
                 ap(row, "tflm"),

@@ -26,6 +26,8 @@ PLAIN_REWRITES = ("fold_batch_norm", "select_strides", "select_classes", "split_
 OPSET = 18
 INPUT_NAME = "input"
 
+_FUNCTIONS = {torch.index_select: "Gather", torch.narrow: "Slice", torch.cat: "Concat"}
+
 
 def export(model: Lowered, path: Path) -> None:
     """Write `path`: float32 NCHW, input `input`, outputs named as `spec.output_names`."""
@@ -96,8 +98,8 @@ def expected_operators(module: fx.GraphModule) -> Counter[str]:
             counts["LeakyRelu"] += torch.nn.LeakyReLU in kinds
             counts["Relu"] += torch.nn.ReLU in kinds
             counts["Clip"] += torch.nn.ReLU6 in kinds
-        elif node.target is torch.index_select:
-            counts["Gather"] += 1
+        elif node.target in _FUNCTIONS:
+            counts[_FUNCTIONS[node.target]] += 1
     return counts
 
 
@@ -141,7 +143,8 @@ def _use_same_padding(proto: ModelProto) -> None:
     producers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):
         if node.op_type == "Conv" and max(_attribute(node, "strides"), default=1) > 1:
-            _set_same(node)
+            if any(_attribute(node, "pads")):  # Without, it is TensorFlow's VALID.
+                _set_same(node)
         elif node.op_type == "MaxPool":
             pad = producers.get(node.input[0])
             if pad is not None and pad.op_type == "Pad":

@@ -32,10 +32,11 @@ _SAME_COUNT = {
     "Gather": "GatherV2",
     "Concat": "ConcatV2",
     "Split": "Split",
+    "Slice": "StridedSlice",
     "Resize": "ResizeBilinear",
     "AveragePool": "AvgPool",
 }
-_NEVER = ("Transpose", "Pad", "PadV2", "MirrorPad", "Reshape")
+_NEVER = ("Transpose", "PadV2", "MirrorPad", "Reshape")
 
 
 def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
@@ -68,8 +69,7 @@ def _convert(onnx_path: Path, folder: Path) -> None:
         disable_model_save=True,
         non_verbose=True,
     )
-    shape = [1, spec.input.height, spec.input.width, 3]
-    signature = [tf.TensorSpec(shape, tf.float32, name="input")]
+    signature = [tf.TensorSpec(spec.input_shape_nhwc, tf.float32, name="input")]
     whole = tf.function(keras_model, input_signature=signature)
     # Frozen: what Keras would write beside the graph takes longer than the conversion.
     frozen = convert_variables_to_constants_v2(whole.get_concrete_function())
@@ -94,7 +94,7 @@ def check(onnx_path: Path, path: Path, canvas: np.ndarray) -> float:
     engine = OnnxEngine(onnx_path)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures[SIGNATURE]
-    _check_operators(path, onnx_path, _operators(serve))
+    _check_operators(path, onnx_path, _operators(serve), engine.spec)
     results = serve(tf.constant(float_input(canvas, engine.spec)))
     outputs = {name: upright(value.numpy()[0], engine.spec) for name, value in results.items()}
     difference = largest_difference(engine.infer(canvas), outputs)
@@ -113,7 +113,7 @@ def _operators(function: object) -> Counter[str]:
     return Counter(node.op for nodes in bodies for node in nodes)
 
 
-def _check_operators(path: Path, onnx_path: Path, actual: Counter[str]) -> None:
+def _check_operators(path: Path, onnx_path: Path, actual: Counter[str], spec: ModelSpec) -> None:
     import onnx
 
     nodes = onnx.load(onnx_path).graph.node
@@ -121,7 +121,9 @@ def _check_operators(path: Path, onnx_path: Path, actual: Counter[str]) -> None:
     grouped = sum(n.op_type == "Conv" and _group(n) > 1 for n in nodes)
     wanted["DepthwiseConv2dNative"] = grouped
     wanted["Conv2D"] = sum(n.op_type == "Conv" for n in nodes) - grouped
-    for op in (*sorted(wanted), *_NEVER):
+    # Upright, strided layers pad on the top and left, which takes a Pad.
+    never = (*_NEVER, "Pad") if spec.graph.rotated_180 else _NEVER
+    for op in (*sorted(wanted), *never):
         if actual[op] != wanted[op]:
             raise GateFailed(f"{path}: {actual[op]} {op} operators, expected {wanted[op]}")
 

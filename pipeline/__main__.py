@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.names import ROOT, TARGETS, add_model_options, parse_methods
+from pipeline.names import ROOT, add_model_options, parse_methods, parse_rewrites
 from pipeline.recipe import Recipe
+from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
 from runtime.cli import Parser, positive, run
 
@@ -21,7 +22,15 @@ def parse_arguments() -> argparse.Namespace:
         "--target",
         choices=TARGETS,
         default="mcu",
-        help="strides by default: mcu the coarsest alone, linux all; default %(default)s",
+        help="which rewrites pay, and strides by default: mcu the coarsest alone, the others all; "
+        "default %(default)s",
+    )
+    add(
+        "--disable-rewrite",
+        type=parse_rewrites,
+        default=(),
+        metavar="LIST",
+        help=f"do without these, of {','.join(SWITCHABLE)}",
     )
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import assets
+from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
 from runtime.errors import KitError
 from runtime.spec import ACTIVATIONS, ModelSpec
@@ -15,7 +16,6 @@ from runtime.spec import ACTIVATIONS, ModelSpec
 ROOT = Path(__file__).parent.parent
 DEFAULT_MODEL = "nanodet-m-0.5x"
 EMBEDDED_MODEL = "nanodet-m-0.5x-shapes"
-TARGETS = ("mcu", "linux")
 
 
 def add_model_options(parser: argparse._ActionsContainer, model_default: str) -> None:
@@ -32,7 +32,7 @@ def add_model_options(parser: argparse._ActionsContainer, model_default: str) ->
 def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
     """The spec that the options of `add_model_options` choose.
 
-    Strides default to the coarsest alone for target `mcu`, to all for `linux`.
+    Strides default to what the target has by default, see `pipeline.targets`.
     """
     if options.config is not None and options.variant is not None:
         raise KitError("--model and --config both choose the network; give one of the two")
@@ -45,7 +45,9 @@ def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
     if options.activation:
         spec = _with_activation(spec, options.activation)
     known = spec.architecture.strides
-    spec = spec.with_strides(options.strides or (known[-1:] if target == "mcu" else known))
+    spec = spec.with_strides(
+        options.strides or (known if TARGETS[target].all_strides else known[-1:])
+    )
     return spec.with_classes(options.classes) if options.classes else spec
 
 
@@ -103,8 +105,17 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 def parse_methods(text: str) -> tuple[str, ...]:
     """Command-line type: `equalize,reconstruct`; only names of `METHODS`."""
+    return _some_of(METHODS, text)
+
+
+def parse_rewrites(text: str) -> tuple[str, ...]:
+    """Command-line type: `narrow_neck,pool_first`; only names of `SWITCHABLE`."""
+    return _some_of(SWITCHABLE, text)
+
+
+def _some_of(known: tuple[str, ...], text: str) -> tuple[str, ...]:
     names = parse_names(text)
-    unknown = [name for name in names if name not in METHODS]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]}: expected some of {', '.join(METHODS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: expected some of {', '.join(known)}")
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -13,8 +14,11 @@ import assets
 from pipeline import names, report, stages
 from pipeline.cache import Done, checksums, run_stage, source_checksum
 from pipeline.fallback import use_embedded_model_if_needed
+from pipeline.targets import left_out
+from quantize import INT8_REWRITES
 from runtime.errors import KitError
 from runtime.image import list_images
+from runtime.spec import ModelSpec
 
 EVALUATED_IMAGES = 50
 _SOURCES = ("calibration", "convert", "quantize", "runtime")
@@ -29,7 +33,9 @@ class Recipe:
         self.fallback = use_embedded_model_if_needed(options)
         self.spec = names.chosen_spec(options, target)
         self.options = options
-        self.folder = names.work_folder(self.spec, self.out)
+        self.left_out = left_out(target, options.disable_rewrite)
+        self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
+        self.folder = names.work_folder(self._final_spec(), self.out)
         self.total = 3 if options.stop_after == "onnx" else 6
         self.done: list[Done] = []
         self.code = source_checksum(names.ROOT, _SOURCES)
@@ -40,7 +46,8 @@ class Recipe:
         found = self._find_inputs()
         images, evaluation = found["images"], found["evaluation"]
         onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
-        int8_path, final = folder / "int8.tflite", names.tflite_path(self.spec, self.out)
+        int8_path = folder / "int8.tflite"
+        final = names.tflite_path(self._final_spec(), self.out)
         image_sums = checksums(images)
         methods = names.quantization_methods(self.options)
         tuning = found["qat"]
@@ -60,11 +67,12 @@ class Recipe:
                 "saved_model": tensorflow.outputs,
                 "images": image_sums,
                 "methods": methods,
+                "rewrites": self.rewrites,
                 "qat": None if tuning is None else _qat_inputs(tuning),
             },
             [int8_path],
             lambda: stages.quantize_int8(
-                images, onnx_path, saved_model, int8_path, methods, log, tuning
+                images, onnx_path, saved_model, int8_path, methods, self.rewrites, log, tuning
             ),
             report.int8_detail,
         )
@@ -96,9 +104,13 @@ class Recipe:
         weights, images = found["weights"], found["images"]
         done = self._stage(
             "onnx" if layout == "lowered" else f"onnx-{layout}",
-            {"weights": found["weights_sha256"], "image": checksums(images[:1])},
+            {
+                "weights": found["weights_sha256"],
+                "image": checksums(images[:1]),
+                "left_out": sorted(self.left_out),
+            },
             [path],
-            lambda: stages.convert_onnx(self.spec, weights, images, path, layout),
+            lambda: stages.convert_onnx(self.spec, weights, images, path, layout, self.left_out),
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
         )
         for note in done.result["notes"]:
@@ -131,6 +143,12 @@ class Recipe:
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)
         print(report.stage_line(len(self.done), self.total, done, detail), flush=True)
+
+    def _final_spec(self) -> ModelSpec:
+        """The spec that the finished file will hold, as far as its name goes."""
+        blocks = "space_to_depth" in self.rewrites and self.options.stop_after != "onnx"
+        graph = dataclasses.replace(self.spec.graph, space_to_depth=blocks)
+        return dataclasses.replace(self.spec, graph=graph)
 
     def _find_inputs(self) -> dict[str, Any]:
         """Weights, calibration and evaluation images, with the line of the first stage."""

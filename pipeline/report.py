@@ -37,6 +37,7 @@ def int8_detail(result: dict[str, Any]) -> str:
     """What the int8 stage's line says of its result."""
     detail = f"{sum(result['operators'].values())} operators, verified"
     left_out = [result[k] for k in ("float_left_out", "left_out") if k in result]
+    left_out += result["rewrites_left_out"]
     return detail + "".join(f"; left out {what}" for what in left_out)
 
 
@@ -81,6 +82,8 @@ def build_report(
             name: results["int8"].get(name)
             for name in (
                 "methods",
+                "rewrites",
+                "rewrites_left_out",
                 "qat_images",
                 "float_left_out",
                 "left_out",

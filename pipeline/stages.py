@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,17 @@ class QatInputs:
 
 
 def convert_onnx(
-    spec: ModelSpec, weights: Path, images: Sequence[Path], onnx_path: Path, layout: str
+    spec: ModelSpec,
+    weights: Path,
+    images: Sequence[Path],
+    onnx_path: Path,
+    layout: str,
+    left_out: Collection[str] = (),
 ) -> dict[str, Any]:
     """Checkpoint -> lowered network -> ONNX, with a parity gate after each rewrite.
 
     layout: `lowered` for the stages behind; `plain` and `omz` for other people's runtimes.
+    left_out: rewrites to do without.
     """
     from convert import omz_export, onnx_export
     from convert.checkpoint import load_network
@@ -40,8 +46,9 @@ def convert_onnx(
     canvas = gate_canvas(spec, images)
     loaded = load_network(weights, spec)
     exporter: Any = omz_export if layout == "omz" else onnx_export
-    rewrites = {"plain": onnx_export.PLAIN_REWRITES, "omz": omz_export.REWRITES}
-    lowered, reports = lower(loaded.network, spec, canvas, rewrites.get(layout, tuple(REWRITES)))
+    own = tuple(name for name in REWRITES if name not in left_out)
+    rewrites = {"plain": onnx_export.PLAIN_REWRITES, "omz": omz_export.REWRITES}.get(layout, own)
+    lowered, reports = lower(loaded.network, spec, canvas, rewrites)
     exporter.export(lowered, onnx_path)
     return {
         "notes": list(loaded.notes),
@@ -69,6 +76,7 @@ def quantize_int8(
     saved_model: Path,
     tflite: Path,
     methods: Sequence[str],
+    rewrites: Sequence[str],
     log: Path,
     tuning: QatInputs | None,
 ) -> dict[str, Any]:
@@ -81,17 +89,26 @@ def quantize_int8(
         spec = OnnxEngine(onnx_path).spec
         float_model = float_file.convert(saved_model)
     fine_tuning = None if tuning is None else _fine_tuning(spec, tuning)
-    canvases = calibration.canvases(images, spec.input)
+    canvases = list(calibration.canvases(images, spec.input))
     with tqdm(desc="quantize", disable=None, leave=False) as bar:
         show = _show(bar)
         built = build_int8(
-            float_model, spec, canvases, str(tflite), onnx_path, methods, show, fine_tuning
+            float_model,
+            spec,
+            canvases,
+            str(tflite),
+            onnx_path,
+            methods,
+            rewrites,
+            show,
+            fine_tuning,
         )
     with writing(tflite) as temporary:
         temporary.write_bytes(built.content)
     return {
         "operators": dict(sorted(built.operators.items())),
         "bytes": len(built.content),
+        "rewrites": list(rewrites),
         "methods": [m for m in methods if m != "reconstruct" or tuning is None],
         "qat_images": 0 if tuning is None else len(tuning.images),
         **built.notes,

@@ -2,3 +2,6 @@
 
 # In the order in which they run; see `quantize.methods`.
 METHODS = ("ranges", "equalize", "reconstruct")
+
+# Of the finished file, in this order; see `quantize.deploy`.
+INT8_REWRITES = ("stem_strips", "space_to_depth")

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from quantize import METHODS, flatbuffer, int8_file, package, shuffle, verify
+from quantize import METHODS, int8_file
+from quantize.deploy import deploy
 from quantize.graph import Graph
 from quantize.methods import FineTuning, Progress, quantize, silent
+from quantize.verify import expected_counts
 from runtime.preprocess import float_input
 from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
 class Int8Build:
-    """content: of the finished file. operators: how often each occurs. notes: of the methods."""
+    """content: of the finished file. operators: how often each occurs. notes: of the methods, and
+    of rewrites that were left out."""
 
     content: bytes
     operators: Counter[str]
@@ -29,10 +32,11 @@ class Int8Build:
 def build_int8(
     float_model: bytes,
     spec: ModelSpec,
-    canvases: Iterable[np.ndarray],
+    canvases: Sequence[np.ndarray],
     path: str,
     onnx_path: Path,
     methods: Sequence[str] = METHODS,
+    rewrites: Collection[str] = (),
     progress: Progress = silent,
     fine_tuning: FineTuning | None = None,
 ) -> Int8Build:
@@ -40,16 +44,14 @@ def build_int8(
 
     canvases: calibration photographs. path: names the file in errors. onnx_path: the graph it
     comes from, which says how many operators of each kind there must be. methods: see
-    `quantize.methods`; none is plain min/max. fine_tuning: quantization-aware training.
+    `quantize.methods`; none is plain min/max. rewrites: see `quantize.deploy`. fine_tuning:
+    quantization-aware training.
     Raises `GateFailed` when the file is not what the targets can run.
     """
     graph = Graph.parse(float_model)
     images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
     quantized = quantize(graph, spec, images, methods, progress, fine_tuning)
     model = int8_file.write(graph, quantized.ranges)
-    package.name_tensors(model, spec)
-    shuffle.replace_gathers(model)
-    package.embed_spec(model, spec)
-    content = flatbuffer.serialize(model)
-    counts = verify.verify(content, verify.expected_counts(onnx_path), path)
-    return Int8Build(content, counts, quantized.notes)
+    deployed = deploy(model, spec, rewrites, expected_counts(onnx_path), canvases[0], path)
+    notes = {**quantized.notes, "rewrites_left_out": deployed.left_out}
+    return Int8Build(deployed.content, deployed.operators, notes)

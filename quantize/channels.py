@@ -8,7 +8,10 @@ import torch
 from quantize.graph import CONVOLUTIONS, Graph, Operator
 
 # Operators that are positively homogeneous in each channel: f(s x) = s f(x) for s > 0.
-_HOMOGENEOUS = ("LEAKY_RELU", "RELU", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR")
+_HOMOGENEOUS = (
+    *("LEAKY_RELU", "RELU", "PAD"),
+    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR"),
+)
 
 
 class Channels:
@@ -20,7 +23,8 @@ class Channels:
 
     def __init__(self, graph: Graph) -> None:
         self._parent: list[int] = [0]  # Channel 0: everything that may not be scaled.
-        raw: dict[int, np.ndarray] = {graph.input: np.zeros(3, np.int64)}
+        channels = graph.shape_nhwc(graph.input)[3]
+        raw: dict[int, np.ndarray] = {graph.input: np.zeros(channels, np.int64)}
         for op in graph.operators:
             inputs = [raw[t] for t in op.inputs]
             if op.kind == "SPLIT":
@@ -44,8 +48,14 @@ class Channels:
             first, size = len(self._parent), len(graph.biases[op.layer])
             self._parent += range(first, first + size)
             made = np.arange(first, first + size)
-        elif op.kind == "CONCATENATION":
+        elif op.kind == "CONCATENATION" and op.axis == 1:
             made = np.concatenate(inputs)
+        elif op.kind == "CONCATENATION":
+            for other in inputs[1:]:
+                self._join(inputs[0], other)
+            made = inputs[0]
+        elif op.window:
+            made = inputs[0][op.window[1]]
         elif op.kind == "GATHER":
             assert op.indices is not None
             made = inputs[0][op.indices.numpy()]

@@ -13,14 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from quantize import flatbuffer, shuffle
+from quantize import flatbuffer
+from quantize.rewrites import shuffle
 from runtime.errors import GateFailed
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 ROUNDING = (*CONVOLUTIONS, "LEAKY_RELU", "ADD", "AVERAGE_POOL_2D", "RESIZE_BILINEAR")
 # Output and inputs of these have one scale in TFLite; all but the last two only move values.
-SAME_SCALE = ("CONCATENATION", "GATHER", "SPLIT", "MAX_POOL_2D", *ROUNDING[-2:])
+SAME_SCALE = (
+    *("CONCATENATION", "GATHER", "SPLIT", "STRIDED_SLICE", "SLICE", "PAD", "MAX_POOL_2D"),
+    *ROUNDING[-2:],
+)
 _KNOWN = frozenset((*ROUNDING, *SAME_SCALE, "RELU", "RELU6"))
+_NCHW = (0, 3, 1, 2)  # Place in the file of each axis here.
 _FUSED = {0: "none", 1: "relu", 3: "relu6"}
 
 
@@ -29,6 +34,8 @@ class Operator:
     """One operator. inputs, outputs: activations alone. layer: which convolution it is, from 0.
 
     fused: activation done by the operator itself. indices: of GATHER, along the channels.
+    axis: of CONCATENATION. window: what a slice takes of each axis. pads: (left, right, top,
+    bottom) of PAD.
     """
 
     kind: str
@@ -38,6 +45,9 @@ class Operator:
     fused: str
     layer: int | None = None
     indices: torch.Tensor | None = None
+    axis: int = 1
+    window: tuple[slice, ...] = ()
+    pads: tuple[int, ...] = ()
 
 
 @dataclass
@@ -75,19 +85,34 @@ class Graph:
         fused = _FUSED.get(getattr(op.builtinOptions, "fusedActivationFunction", 0))
         if kind not in _KNOWN or fused is None:
             raise GateFailed(f"operator {kind} cannot be quantized by this kit")
-        layer = indices = None
+        extras: dict[str, Any] = {}
         if kind in CONVOLUTIONS:
-            layer = len(self.weights)
-            values = flatbuffer.floats(self.model, op.inputs[1])
-            order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)
-            self.weights.append(torch.tensor(values.transpose(order).copy()))
-            self.biases.append(torch.tensor(flatbuffer.floats(self.model, op.inputs[2]).copy()))
-        if kind == "GATHER":
-            indices = torch.tensor(flatbuffer.constant(self.model, op.inputs[1]).astype(np.int64))
+            extras["layer"] = self._add_layer(kind, op)
+        elif kind == "GATHER":
+            indices = flatbuffer.constant(self.model, op.inputs[1])
+            extras["indices"] = torch.tensor(indices.astype(np.int64))
+        elif kind == "CONCATENATION":
+            extras["axis"] = _NCHW.index(op.builtinOptions.axis % 4)
+        elif kind in ("STRIDED_SLICE", "SLICE"):
+            extras["window"] = self._window(op)
+        elif kind == "PAD":
+            _, rows, columns, _ = flatbuffer.constant(self.model, op.inputs[1]).reshape(4, 2)
+            extras["pads"] = (*columns.tolist(), *rows.tolist())
         inputs = tuple(i for i in op.inputs if not flatbuffer.is_constant(self.model, i))
-        self.operators.append(
-            Operator(kind, inputs, tuple(op.outputs), op.builtinOptions, fused, layer, indices)
-        )
+        outputs = tuple(op.outputs)
+        self.operators.append(Operator(kind, inputs, outputs, op.builtinOptions, fused, **extras))
+
+    def _add_layer(self, kind: str, op: Any) -> int:
+        values = flatbuffer.floats(self.model, op.inputs[1])
+        order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)
+        self.weights.append(torch.tensor(values.transpose(order).copy()))
+        self.biases.append(torch.tensor(flatbuffer.floats(self.model, op.inputs[2]).copy()))
+        return len(self.weights) - 1
+
+    def _window(self, op: Any) -> tuple[slice, ...]:
+        """What a slice takes, in the order of the axes here; of images all."""
+        begin, taken = slice_begin(self.model, op), self.shape_nhwc(op.outputs[0])
+        return slice(None), *(slice(begin[i], begin[i] + taken[i]) for i in _NCHW[1:])
 
     def shape_nhwc(self, tensor: int) -> tuple[int, ...]:
         """Shape of a tensor in the file."""
@@ -156,3 +181,17 @@ class Graph:
             for t, kinds in readers.items()
             if kinds == {"MAX_POOL_2D"} and t not in self.outputs.values()
         )
+
+
+def slice_begin(model: Any, op: Any) -> tuple[int, ...]:
+    """Where a SLICE or STRIDED_SLICE begins, by axis of the file. Raises `GateFailed` for one
+    with steps."""
+    begin = [int(n) for n in flatbuffer.constant(model, op.inputs[1])]
+    if flatbuffer.operator_name(model, op) == "SLICE":
+        return tuple(begin)
+    options = op.builtinOptions
+    steps = flatbuffer.constant(model, op.inputs[3])
+    if (steps != 1).any() or options.ellipsisMask or options.newAxisMask or min(begin) < 0:
+        name = flatbuffer.text(model.subgraphs[0].tensors[op.outputs[0]].name)
+        raise GateFailed(f"{name}: no plain slice")
+    return tuple(0 if options.beginMask >> i & 1 else n for i, n in enumerate(begin))

@@ -74,7 +74,11 @@ def _compute(
     elif op.kind == "ADD":
         y = x + inputs[1]
     elif op.kind == "CONCATENATION":
-        y = torch.cat(inputs, 1)
+        y = torch.cat(inputs, op.axis)
+    elif op.window:
+        y = x[op.window]
+    elif op.kind == "PAD":
+        y = F.pad(x, op.pads)
     elif op.kind == "GATHER":
         y = x[:, op.indices]
     elif op.kind in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):

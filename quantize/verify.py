@@ -16,8 +16,8 @@ from runtime.tflite_file import TfliteFile
 # What a NanoDet lowered by this kit may hold; TFLite Micro and CMSIS-NN or reference kernels
 # know every one of them.
 MICRO_OPERATORS = frozenset(
-    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D LEAKY_RELU MAX_POOL_2D "
-    "QUANTIZE RELU RELU6 RESHAPE RESIZE_BILINEAR SPLIT STRIDED_SLICE TRANSPOSE".split()
+    "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D LEAKY_RELU MAX_POOL_2D PAD "
+    "RELU RELU6 RESHAPE RESIZE_BILINEAR SLICE SPLIT TRANSPOSE".split()
 )
 _INTEGERS = {schema.TensorType.INT8: "INT8", schema.TensorType.INT32: "INT32"}
 _MAX_TRANSPOSE_RANK = 3
@@ -65,6 +65,7 @@ def expected_counts(onnx_path: Path) -> dict[str, int]:
         "DEPTHWISE_CONV_2D": depthwise,
         "LEAKY_RELU": sum(node.op_type == "LeakyRelu" for node in nodes),
         "MAX_POOL_2D": sum(node.op_type == "MaxPool" for node in nodes),
+        "SLICE": sum(node.op_type == "Slice" for node in nodes),
         "TRANSPOSE": shuffles,
         "RESHAPE": 2 * shuffles,
     }

@@ -113,21 +113,34 @@ class _Taps:
 
 
 def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """Canvas -> int8 (1, H, W, 3): `pixel - 128`, rotated by 180 degrees if the graph wants it."""
-    return np.ascontiguousarray(_turned(canvas, spec) ^ 0x80).view(np.int8)[None]
+    """Canvas -> int8 as the graph of `spec` takes it: `pixel - 128`, (1, H, W, 3), rotated by 180
+    degrees and in blocks (see `GraphSpec`) if the graph wants it."""
+    return np.ascontiguousarray(_arranged(canvas, spec) ^ 0x80).view(np.int8)[None]
 
 
 def float_input(
     canvas: np.ndarray, spec: ModelSpec, dtype: type[np.floating] = np.float32
 ) -> np.ndarray:
-    """Canvas -> floats (1, H, W, 3) as the graph of `spec` takes them before quantization."""
+    """Canvas -> floats as the graph of `spec` takes them before quantization; see `int8_input`."""
     pixels: np.ndarray = _turned(canvas, spec).astype(dtype)
     if spec.graph.raw_pixels:
         pixels = (pixels - spec.input.raw_offset) / dtype(spec.input.raw_scale)
     else:
         mean: np.ndarray = np.array(spec.input.mean, dtype)
         pixels = (pixels - mean) / np.array(spec.input.std, dtype)
-    return np.ascontiguousarray(pixels)[None]
+    return np.ascontiguousarray(_blocks(pixels) if spec.graph.space_to_depth else pixels)[None]
+
+
+def _arranged(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    turned = _turned(canvas, spec)
+    return _blocks(turned) if spec.graph.space_to_depth else turned
+
+
+def _blocks(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, C) -> (H/2, W/2, 4 C): each 2x2 block of pixels, row by row."""
+    height, width, channels = pixels.shape
+    cells = pixels.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(height // 2, width // 2, 4 * channels)
 
 
 def upright(grid: np.ndarray, spec: ModelSpec) -> np.ndarray:

@@ -125,12 +125,15 @@ class GraphSpec:
     class_ids: the classes it answers for, as indices into `ModelSpec.class_names`; empty for all.
     raw_pixels: it takes (pixel - raw_offset) / raw_scale rather than normalised pixels.
     rotated_180: it takes the image rotated by 180 degrees and returns its grids so rotated.
+    space_to_depth: it takes blocks of 2x2 pixels as channels: (1, H/2, W/2, 12), each block row by
+    row, its pixels in the colour order.
     """
 
     strides: tuple[int, ...]
     class_ids: tuple[int, ...] = ()
     raw_pixels: bool = False
     rotated_180: bool = False
+    space_to_depth: bool = False
 
     def __post_init__(self) -> None:
         _check_strides("graph.strides", self.strides)
@@ -204,7 +207,7 @@ class ModelSpec:
     def file_stem(self) -> str:
         """Name of the files built from this model: `nanodet_m_0.5x` for the coarsest stride
         alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride, then
-        the classes where they are a choice."""
+        the classes where they are a choice, then `_s2d` for an input of blocks."""
         stem = self.name.replace("-", "_")
         known, chosen = self.architecture.strides, self.graph.strides
         if chosen != known[-1:]:
@@ -213,7 +216,7 @@ class ModelSpec:
             few = len(self.classes) <= _CLASSES_IN_NAME
             words = "-".join(self.classes) if few else f"{len(self.classes)}classes"
             stem += "_" + re.sub(r"[^\w-]", "-", words)
-        return stem
+        return stem + "_s2d" * self.graph.space_to_depth
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -224,6 +227,14 @@ class ModelSpec:
     def num_bins(self) -> int:
         """Bins of each distance distribution."""
         return self.architecture.reg_max + 1
+
+    @property
+    def input_shape_nhwc(self) -> tuple[int, int, int, int]:
+        """Shape of the graph's input in NHWC."""
+        height, width = self.input.height, self.input.width
+        return (
+            (1, height // 2, width // 2, 12) if self.graph.space_to_depth else (1, height, width, 3)
+        )
 
     def output_shape_nhwc(self, name: str) -> tuple[int, int, int, int]:
         """Shape of the output `name` in NHWC."""

@@ -100,7 +100,7 @@ def _check_tensors(
     path: str, spec: ModelSpec, inputs: list[TensorInfo], outputs: tuple[TensorInfo, ...]
 ) -> None:
     input_shapes = [t.shape for t in inputs]
-    expected_input = (1, spec.input.height, spec.input.width, 3)
+    expected_input = spec.input_shape_nhwc
     if input_shapes != [expected_input]:
         raise KitError(f"{path}: inputs {input_shapes}, its spec says {[expected_input]}")
     actual = {t.name: t.shape for t in outputs}

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,32 +101,49 @@ class Build:
     checkpoint: Path
 
 
-@pytest.fixture(scope="session")
-def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """The whole conversion, once for all tests that read its files."""
+def make_build(
+    spec: ModelSpec, canvas: np.ndarray, folder: Path, left_out: Collection[str] = ()
+) -> Build:
+    """The whole conversion of `spec` with random weights, quantized min/max."""
     import torch
 
     from convert import onnx_export, tensorflow_export
     from convert.checkpoint import random_network
-    from convert.lowering import lower
+    from convert.lowering import REWRITES, lower
     from quantize import float_file
     from quantize.build import build_int8
 
-    folder = tmp_path_factory.mktemp("build")
-    network = random_network(tiny)
+    network = random_network(spec)
     checkpoint = folder / "random.ckpt"
     torch.save({"state_dict": network.state_dict()}, checkpoint)
-    lowered, _ = lower(network, tiny, canvas)
+    lowered, _ = lower(network, spec, canvas, [n for n in REWRITES if n not in left_out])
     onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
     onnx_export.export(lowered, onnx_path)
+    onnx_export.check(lowered, onnx_path, canvas)
     tensorflow_export.export(onnx_path, saved_model, canvas)
+    tensorflow_export.check(onnx_path, saved_model, canvas)
     float_model = float_file.convert(saved_model)
     built = build_int8(
-        float_model, lowered.spec, canvases(tiny), "tiny.tflite", onnx_path, methods=()
+        float_model, lowered.spec, canvases(spec), "tiny.tflite", onnx_path, methods=()
     )
     tflite = folder / "tiny.tflite"
     tflite.write_bytes(built.content)
     return Build(lowered.spec, onnx_path, saved_model, float_model, tflite, checkpoint)
+
+
+@pytest.fixture(scope="session")
+def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """The whole conversion, once for all tests that read its files."""
+    return make_build(tiny, canvas, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def shuffled(
+    tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> Build:
+    """The same with its channel shuffles left in."""
+    folder = tmp_path_factory.mktemp("shuffled")
+    return make_build(tiny, canvas, folder, ("shuffle_by_slices",))
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,18 @@ import numpy as np
 from torch import fx
 
 from convert.lowering import (
+    copied_border,
     fold_batch_norm,
     grey_border,
     halve_by_mean,
+    narrow_neck,
     pool_first,
     raw_pixels,
     rotate_180,
     select_classes,
     select_strides,
     shuffle_as_gather,
+    shuffle_by_slices,
     split_logits,
 )
 from convert.lowering.base import Lowered
@@ -40,11 +43,14 @@ REWRITES: dict[str, Rewrite] = {
     "select_strides": select_strides.apply,
     "select_classes": select_classes.apply,
     "split_logits": split_logits.apply,
+    "shuffle_by_slices": shuffle_by_slices.apply,
+    "narrow_neck": narrow_neck.apply,
     "grey_border": grey_border.apply,
     "raw_pixels": raw_pixels.apply,
     "pool_first": pool_first.apply,
     "halve_by_mean": halve_by_mean.apply,
     "rotate_180": rotate_180.apply,
+    "copied_border": copied_border.apply,
     "shuffle_as_gather": shuffle_as_gather.apply,
 }
 

@@ -99,15 +99,21 @@ def replace_layer(module: fx.GraphModule, node: fx.Node, layer: nn.Module) -> No
     setattr(module.get_submodule(parent), name, layer)
 
 
-def record_input_sizes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx.Node, torch.Size]:
-    """Shape of the first argument of every node, for an example input."""
+def record_shapes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx.Node, torch.Size]:
+    """Shape of every node's tensor, for an example input."""
     from torch.fx.passes.shape_prop import ShapeProp
 
     with torch.inference_mode():
         ShapeProp(module).propagate(example)
-    sizes = {}
-    for node in module.graph.nodes:
-        meta = source(node).meta.get("tensor_meta") if node.all_input_nodes else None
-        if meta is not None and hasattr(meta, "shape"):
-            sizes[node] = meta.shape
-    return sizes
+    found = {node: node.meta.get("tensor_meta") for node in module.graph.nodes}
+    return {node: meta.shape for node, meta in found.items() if hasattr(meta, "shape")}
+
+
+def record_input_sizes(module: fx.GraphModule, example: torch.Tensor) -> dict[fx.Node, torch.Size]:
+    """Shape of the first argument of every node, for an example input."""
+    shapes = record_shapes(module, example)
+    return {
+        node: shapes[source(node)]
+        for node in module.graph.nodes
+        if node.all_input_nodes and source(node) in shapes
+    }

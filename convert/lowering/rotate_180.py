@@ -55,7 +55,7 @@ def apply(model: Lowered) -> Lowered:
     sizes = record_input_sizes(module, model.example_input())
     for node, conv in layers(module, nn.Conv2d):
         conv.weight.data = conv.weight.data.flip(2, 3)
-        if conv.stride != (1, 1):
+        if conv.stride != (1, 1) and conv.padding != (0, 0):
             pads = _swapped_pads(node.name, sizes[node], conv)
             conv.padding = (0, 0)
             replace_layer(module, node, SameConv2d(conv, pads))
@@ -78,7 +78,7 @@ def _swapped_pads(name: str, size: torch.Size, layer: Any) -> tuple[int, int, in
         total = (cells - 1) * stride + kernel - size[axis]
         swapped = (total - padding, padding)
         same = (total // 2, total - total // 2)
-        if swapped != same:
+        if swapped != same or cells != -(-size[axis] // stride):
             raise GateFailed(
                 f"layer {name}: input size {size[axis]} pads {swapped} when rotated, SAME is {same}"
             )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from convert.lowering.base import layers
 from convert.lowering.grey_border import BorderPaddedConv2d
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
+from pipeline.targets import SWITCHABLE
+from quantize import INT8_REWRITES
 from runtime.errors import GateFailed
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
@@ -56,6 +59,29 @@ def test_every_rewrite_is_exact(
         assert report.largest_difference < 1e-9 or report.name in APPROXIMATE, report
     assert lowered.spec.graph.strides == strides
     assert lowered.spec.graph.raw_pixels and lowered.spec.graph.rotated_180
+
+
+@pytest.mark.parametrize("strides", [(32,), (16, 32), (16,), (8, 16, 32)])
+@pytest.mark.parametrize("name", [n for n in SWITCHABLE if n in REWRITES])
+def test_each_rewrite_can_be_left_out(tiny: ModelSpec, name: str, strides: tuple[int, ...]) -> None:
+    spec = tiny.with_strides(strides)
+    canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
+    network = random_network(spec)
+    whole, _ = lower(network, spec, canvas)
+    without, reports = lower(network, spec, canvas, [n for n in REWRITES if n != name])
+    assert largest_difference(whole.run(canvas), without.run(canvas)) < TOLERANCE
+    assert all(r.largest_difference < 1e-9 for r in reports if r.exact)
+    assert without.module.code != whole.module.code or not _applies(name, strides)
+
+
+def _applies(name: str, strides: tuple[int, ...]) -> bool:
+    """The neck halves only where it is not narrowed, and is narrowed without stride 8."""
+    fine = strides[0] == 8
+    return {"narrow_neck": not fine, "halve_by_mean": fine}.get(name, True)
+
+
+def test_every_name_that_can_be_switched_off_is_a_rewrite() -> None:
+    assert set(SWITCHABLE) <= {*REWRITES, *INT8_REWRITES}
 
 
 @pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
@@ -109,12 +135,13 @@ def test_what_the_lowered_graph_holds(
     module = lower(network, spec, canvas)[0].module
     kinds = [type(part) for part in module.modules()]
     assert nn.BatchNorm2d not in kinds
-    # 1 stem, 3 stages of (2 + 3) + n * 3, 3 laterals, 2 x 2 in the head, cls and reg.
+    # 1 stem, 3 stages of (2 + 3) + n * 3, 2 filters and 1 lateral, 2 x 2 in the head, cls and reg.
     assert kinds.count(nn.Conv2d) == 1 + (5 + 9) + (5 + 21) + (5 + 9) + 3 + 4 + 2
-    gathers = [n for n in module.graph.nodes if n.target is torch.index_select]
-    assert len(gathers) == 16
-    assert not [n for n in module.graph.nodes if n.target is nn.functional.interpolate
-                and n.kwargs["scale_factor"] < 1]  # fmt: skip
+    functions = Counter(n.target for n in module.graph.nodes if n.op == "call_function")
+    # A filter's border is 4 slices and 2 concatenations.
+    assert functions[torch.narrow] == 65 + 2 * 4
+    assert functions[torch.cat] == 16 + 2 * 2 + 1
+    assert not set(functions) & {torch.index_select, torch.add, nn.functional.interpolate}
 
 
 def test_the_network_itself_is_left_alone(

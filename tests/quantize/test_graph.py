@@ -56,8 +56,6 @@ def test_every_operator_rounds_as_the_kernel(
     weights = [round_weight(w) for w in graph.weights]
     checked = 0
     for op in graph.operators:
-        if op.kind == "SPLIT":
-            continue
         low, high = (torch.tensor(limit) for limit in ranges[graph.scale_group[op.outputs[0]]])
         inputs = [value(t) for t in op.inputs]
         found = simulate._compute(graph, op, inputs, weights, graph.biases)
@@ -73,8 +71,10 @@ def test_every_operator_rounds_as_the_kernel(
 def test_tensors_that_share_a_scale(graph: Graph) -> None:
     for op in graph.operators:
         groups = {graph.scale_group[t] for t in (*op.inputs, *op.outputs)}
-        moves = op.kind in ("CONCATENATION", "GATHER", "SPLIT", "MAX_POOL_2D", "RESIZE_BILINEAR")
-        assert (len(groups) == 1) == (moves or op.kind == "AVERAGE_POOL_2D"), op.kind
+        assert (len(groups) == 1) == (op.kind in SAME_SCALE), op.kind
+
+
+SAME_SCALE = ("CONCATENATION", "STRIDED_SLICE", "MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR")
 
 
 def test_an_operator_that_no_nanodet_needs(build: Build) -> None:

@@ -1,0 +1,175 @@
+"""Rewrites of the finished file: every bit of every output stays, in both interpreters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from quantize import INT8_REWRITES, flatbuffer, int8_file
+from quantize.deploy import Deployed, deploy
+from quantize.graph import Graph
+from quantize.methods import quantize
+from quantize.rewrites import slices, strips
+from quantize.verify import expected_counts
+from runtime.engines import LiteRtEngine, TflmEngine
+from runtime.engines.arena import arena_bytes
+from runtime.errors import GateFailed
+from runtime.preprocess import to_canvas
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+from tests.conftest import Build, calibration, make_build, photo, small
+
+CASES = [(), ("stem_strips",), ("space_to_depth",), INT8_REWRITES]
+
+
+@pytest.fixture(scope="module")
+def quantized(build: Build) -> Any:
+    graph = Graph.parse(build.float_model)
+    return int8_file.write(graph, quantize(graph, build.spec, calibration(build.spec), ()).ranges)
+
+
+@pytest.fixture
+def finish(build: Build, quantized: Any, canvas: np.ndarray) -> Callable[..., Deployed]:
+    import copy
+
+    def run(rewrites: tuple[str, ...]) -> Deployed:
+        model = copy.deepcopy(quantized)
+        return deploy(model, build.spec, rewrites, expected_counts(build.onnx), canvas, "tiny")
+
+    return run
+
+
+@pytest.mark.parametrize("rewrites", CASES)
+def test_every_bit_stays(
+    rewrites: tuple[str, ...], finish: Callable[..., Deployed], build: Build
+) -> None:
+    plain, rewritten = (TfliteFile.parse(finish(names).content, "tiny") for names in ((), rewrites))
+    other, _ = to_canvas(photo(5, 77, 120), build.spec.input)
+    for engine in (LiteRtEngine, TflmEngine):
+        before, after = (engine(file).infer_int8(other) for file in (plain, rewritten))
+        for name, values in before.items():
+            np.testing.assert_array_equal(values, after[name], err_msg=name)
+
+
+def test_what_each_changes(finish: Callable[..., Deployed]) -> None:
+    plain, cut, blocks = finish(()), finish(("stem_strips",)), finish(("space_to_depth",))
+    # Three strips, of which two are cut off at the end.
+    assert cut.operators - plain.operators == {
+        "SLICE": 3 + 2, "CONV_2D": 2, "MAX_POOL_2D": 2, "CONCATENATION": 1,
+    }  # fmt: skip
+    assert blocks.operators == plain.operators
+    file = TfliteFile.parse(blocks.content, "tiny")
+    assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 12)
+    assert not (plain.left_out or cut.left_out or blocks.left_out)
+
+
+def test_strips_take_less_memory(finish: Callable[..., Deployed], tmp_path: Path) -> None:
+    sizes = []
+    for name in ("plain", "cut"):
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(finish(("stem_strips",) if name == "cut" else ()).content)
+        sizes.append(arena_bytes(path))
+    assert sizes[1] < sizes[0]
+
+
+def test_a_stem_that_pads_is_left_alone(
+    tiny: ModelSpec, canvas: np.ndarray, tmp_path: Path
+) -> None:
+    upright = make_build(tiny.with_strides((32,)), canvas, tmp_path, ("rotate_180",))
+    graph = Graph.parse(upright.float_model)
+    ranges = quantize(graph, upright.spec, calibration(upright.spec), ()).ranges
+    model = int8_file.write(graph, ranges)
+    expected = expected_counts(upright.onnx)
+    deployed = deploy(model, upright.spec, INT8_REWRITES, expected, canvas, "upright")
+    assert [line.split(":")[0] for line in deployed.left_out] == list(INT8_REWRITES)
+    assert deployed.operators["PAD"] == 7, "a strided convolution each"
+    answers = LiteRtEngine(TfliteFile.parse(deployed.content, "upright")).infer(canvas)
+    floats = simulate_float(graph, upright.spec, canvas)
+    for name, values in answers.items():
+        assert np.corrcoef(values.ravel(), floats[name].ravel())[0, 1] > 0.9, name
+
+
+def simulate_float(graph: Graph, spec: ModelSpec, canvas: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    from quantize import simulate
+    from runtime.preprocess import float_input
+
+    pixels = torch.from_numpy(float_input(canvas, spec)).permute(0, 3, 1, 2)
+    found = simulate.run(graph, pixels)
+    return {name: values[0].permute(1, 2, 0).numpy() for name, values in found.items()}
+
+
+def test_a_rewrite_that_changes_an_answer(
+    finish: Callable[..., Deployed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(model: Any) -> int:
+        """Strips that read one row too low."""
+        first = strips._Cutter._slice
+
+        def shifted(self: Any, source: int, begin: int, rows: int, label: str) -> int:
+            return first(self, source, max(begin - 1, 0), rows, label)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(strips._Cutter, "_slice", shifted)
+            return cut(model)
+
+    cut = strips.cut_stem
+    monkeypatch.setattr(strips, "cut_stem", wrong)
+    with pytest.raises(GateFailed, match="the rewritten file answers"):
+        finish(("stem_strips",))
+
+
+def test_a_slice_with_steps(quantized: Any) -> None:
+    import copy
+
+    model = copy.deepcopy(quantized)
+    op = next(
+        o
+        for o in model.subgraphs[0].operators
+        if flatbuffer.operator_name(model, o) == "STRIDED_SLICE"
+    )
+    op.inputs[3] = flatbuffer.add_tensor(
+        model, "steps", np.array([1, 1, 1, 2], "<i4"), schema.TensorType.INT32, None
+    )
+    with pytest.raises(GateFailed, match="no plain slice"):
+        slices.use_plain_slices(model)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "reason"),
+    [(96, 64, "16 rows to cut"), (160, 32, "8 rows"), (64, 416, "104 rows")],
+)
+def test_strips_of_other_sizes(
+    official: ModelSpec, width: int, height: int, reason: str, tmp_path: Path
+) -> None:
+    spec = small(official, width, height).with_strides((32,))
+    canvas, _ = to_canvas(photo(3, 90, 90), spec.input)
+    built = make_build(spec, canvas, tmp_path)
+    model = flatbuffer.parse(built.tflite.read_bytes())
+    assert strips.cut_stem(model) == 3, reason
+    cut = TfliteFile.parse(flatbuffer.serialize(model), "cut")
+    before = TflmEngine(TfliteFile.read(built.tflite)).infer_int8(canvas)
+    for name, values in TflmEngine(cut).infer_int8(canvas).items():
+        np.testing.assert_array_equal(values, before[name], err_msg=reason)
+
+
+def test_blocks_in_the_preprocessing(tiny: ModelSpec, canvas: np.ndarray) -> None:
+    """Against the definition: cell (i, j) holds rows 2i, 2i + 1 and columns 2j, 2j + 1."""
+    from runtime.preprocess import float_input, int8_input
+
+    graph = dataclasses.replace(tiny.graph, space_to_depth=True)
+    spec = dataclasses.replace(tiny, graph=graph)
+    for make in (int8_input, float_input):
+        pixels, blocks = make(canvas, tiny)[0], make(canvas, spec)[0]
+        assert blocks.shape == (32, 48, 12)
+        np.testing.assert_array_equal(blocks[5, 7, :3], pixels[10, 14])
+        np.testing.assert_array_equal(blocks[5, 7, 3:6], pixels[10, 15])
+        np.testing.assert_array_equal(blocks[5, 7, 6:9], pixels[11, 14])
+        np.testing.assert_array_equal(blocks[5, 7, 9:], pixels[11, 15])
