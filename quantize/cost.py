@@ -1,8 +1,9 @@
 """What a file costs on a Cortex-M7: `python -m quantize.cost MODEL.tflite`.
 
-Predicts the instructions that TensorFlow Lite Micro with CMSIS-NN's stock kernels executes, node by
-node, as a linear function of a node's size. The coefficients (`cortex_m7.json`) were fitted by
-`benchmarks/fit_cost.py` to instructions counted in an emulator.
+Gives the memory it takes (see `quantize.memory`) and predicts the instructions that TensorFlow Lite
+Micro with CMSIS-NN's stock kernels executes, node by node, as a linear function of a node's size.
+The coefficients (`cortex_m7.json`) were fitted by `benchmarks/fit_cost.py` to instructions counted
+in an emulator.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from quantize import flatbuffer
+from quantize.memory import Memory, memory
 from runtime.cli import Parser, run
 from runtime.errors import KitError
 
@@ -135,6 +137,13 @@ def _read(path: Path) -> bytes:
     raise KitError(f"{path}: damaged, or no TFLite file")
 
 
+def _print_memory(found: Memory) -> None:
+    print(f"{found.peak_bytes:10,} bytes of tensors at once, at {found.peak_at}:")
+    for name, size in found.peak_tensors:
+        print(f"{size:14,}  {name}")
+    print(f"{found.flash_bytes:10,} bytes of flash, {found.constant_bytes:,} of them constants")
+
+
 def main() -> int:
     """Print a table."""
     parser = Parser(prog="python -m quantize.cost", description=__doc__)
@@ -151,6 +160,7 @@ def main() -> int:
     for kind, instructions in cost.by_kind.items():
         print(f"{instructions / 1e6:8.2f} M {instructions / cost.instructions:6.1%}  {kind}")
     print(f"{cost.instructions / 1e6:8.2f} M instructions on a Cortex-M7, predicted")
+    _print_memory(memory(content))
     if cost.unknown:
         print(f"not counted, never measured: {', '.join(sorted(cost.unknown))}")
     return 0

@@ -41,11 +41,25 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors once: zero points alone, 8 bytes a channel, are a fifth of a file."""
+
+    def __init__(self, initial_size: int) -> None:
+        super().__init__(initial_size)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802 (overrides)
+        key = x.dtype.str, x.tobytes()
+        if key not in self._written:
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
+
+
 def serialize(model: Any) -> bytes:
     """`ModelT` -> file content."""
     for buffer in model.buffers:
         buffer.__class__ = _AlignedBuffer
-    builder = flatbuffers.Builder(1 << 20)
+    builder = _SharingBuilder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

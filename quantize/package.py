@@ -16,13 +16,18 @@ INPUT_NAME = "input"
 def name_tensors(model: Any, spec: ModelSpec) -> None:
     """Name input and outputs, and order the outputs, as the spec does.
 
-    The converter keeps no order of outputs; its signature knows which is which.
+    The converter keeps no order of outputs; its signature knows which is which. Tensors between are
+    named after the operator that makes them: the converter's names are a tenth of a file.
     """
     graph = model.subgraphs[0]
     (signature,) = model.signatureDefs
     index = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
     if set(index) != set(spec.output_names):
         raise GateFailed(f"converter returned outputs {sorted(index)}, not {spec.output_names}")
+    for position, op in enumerate(graph.operators):
+        for tensor in op.outputs:
+            name = flatbuffer.operator_name(model, op).lower()
+            graph.tensors[tensor].name = f"{position:03d}_{name}"
     graph.outputs = [index[name] for name in spec.output_names]
     for name in spec.output_names:
         graph.tensors[index[name]].name = name

@@ -60,7 +60,9 @@ def test_facts_known_from_elsewhere() -> None:
 def test_command(build: Build, tmp_path: Path) -> None:
     done = run_python(tmp_path, "-m", "quantize.cost", str(build.tflite), "--nodes")
     assert done.returncode == 0, done.stderr
-    assert "M instructions on a Cortex-M7, predicted" in done.stdout.splitlines()[-1]
+    assert "M instructions on a Cortex-M7, predicted" in done.stdout
+    size = build.tflite.stat().st_size
+    assert f"{size:,} bytes of flash" in done.stdout.splitlines()[-1]
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
     done = run_python(tmp_path, "-m", "quantize.cost", "bad.tflite")
     assert done.returncode == 2
