@@ -66,10 +66,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     options = parser.parse_args(arguments)
-    torch_only = ("variant", "config", "strides", "classes", "weights", "activation")
+    torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
     if given and options.engine != "torch":
-        name = given[0].replace("variant", "model")
+        name = given[0].replace("variant", "model").replace("_", "-")
         parser.error(f"--{name} goes with --engine torch; other engines read it from the file")
     return options
 
@@ -100,6 +100,8 @@ def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
     else:
         if options.variant is not None or options.config is not None:
             raise KitError(f"{options.model}: names the network already; drop --model and --config")
+        if options.input_size is not None:
+            raise KitError(f"{options.model}: has its input size already; drop --input-size")
         spec = as_trained(TfliteFile.read(options.model).spec)
         spec = spec.with_strides(options.strides or spec.graph.strides)
         spec = spec.with_classes(options.classes) if options.classes else spec

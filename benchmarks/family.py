@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from typing import Any
 import numpy as np
 
 import assets
+from benchmarks import builds
+from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
 from pipeline.names import ROOT, onnx_path, tflite_path, work_folder
 from runtime.files import write_text
@@ -68,9 +69,9 @@ def variants() -> list[ModelSpec]:
 def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
     """Build one variant; figures of `known` stay where the files they belong to are the same."""
     options = _options(spec)
-    _run("-m", "pipeline", *options, "--target", _target(spec))
-    _run("-m", "pipeline", *options, "--stop-after", "onnx")
-    report = json.loads((work_folder(spec, ROOT) / "report.json").read_text(encoding="utf-8"))
+    python("-m", "pipeline", *options, "--target", _target(spec))
+    python("-m", "pipeline", *options, "--stop-after", "onnx")
+    report = read_report(work_folder(spec, ROOT))
     row: dict[str, Any] = {
         "model": spec.name,
         "strides": options[-1],
@@ -92,11 +93,9 @@ def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
 def evaluate(spec: ModelSpec, engine: str, threads: int) -> dict[str, float]:
     """AP, AP50 and AP75 in percent, by evaluate.py."""
     files = {"torch": _options(spec), "onnx": [str(onnx_path(spec, ROOT, "plain"))]}
-    out = work_folder(spec, ROOT) / f"{engine}.json"
+    scores = work_folder(spec, ROOT) / f"{engine}.json"
     model = files.get(engine, [str(tflite_path(spec, ROOT))])
-    _run("evaluate.py", *model, "--engine", engine, "--json", str(out), threads=threads)
-    figures = json.loads(out.read_text(encoding="utf-8"))
-    return {name: figures[name] for name in ("AP", "AP50", "AP75")}
+    return builds.evaluate(scores, *model, "--engine", engine, threads=threads)
 
 
 def _options(spec: ModelSpec) -> list[str]:
@@ -129,19 +128,6 @@ def _milliseconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)
-
-
-def _run(*arguments: str, threads: int = 0) -> None:
-    print("$ python", *arguments, file=sys.stderr, flush=True)
-    limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
-    subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **limit},
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
 
 
 def render(rows: list[dict[str, Any]]) -> str:

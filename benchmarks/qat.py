@@ -7,11 +7,10 @@ scenes; all strides, and the coarsest alone. Writes results/qat.json and the tab
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.builds import evaluate, python
 from benchmarks.markdown import replace_block, table
 from pipeline.names import EMBEDDED_MODEL, ROOT, tflite_path, variant
 from runtime.files import write_text
@@ -38,13 +37,11 @@ def measure() -> list[dict[str, Any]]:
         chosen = ["--model", EMBEDDED_MODEL, "--strides", ",".join(map(str, strides))]
         for way, options in _WAYS.items():
             out = _SCRATCH / way.replace("/", "")
-            _python("-m", "pipeline", *chosen, *options, "--out", str(out))
+            python("-m", "pipeline", *chosen, *options, "--out", str(out))
             row: dict[str, Any] = {"strides": chosen[-1], "way": way}
             model = str(tflite_path(spec, out))
             for engine in ("torch", "litert", "tflm"):
-                scores = out / "scores.json"
-                _python("evaluate.py", model, "--engine", engine, "--json", str(scores))
-                row[engine] = json.loads(scores.read_text(encoding="utf-8"))["AP"]
+                row[engine] = evaluate(out / "scores.json", model, "--engine", engine)["AP"]
             rows.append(row)
             write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
     return rows
@@ -62,14 +59,6 @@ def render(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     return table(header, cells)
-
-
-def _python(*arguments: str) -> None:
-    print("$ python", *arguments, file=sys.stderr, flush=True)
-    subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

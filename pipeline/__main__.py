@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.budget import BOARDS, apply_budget, parse_bytes
 from pipeline.names import ROOT, add_model_options, parse_methods, parse_rewrites
 from pipeline.recipe import Recipe
 from pipeline.targets import SWITCHABLE, TARGETS
@@ -32,6 +33,14 @@ def parse_arguments() -> argparse.Namespace:
         metavar="LIST",
         help=f"do without these, of {','.join(SWITCHABLE)}",
     )
+    add(
+        "--budget-arena",
+        type=parse_bytes,
+        metavar="BYTES",
+        help="build the most accurate model whose arena fits, e.g. 512K",
+    )
+    add("--budget-ms", type=float, metavar="MS", help="... and which takes no longer on --board")
+    add("--board", choices=tuple(BOARDS), default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(
         "--annotations",
@@ -76,6 +85,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Build."""
     options = parse_arguments()
+    apply_budget(options)
     recipe = Recipe(options)
     if options.stop_after == "onnx":
         recipe.run_onnx(options.onnx_layout)

@@ -23,6 +23,7 @@ def add_model_options(parser: argparse._ActionsContainer, model_default: str) ->
     add = parser.add_argument
     add("--model", dest="variant", metavar="NAME", help=f"variant of models/, {model_default}")
     add("--config", type=Path, metavar="YAML", help="upstream's training configuration instead")
+    add("--input-size", type=parse_size, metavar="N|WxH", help="in pixels, e.g. 256 or 320x192")
     add("--strides", type=parse_strides, metavar="LIST", help="e.g. 32, 16,32 or 8,16,32")
     add("--classes", type=parse_names, metavar="LIST", help="only these, e.g. person,car")
     add("--weights", type=Path, metavar="PATH", help="your own checkpoint of that network")
@@ -44,6 +45,8 @@ def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
         spec = assets.model_spec(options.variant or DEFAULT_MODEL)
     if options.activation:
         spec = _with_activation(spec, options.activation)
+    if options.input_size:
+        spec = _with_input_size(spec, *options.input_size)
     known = spec.architecture.strides
     spec = spec.with_strides(
         options.strides or (known if TARGETS[target].all_strides else known[-1:])
@@ -59,6 +62,15 @@ def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:
         return spec
     name = f"{spec.name}-{activation.replace('_', '-')}"
     return dataclasses.replace(spec, name=name, architecture=architecture, weights=None)
+
+
+def _with_input_size(spec: ModelSpec, width: int, height: int) -> ModelSpec:
+    """The same weights at another size, which shows in the name."""
+    size = dataclasses.replace(spec.input, width=width, height=height)
+    if size == spec.input:
+        return spec
+    shown = f"{width}" if width == height else f"{width}x{height}"
+    return dataclasses.replace(spec, name=f"{spec.name}-{shown}", input=size, published_map=None)
 
 
 def variant(model: str, strides: tuple[int, ...] | None) -> ModelSpec:
@@ -93,6 +105,15 @@ def parse_strides(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text}: expected numbers such as 16,32") from None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Command-line type: `256` -> (256, 256), `320x192` -> (320, 192), width first."""
+    try:
+        width, by, height = text.partition("x")
+        return int(width), int(height if by else width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: expected 256 or 320x192") from None
 
 
 def parse_names(text: str) -> tuple[str, ...]:

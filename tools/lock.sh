@@ -15,3 +15,4 @@ compile() {
 }
 compile --extra build --output-file requirements.lock
 compile --extra build --extra test --constraint requirements.lock --output-file requirements-test.lock
+compile --extra build --extra benchmark --constraint requirements.lock --output-file requirements-benchmark.lock

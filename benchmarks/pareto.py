@@ -1,0 +1,104 @@
+"""`python -m benchmarks.pareto`: what input size and strides cost and bring on a microcontroller.
+
+Builds NanoDet-m-0.5x for every combination, evaluates it in TFLite Micro, and writes
+models/mcu_choices.csv, from which `--budget-arena` and `--budget-ms` choose, and docs/pareto.svg.
+Figures of a file that has not changed are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.builds import evaluate, python, read_report
+from pipeline.budget import CHOICES, Choice, read_choices
+from pipeline.names import ROOT
+from runtime.files import write_text, writing
+
+_MODEL = "nanodet-m-0.5x"
+_SIZES = (320, 288, 256, 224, 192)
+_STRIDES = ("32", "16,32", "8,16,32")
+_STATE = ROOT / "build" / "pareto.json"
+_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "instructions", "bytes")
+_PLOT = ROOT / "docs" / "pareto.svg"
+
+
+def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
+    """One row of the table; `known` is the row as it was, whose AP holds for the same file."""
+    out = ROOT / "build" / "pareto"
+    chosen = ["--model", _MODEL, "--input-size", str(size), "--strides", strides]
+    python("-m", "pipeline", *chosen, "--out", str(out))
+    stem = _MODEL.replace("-", "_") + (f"_{size}" if size != 320 else "")
+    stem += {"32": "", "16,32": "_s16", "8,16,32": "_s8"}[strides]
+    report = read_report(out / "build" / stem)
+    row = {
+        "model": _MODEL,
+        "input_size": size,
+        "strides": strides,
+        "arena_bytes": report["arena_bytes"],
+        "instructions": report["cortex_m7"]["instructions"],
+        "bytes": report["tflite"]["bytes"],
+        "sha256": report["tflite"]["sha256"],
+    }
+    if known.get("sha256") == row["sha256"]:
+        return {**row, "ap": known["ap"]}
+    scores = out / "build" / stem / "tflm.json"
+    model = str(out / f"{stem}.tflite")
+    return {**row, "ap": round(evaluate(scores, model, "--engine", "tflm")["AP"], 2)}
+
+
+def plot(choices: list[Choice], path: Path) -> None:
+    """AP over instructions, a line for each choice of strides; the area is the arena."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "pareto"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for strides in _STRIDES:
+        rows = [choice for choice in choices if choice.strides == strides]
+        x, y = [c.instructions / 1e6 for c in rows], [c.ap for c in rows]
+        areas = [c.arena_bytes / 4000 for c in rows]
+        (line,) = axes.plot(x, y, linewidth=1, label=f"strides {strides}")
+        axes.scatter(x, y, areas, color=line.get_color(), alpha=0.6)
+        for choice in rows:
+            place = (choice.instructions / 1e6, choice.ap)
+            label = f"{choice.input_size}\n{choice.arena_bytes / 1024:.0f} K"
+            axes.annotate(label, place, (6, -14), textcoords="offset points", fontsize=7)
+    axes.set_xlabel("instructions of an inference on a Cortex-M7, millions (predicted)")
+    axes.set_ylabel("AP, int8 in TFLite Micro, %")
+    axes.set_title("NanoDet-m-0.5x: input size and strides; area and K: arena")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(exist_ok=True)
+    with writing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def main() -> None:
+    """Measure, write, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--render", action="store_true", help="only draw anew")
+    if not parser.parse_args().render:
+        rows = json.loads(_STATE.read_text(encoding="utf-8")) if _STATE.is_file() else {}
+        for size in _SIZES:
+            for strides in _STRIDES:
+                key = f"{size}/{strides}"
+                rows[key] = measure(size, strides, rows.get(key, {}))
+                write_text(_STATE, json.dumps(rows, indent=1) + "\n")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _FIELDS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        order = [f"{size}/{strides}" for strides in _STRIDES for size in _SIZES]
+        writer.writerows(rows[key] for key in order)
+        write_text(CHOICES, text.getvalue())
+    plot(read_choices(), _PLOT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The most accurate model that fits a microcontroller's memory and time.
+
+The choices and their figures are measured by `python -m benchmarks.pareto`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import names
+from runtime.errors import KitError
+
+CHOICES = names.ROOT / "models" / "mcu_choices.csv"
+# Nanoseconds an instruction: NXP's published latency of its own NanoDet-m-0.5x file, 615 and 771
+# ms, over the 397.0 M instructions that file takes.
+BOARDS = {"rt1170": 1.549, "rt1050": 1.942}
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+_CHOOSING = ("variant", "config", "input_size", "strides")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to build. ap: int8 on COCO, see the README; input_size: width and height."""
+
+    model: str
+    input_size: int
+    strides: str
+    ap: float
+    arena_bytes: int
+    instructions: int
+
+    def latency_ms(self, board: str) -> float:
+        """An estimate."""
+        return self.instructions * BOARDS[board] / 1e6
+
+
+def read_choices(path: Path = CHOICES) -> list[Choice]:
+    """The measured choices."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Choice(
+                row["model"],
+                int(row["input_size"]),
+                row["strides"],
+                float(row["ap"]),
+                int(row["arena_bytes"]),
+                int(row["instructions"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def best(
+    choices: Sequence[Choice], arena_bytes: int | None, latency_ms: float | None, board: str
+) -> Choice:
+    """The most accurate choice within the budget. Raises `KitError` where none is."""
+    fitting = [
+        choice
+        for choice in choices
+        if (arena_bytes is None or choice.arena_bytes <= arena_bytes)
+        and (latency_ms is None or choice.latency_ms(board) <= latency_ms)
+    ]
+    if not fitting:
+        arena = min(choice.arena_bytes for choice in choices)
+        latency = min(choice.latency_ms(board) for choice in choices)
+        raise KitError(
+            f"--budget: no model fits; the smallest take {arena:,} bytes and {latency:.0f} ms"
+        )
+    return max(fitting, key=lambda choice: (choice.ap, -choice.instructions))
+
+
+def apply_budget(options: argparse.Namespace) -> None:
+    """Let the budget choose model, size and strides, if one is given; says what it chose."""
+    if options.budget_arena is None and options.budget_ms is None:
+        return
+    if options.target != "mcu" or any(getattr(options, name) is not None for name in _CHOOSING):
+        raise KitError("--budget-arena and --budget-ms choose model, size and strides for --target "
+                       "mcu; leave out --model, --config, --input-size and --strides")  # fmt: skip
+    choice = best(read_choices(), options.budget_arena, options.budget_ms, options.board)
+    options.variant = choice.model
+    options.input_size = (choice.input_size, choice.input_size)
+    options.strides = names.parse_strides(choice.strides)
+    print(
+        f"chosen: {choice.model}, {choice.input_size}x{choice.input_size}, strides "
+        f"{choice.strides}: AP {choice.ap:.2f}, arena {choice.arena_bytes:,} bytes, about "
+        f"{choice.latency_ms(options.board):.0f} ms on {options.board}"
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """Command-line type: `512K`, `1.5M` or `600000` -> bytes."""
+    unit = text[-1:].upper() if text[-1:].isalpha() else ""
+    try:
+        return int(float(text[: len(text) - len(unit)]) * _UNITS[unit])
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{text}: expected e.g. 512K or 1.5M") from None

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from pipeline.budget import BOARDS, Choice, best, parse_bytes, read_choices
+from runtime.errors import KitError
+
+CHOICES = [
+    Choice("m", 320, "16,32", 11.0, 610_000, 350_000_000),
+    Choice("m", 320, "32", 7.4, 600_000, 300_000_000),
+    Choice("m", 256, "32", 6.0, 400_000, 190_000_000),
+    Choice("m", 192, "32", 4.0, 250_000, 110_000_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("arena_bytes", "latency_ms", "board", "chosen", "reason"),
+    [
+        (None, None, "rt1170", 0, "no limit: the most accurate"),
+        (605_000, None, "rt1170", 1, "memory alone"),
+        (None, 300, "rt1170", 2, "time alone: 294 ms"),
+        (None, 300, "rt1050", 3, "the slower board: 369 ms is too much"),
+        (600_000, 1000, "rt1170", 1, "just the limit"),
+    ],
+)
+def test_best(
+    arena_bytes: int | None, latency_ms: float | None, board: str, chosen: int, reason: str
+) -> None:
+    assert best(CHOICES, arena_bytes, latency_ms, board) == CHOICES[chosen], reason
+
+
+def test_nothing_fits() -> None:
+    with pytest.raises(KitError, match="the smallest take 250,000 bytes and 170 ms"):
+        best(CHOICES, 100_000, None, "rt1170")
+
+
+def test_latency_against_published_figures() -> None:
+    """NXP's own file: 396.98 M instructions, 615 ms on an i.MX RT1170, 771 ms on an RT1050."""
+    nxp = Choice("nxp", 320, "32", 7.33, 1_296_712, 396_980_000)
+    assert {board: round(nxp.latency_ms(board)) for board in BOARDS} == {
+        "rt1170": 615,
+        "rt1050": 771,
+    }
+
+
+def test_the_shipped_choices() -> None:
+    choices = read_choices()
+    assert len(choices) == 15
+    for choice in choices:
+        assert 0 < choice.ap < 20 and choice.input_size % 32 == 0
+        assert choice.arena_bytes > 3 * choice.input_size**2, "holds the input, at least"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("512K", 524_288), ("1.5M", 1_572_864), ("600000", 600_000)]
+)
+def test_bytes(text: str, value: int) -> None:
+    assert parse_bytes(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "K", "12G", "a few"])
+def test_no_bytes(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="512K"):
+        parse_bytes(text)
