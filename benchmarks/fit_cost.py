@@ -1,7 +1,10 @@
 """`python -m benchmarks.fit_cost CSV`: fits quantize/cortex_m7.json to counted instructions.
 
-CSV: one row a node, with `model`, `op`, `input`, `weight`, `output` (shapes as 1x10x10x96), `macs`
-and `instructions`. Prints, for each model in turn, how well the other models predict it.
+CSV: one row a node of some models, with `model`, `op`, `input`, `weight`, `output` (shapes as
+1x10x10x96), `macs` and `instructions`. Beside it stand `m7_counts.csv`, single operators that we
+counted: TensorFlow Lite Micro with CMSIS-NN in NXP's library of 2025-07-17 for Cortex-M7 (arm-gcc
+14.2), in QEMU (mps2-an500, one instruction a tick, 40 of them to a timer's step), random inputs.
+Prints, for each model in turn, how well the other models and the single operators predict it.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,6 +25,7 @@ from quantize.cost import COEFFICIENTS, FEATURES, Node, kind_of, predict
 from runtime.cli import Parser, run
 from runtime.files import write_text
 
+SINGLES = Path(__file__).with_name("m7_counts.csv")
 _GOOD = 0.01  # Root mean square of relative errors with which fewer features are preferred.
 _MATTERS = 0.02  # Share of a model's instructions.
 _DIGITS = 6
@@ -41,12 +46,14 @@ def read(path: Path) -> list[Counted]:
 
 
 def _counted(row: dict[str, str]) -> Counted:
-    weight, output = _shape(row["weight"]), _shape(row["output"])
+    weight, outputs = _shape(row["weight"]), [_shape(o) for o in row["output"].split("|")]
+    output = outputs[0]
     if row["op"] == "SPLIT":  # All results together, as in `quantize.cost`.
-        output = (*output[:-1], int(row["output_elements"]) // int(np.prod(output[:-1])))
-    kind = kind_of(row["op"], _shape(row["input"]), weight, output)
-    node = Node(row["node"], kind, output, int(row["macs"]))
-    return Counted(row["model"], node, float(row["instructions"]))
+        elements = int(row.get("output_elements") or sum(math.prod(o) for o in outputs))
+        output = (*output[:-1], elements // math.prod(output[:-1]))
+    kind = kind_of(row["op"], _shape(row["input"].split("|")[0]), weight, output)
+    node = Node(row.get("node", ""), kind, output, int(row["macs"]))
+    return Counted(row.get("model", ""), node, float(row["instructions"]))
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -79,8 +86,16 @@ def _fit_kind(rows: Sequence[Counted]) -> list[float]:
     return [float(f"{c:.{_DIGITS}g}") for c in best]
 
 
-def left_out(rows: Sequence[Counted], model: str) -> str:
-    """How well the other models' nodes predict one model: a line in words."""
+class Errors(NamedTuple):
+    """Relative errors of a prediction; of kinds of operators with more than 2 % of the model's
+    instructions, most first, None where nothing is known of a kind."""
+
+    total: float
+    by_kind: dict[str, float | None]
+
+
+def left_out(rows: Sequence[Counted], model: str) -> Errors:
+    """How well all nodes but a model's predict that model."""
     known = fit([row for row in rows if row.model != model])
     counted, predicted = Counter[str](), Counter[str]()
     for row in rows:
@@ -89,21 +104,26 @@ def left_out(rows: Sequence[Counted], model: str) -> str:
             counted[kind] += row.instructions  # type: ignore[assignment]
             predicted[kind] += predict(row.node, known) or 0.0  # type: ignore[assignment]
     whole = sum(counted.values())
-    errors = [
-        f"{kind} {predicted[kind] / n - 1:+.1%}" if predicted[kind] else f"{kind} unknown"
+    errors = {
+        kind: predicted[kind] / n - 1 if predicted[kind] else None
         for kind, n in counted.most_common()
         if n > _MATTERS * whole
-    ]
-    return f"{model}: {sum(predicted.values()) / whole - 1:+.1%} in all; {', '.join(errors)}"
+    }
+    return Errors(sum(predicted.values()) / whole - 1, errors)
 
 
 def main() -> int:
     """Fit, report, write."""
     parser = Parser(prog="python -m benchmarks.fit_cost", description=__doc__)
     parser.add_argument("counts", type=Path, metavar="CSV")
-    rows = read(parser.parse_args().counts)
-    for model in sorted({row.model for row in rows}):
-        print(left_out(rows, model))
+    rows = [*read(parser.parse_args().counts), *read(SINGLES)]
+    for model in sorted({row.model for row in rows if row.model}):
+        errors = left_out(rows, model)
+        kinds = [
+            f"{kind} unknown" if error is None else f"{kind} {error:+.1%}"
+            for kind, error in errors.by_kind.items()
+        ]
+        print(f"{model}: {errors.total:+.1%} in all; {', '.join(kinds)}")
     write_text(COEFFICIENTS, json.dumps(fit(rows), indent=1) + "\n")
     return 0
 

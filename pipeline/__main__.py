@@ -11,6 +11,7 @@ from pipeline.names import ROOT, add_model_options, parse_methods, parse_rewrite
 from pipeline.recipe import Recipe
 from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
+from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
 from runtime.cli import Parser, positive, run
 
 
@@ -56,6 +57,13 @@ def parse_arguments() -> argparse.Namespace:
         default="plain",
         help="omz: one output as in Open Model Zoo and OpenCV Zoo; default %(default)s, logits",
     )
+    add(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        default="int8",
+        help="int8-per-tensor: one scale a layer's weights; int16x8: int16 activations; float16, "
+        "dynamic: float inputs and outputs, for Linux; default %(default)s",
+    )
     add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")
     add(
         "--without",
@@ -79,6 +87,11 @@ def parse_arguments() -> argparse.Namespace:
     if options.qat is not None and (options.fast or options.stop_after):
         other = "--fast" if options.fast else "--stop-after"
         parser.error(f"--qat and {other} exclude each other; give one of the two")
+    if options.quantization in FLOAT_FORMATS and (options.qat or options.fast or options.without):
+        parser.error(
+            f"--quantization {options.quantization} is TensorFlow's own; leave out --qat, --fast "
+            "and --without"
+        )
     return options
 
 

@@ -79,9 +79,13 @@ def variant(model: str, strides: tuple[int, ...] | None) -> ModelSpec:
     return spec.with_strides(strides or spec.architecture.strides[-1:])
 
 
-def tflite_path(spec: ModelSpec, out: Path) -> Path:
+def tflite_path(spec: ModelSpec, out: Path, quantization: str = "int8") -> Path:
     """Where the finished model goes."""
-    return out / f"{spec.file_stem}.tflite"
+    return out / f"{_stem(spec, quantization)}.tflite"
+
+
+def _stem(spec: ModelSpec, quantization: str) -> str:
+    return spec.file_stem + ("" if quantization == "int8" else f"_{quantization.replace('-', '_')}")
 
 
 def onnx_path(spec: ModelSpec, out: Path, layout: str) -> Path:
@@ -94,9 +98,9 @@ def quantization_methods(options: argparse.Namespace) -> list[str]:
     return [m for m in METHODS if not options.fast and m not in options.without]
 
 
-def work_folder(spec: ModelSpec, out: Path) -> Path:
+def work_folder(spec: ModelSpec, out: Path, quantization: str = "int8") -> Path:
     """Where the stages leave their files."""
-    return out / "build" / spec.file_stem
+    return out / "build" / _stem(spec, quantization)
 
 
 def parse_strides(text: str) -> tuple[int, ...]:

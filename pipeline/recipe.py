@@ -25,7 +25,7 @@ _SOURCES = ("calibration", "convert", "quantize", "runtime")
 
 
 class Recipe:
-    """One build. `run` makes the int8 file, `run_onnx` stops at an ONNX file."""
+    """One build. `run` makes the quantized file, `run_onnx` stops at an ONNX file."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         target = "linux" if options.stop_after == "onnx" else options.target
@@ -35,21 +35,26 @@ class Recipe:
         self.options = options
         self.left_out = left_out(target, options.disable_rewrite)
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
-        self.folder = names.work_folder(self._final_spec(), self.out)
+        self.quantization = options.quantization
+        self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
         self.total = 3 if options.stop_after == "onnx" else 6
         self.done: list[Done] = []
         self.code = source_checksum(names.ROOT, _SOURCES)
 
     def run(self) -> None:
-        """Checkpoint -> int8 file, summary and report."""
+        """Checkpoint -> quantized file, summary and report."""
         folder, log = self.folder, self.folder / "build.log"
         found = self._find_inputs()
         images, evaluation = found["images"], found["evaluation"]
         onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
-        int8_path = folder / "int8.tflite"
-        final = names.tflite_path(self._final_spec(), self.out)
+        quantized_path = folder / "quantized.tflite"
+        final = names.tflite_path(self._final_spec(), self.out, self.quantization)
         image_sums = checksums(images)
-        methods = names.quantization_methods(self.options)
+        settings = stages.QuantizationSettings(
+            self.quantization,
+            tuple(names.quantization_methods(self.options)),
+            tuple(self.rewrites),
+        )
         tuning = found["qat"]
 
         onnx = self._onnx_stage(found, onnx_path, "lowered")
@@ -60,30 +65,29 @@ class Recipe:
             lambda: stages.convert_tensorflow(self.spec, images, onnx_path, saved_model, log),
             lambda r: f"largest difference {r['largest_difference']:.1e} to ONNX",
         )
-        int8 = self._stage(
-            "int8",
+        quantized = self._stage(
+            "quantize",
             {
                 "onnx": onnx.outputs,
                 "saved_model": tensorflow.outputs,
                 "images": image_sums,
-                "methods": methods,
-                "rewrites": self.rewrites,
+                "settings": dataclasses.asdict(settings),
                 "qat": None if tuning is None else _qat_inputs(tuning),
             },
-            [int8_path],
-            lambda: stages.quantize_int8(
-                images, onnx_path, saved_model, int8_path, methods, self.rewrites, log, tuning
+            [quantized_path],
+            lambda: stages.quantize(
+                images, onnx_path, saved_model, quantized_path, settings, log, tuning
             ),
-            report.int8_detail,
+            report.quantize_detail,
         )
         self._stage(
             "measure",
-            {"int8": int8.outputs, "evaluation": [str(p) for p in evaluation or ()]},
+            {"file": quantized.outputs, "evaluation": [str(p) for p in evaluation or ()]},
             [],
-            lambda: stages.measure(int8_path, evaluation, EVALUATED_IMAGES, log),
-            lambda r: f"arena {r['arena_bytes']:,} bytes",
+            lambda: stages.measure(quantized_path, evaluation, EVALUATED_IMAGES, log),
+            report.measure_detail,
         )
-        self._publish(int8_path, final, int8.outputs)
+        self._publish(quantized_path, final, quantized.outputs)
         content = report.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )

@@ -33,12 +33,19 @@ def stage_line(number: int, total: int, done: Done, detail: str) -> str:
     return f"[{number}/{total}] {done.name:<12} {detail:<56} {took:>9}"
 
 
-def int8_detail(result: dict[str, Any]) -> str:
-    """What the int8 stage's line says of its result."""
+def quantize_detail(result: dict[str, Any]) -> str:
+    """What the quantize stage's line says of its result."""
     detail = f"{sum(result['operators'].values())} operators, verified"
     left_out = [result[k] for k in ("float_left_out", "left_out") if k in result]
-    left_out += result["rewrites_left_out"]
+    left_out += result.get("rewrites_left_out", [])
     return detail + "".join(f"; left out {what}" for what in left_out)
+
+
+def measure_detail(result: dict[str, Any]) -> str:
+    """What the measure stage's line says of its result."""
+    if "arena_bytes" in result:
+        return f"arena {result['arena_bytes']:,} bytes"
+    return result.get("no_arena", "no file for microcontrollers")
 
 
 def build_report(
@@ -69,7 +76,7 @@ def build_report(
             "file": tflite.name,
             "bytes": len(file.content),
             "sha256": file.sha256,
-            "operators": results["int8"]["operators"],
+            "operators": results["quantize"]["operators"],
             "input": vars(file.input),
             "outputs": [vars(tensor) for tensor in file.outputs],
         },
@@ -79,8 +86,9 @@ def build_report(
             "tensorflow": results["tensorflow"]["largest_difference"],
         },
         "quantization": {
-            name: results["int8"].get(name)
+            name: results["quantize"].get(name)
             for name in (
+                "quantization",
                 "methods",
                 "rewrites",
                 "rewrites_left_out",
@@ -92,9 +100,10 @@ def build_report(
                 "loss",
             )
         },
-        "arena_bytes": results["measure"]["arena_bytes"],
-        "cortex_m7": results["measure"]["cortex_m7"],
-        "int8_ap": results["measure"].get("int8_ap"),
+        "arena_bytes": results["measure"].get("arena_bytes"),
+        "no_arena": results["measure"].get("no_arena"),
+        "cortex_m7": results["measure"].get("cortex_m7"),
+        "ap": results["measure"].get("ap"),
         "stages": [
             {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
             for done in stages
@@ -113,7 +122,7 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
     file = report["tflite"]
     operators = " ".join(f"{name} {n}" for name, n in file["operators"].items())
     strides = ",".join(str(stride) for stride in report["strides"])
-    ap = report["int8_ap"]
+    ap = report["ap"]
     accuracy = (
         f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; python evaluate.py for all)"
         if ap
@@ -131,14 +140,24 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
             f"file     {tflite}, {file['bytes']:,} bytes",
             f"sha256   {file['sha256']}",
             f"ops      {sum(file['operators'].values())}: {operators}",
-            f"int8 AP  {accuracy}",
-            f"arena    {report['arena_bytes']:,} bytes (TFLite Micro on this machine; "
-            "upper bound for Cortex-M7)",
-            f"M7       {_cortex_m7(report['cortex_m7'])}",
+            f"AP       {accuracy}",
+            *_microcontroller(report),
             f"seconds  {stages}",
             f"report   {report_path}",
         )
     )
+
+
+def _microcontroller(report: dict[str, Any]) -> list[str]:
+    if report["cortex_m7"] is None:
+        return []
+    arena = report["arena_bytes"]
+    size = (
+        report["no_arena"]
+        if arena is None
+        else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7)"
+    )
+    return [f"arena    {size}", f"M7       {_cortex_m7(report['cortex_m7'])}"]
 
 
 def _cortex_m7(cost: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 from tqdm import tqdm
 
 import calibration
+from quantize.scheme import FLOAT_FORMATS, SCHEMES
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.quiet import output_to
 from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,15 @@ class QatInputs:
     weights: Path
     images: tuple[Path, ...]
     epochs: int
+
+
+@dataclass(frozen=True)
+class QuantizationSettings:
+    """quantization: of `quantize.scheme`. methods, rewrites: see `quantize.build`."""
+
+    quantization: str
+    methods: tuple[str, ...]
+    rewrites: tuple[str, ...]
 
 
 def convert_onnx(
@@ -70,49 +82,76 @@ def convert_tensorflow(
     return {"largest_difference": difference}
 
 
-def quantize_int8(
+def quantize(
     images: Sequence[Path],
     onnx_path: Path,
     saved_model: Path,
     tflite: Path,
-    methods: Sequence[str],
-    rewrites: Sequence[str],
+    settings: QuantizationSettings,
     log: Path,
     tuning: QatInputs | None,
 ) -> dict[str, Any]:
-    """SavedModel -> full-int8 TFLite file, verified before it gets its name."""
+    """SavedModel -> TFLite file, verified before it gets its name."""
     with output_to(log):
         from convert.engines import OnnxEngine
         from quantize import float_file
-        from quantize.build import build_int8
 
         spec = OnnxEngine(onnx_path).spec
-        float_model = float_file.convert(saved_model)
+    if settings.quantization in FLOAT_FORMATS:
+        with output_to(log):
+            kind = settings.quantization
+            content, operators = float_file.build(saved_model, kind, spec, str(tflite))
+        notes: dict[str, Any] = {}
+    else:
+        with output_to(log):
+            float_model = float_file.convert(saved_model)
+        content, operators, notes = _integers(
+            images, onnx_path, float_model, spec, tflite, settings, tuning
+        )
+    with writing(tflite) as temporary:
+        temporary.write_bytes(content)
+    return {
+        "quantization": settings.quantization,
+        "operators": dict(sorted(operators.items())),
+        "bytes": len(content),
+        **notes,
+    }
+
+
+def _integers(
+    images: Sequence[Path],
+    onnx_path: Path,
+    float_model: bytes,
+    spec: ModelSpec,
+    tflite: Path,
+    settings: QuantizationSettings,
+    tuning: QatInputs | None,
+) -> tuple[bytes, Counter[str], dict[str, Any]]:
+    """Content, operators and notes of an integer file."""
+    from quantize.build import build_int8
+
     fine_tuning = None if tuning is None else _fine_tuning(spec, tuning)
     canvases = list(calibration.canvases(images, spec.input))
     with tqdm(desc="quantize", disable=None, leave=False) as bar:
-        show = _show(bar)
         built = build_int8(
             float_model,
             spec,
             canvases,
             str(tflite),
             onnx_path,
-            methods,
-            rewrites,
-            show,
+            settings.methods,
+            settings.rewrites,
+            _show(bar),
             fine_tuning,
+            SCHEMES[settings.quantization],
         )
-    with writing(tflite) as temporary:
-        temporary.write_bytes(built.content)
-    return {
-        "operators": dict(sorted(built.operators.items())),
-        "bytes": len(built.content),
-        "rewrites": list(rewrites),
-        "methods": [m for m in methods if m != "reconstruct" or tuning is None],
+    notes = {
+        "rewrites": list(settings.rewrites),
+        "methods": [m for m in settings.methods if m != "reconstruct" or tuning is None],
         "qat_images": 0 if tuning is None else len(tuning.images),
         **built.notes,
     }
+    return built.content, built.operators, notes
 
 
 def _fine_tuning(spec: ModelSpec, tuning: QatInputs) -> Any:
@@ -139,22 +178,33 @@ def measure(
 ) -> dict[str, Any]:
     """Arena by TFLite Micro, instructions as predicted, AP on the first images of the evaluation
     set, if one is at hand."""
+    result: dict[str, Any] = {}
+    if TfliteFile.read(tflite).input.dtype != "FLOAT32":
+        result |= _on_a_microcontroller(tflite)
+    if evaluation is not None:
+        with output_to(log):
+            result["ap"] = _average_precision(tflite, evaluation, limit)
+    return result
+
+
+def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
     from quantize.cost import total
     from runtime.engines.arena import arena_bytes
 
     cost = total(tflite.read_bytes())
     result: dict[str, Any] = {
-        "arena_bytes": arena_bytes(tflite),
         "cortex_m7": {
             "instructions": round(cost.instructions),
             "by_kind": {kind: round(n) for kind, n in cost.by_kind.items()},
             "not_counted": sorted(cost.unknown),
-        },
+        }
     }
-    if evaluation is not None:
-        with output_to(log):
-            result["int8_ap"] = _average_precision(tflite, evaluation, limit)
-    return result
+    try:
+        return {**result, "arena_bytes": arena_bytes(tflite)}
+    except KitError as error:
+        if TfliteFile.read(tflite).input.dtype == "INT8":
+            raise
+        return {**result, "no_arena": str(error)}
 
 
 def _average_precision(

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ai_edge_litert import schema_py_generated as schema
+
 from quantize import flatbuffer
 from quantize.memory import Memory, memory
 from runtime.cli import Parser, run
@@ -26,6 +28,7 @@ from runtime.errors import KitError
 COEFFICIENTS = Path(__file__).with_name("cortex_m7.json")
 FEATURES = ("call", "pixel", "element", "mac")
 _FILE_IDENTIFIER = b"TFL3"
+_TYPES = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 _WIDE_RANK = 4  # Transposes of more dimensions take the generic path.
 
 
@@ -58,9 +61,14 @@ def kind_of(
     or empty.
     """
     if operator == "CONV_2D" and weight[3] < read[-1]:
-        return f"{operator} grouped"
-    if operator == "CONV_2D":
+        return f"{operator} grouped" if weight[3] == 1 else f"{operator} in {read[-1]} groups"
+    if weight:
         return f"{operator} {weight[1]}x{weight[2]}"
+    if operator == "AVERAGE_POOL_2D":  # Windows side by side.
+        side = read[1] // output[1]
+        return f"{operator} {side}x{side}"
+    if operator == "CONCATENATION" and read[-1] == output[-1]:
+        return f"{operator} of rows"
     if operator == "TRANSPOSE" and len(output) > _WIDE_RANK:
         return f"{operator} wide"
     return operator
@@ -83,6 +91,8 @@ def _node(model: Any, op: Any) -> Node:
         inputs = 1 if operator == "DEPTHWISE_CONV_2D" else weight[3]
         macs = math.prod(shape) * weight[1] * weight[2] * inputs
     kind = kind_of(operator, [int(n) for n in tensors[op.inputs[0]].shape], weight, shape)
+    if output.type != schema.TensorType.INT8:
+        kind += f" {_TYPES[output.type].lower()}"
     if operator == "SPLIT":  # Each result is written.
         shape = (*shape[:-1], shape[-1] * len(op.outputs))
     return Node(flatbuffer.text(output.name), kind, shape, macs)

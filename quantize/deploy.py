@@ -71,7 +71,7 @@ def _finished(model: Any, spec: ModelSpec) -> bytes:
 
 def _compare(before: bytes, after: bytes, canvas: np.ndarray, path: str) -> None:
     one, other = (
-        LiteRtEngine(TfliteFile.parse(content, path), xnnpack=False).infer_int8(canvas)
+        LiteRtEngine(TfliteFile.parse(content, path), xnnpack=False).infer_raw(canvas)
         for content in (before, after)
     )
     for name, values in one.items():

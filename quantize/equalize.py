@@ -28,6 +28,7 @@ _ITERATIONS = 500
 _RATE = 0.03
 _SMALLEST = 1e-9
 _NARROWEST_LOG = -4.0
+_WIDER = 256
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class _Cost:
         factor = self._factor(log_factor)
         step = (limits.sum(0) / STEPS)[self._group]
         rounding = (step**2 * self._curvature / factor**2).sum() / 12
+        if self._graph.scheme.wide:  # 16 bits round next to nothing.
+            rounding = rounding / _WIDER**2
         share = (limits[:, self._group] / (factor * self._extreme.clamp(min=_SMALLEST))) * BINS
         share = share.clamp(max=BINS - 1e-3)
         below = share.detach().long()
@@ -134,7 +137,10 @@ class _Cost:
         for op in self._graph.convolutions:
             assert op.layer is not None
             gain = self._channels.gain(op, padded)
-            step = (self._weight_peak[op.layer] * gain).amax(1, keepdim=True) / WEIGHT_PEAK
+            peak = (self._weight_peak[op.layer] * gain).amax(1, keepdim=True)
+            if not self._graph.scheme.per_channel:
+                peak = peak.amax(0, keepdim=True)
+            step = peak / WEIGHT_PEAK
             total = total + (step**2 * self._weight_curvature[op.layer] / gain**2).sum() / 12
         return total
 

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
+
+from quantize import flatbuffer, package
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def convert(saved_model: Path) -> bytes:
-    """Content of the float32 file: NHWC, named inputs and outputs in its signature."""
+def convert(saved_model: Path, kind: str = "float32") -> bytes:
+    """Content of a file with float32 input and outputs: NHWC, named in its signature.
+
+    kind: `float32`; `float16`, weights stored so; `dynamic`, int8 weights, activations rounded as
+    they come.
+    """
     import tensorflow as tf
 
-    content: bytes = tf.lite.TFLiteConverter.from_saved_model(str(saved_model)).convert()
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+    if kind in ("float16", "dynamic"):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    content: bytes = converter.convert()
     return content
+
+
+def build(saved_model: Path, kind: str, spec: ModelSpec, path: str) -> tuple[bytes, Counter[str]]:
+    """A finished file of one of `scheme.FLOAT_FORMATS`, and how often each operator occurs.
+
+    path: names the file in errors.
+    """
+    model = flatbuffer.parse(convert(saved_model, kind))
+    package.name_tensors(model, spec)
+    package.embed_spec(model, spec)
+    content = flatbuffer.serialize(model)
+    TfliteFile.parse(content, path)  # Checks names and shapes of inputs and outputs.
+    return content, flatbuffer.operator_counts(model)

@@ -15,6 +15,7 @@ import torch
 
 from quantize import flatbuffer
 from quantize.rewrites import shuffle
+from quantize.scheme import INT8, Scheme
 from runtime.errors import GateFailed
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -54,7 +55,7 @@ class Operator:
 class Graph:
     """Operators in order, and the convolutions' float weights and biases.
 
-    model: the file as `ModelT`. outputs: tensor by name.
+    model: the file as `ModelT`. outputs: tensor by name. scheme: what it is to be quantized to.
     """
 
     model: Any
@@ -63,9 +64,10 @@ class Graph:
     biases: list[torch.Tensor]
     input: int
     outputs: dict[str, int]
+    scheme: Scheme = INT8
 
     @classmethod
-    def parse(cls, content: bytes) -> Graph:
+    def parse(cls, content: bytes, scheme: Scheme = INT8) -> Graph:
         """Read a file; an int8 one becomes the float network it stands for.
 
         Raises `GateFailed` for an operator that no NanoDet needs.
@@ -75,7 +77,7 @@ class Graph:
         graph = model.subgraphs[0]
         (signature,) = model.signatureDefs
         outputs = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
-        result = cls(model, [], [], [], graph.inputs[0], outputs)
+        result = cls(model, [], [], [], graph.inputs[0], outputs, scheme)
         for op in graph.operators:
             result._append(op)
         return result

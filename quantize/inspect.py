@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from runtime.cli import Parser, positive, run
+from runtime.errors import KitError
 from runtime.files import write_text
 
 _IMAGES = 4
@@ -39,12 +40,14 @@ def main() -> int:
     from calibration import canvases
     from quantize.graph import Graph
     from quantize.sensitivity import TensorReport, measure, worst
-    from runtime.engines.base import check_int8_input
+    from runtime.engines.base import check_input
     from runtime.preprocess import float_input
     from runtime.tflite_file import TfliteFile
 
     file = TfliteFile.read(options.model)
-    check_int8_input(file)
+    if file.input.dtype != "INT8":
+        raise KitError(f"{file.path}: inputs are {file.input.dtype}; only int8 files are inspected")
+    check_input(file)
     paths = assets.calibration_images(file.spec, options.images)[: options.limit]
     pixels = [float_input(canvas, file.spec) for canvas in canvases(paths, file.spec.input)]
     images = torch.cat([torch.from_numpy(p).permute(0, 3, 1, 2) for p in pixels])

@@ -56,7 +56,7 @@ class _Offsets:
         self._bias_steps = [
             self._step[place[graph.scale_group[op.outputs[0]]]] for op in graph.convolutions
         ]
-        self._weight_steps = [weight_step(w) for w in graph.weights]
+        self._weight_steps = [weight_step(w, graph.scheme.per_channel) for w in graph.weights]
         self._weights = [torch.zeros_like(w, requires_grad=True) for w in graph.weights]
         self._biases = [torch.zeros_like(b, requires_grad=True) for b in graph.biases]
         self._ranges = torch.zeros_like(self._limits, requires_grad=True)
@@ -112,5 +112,6 @@ def _run(graph: Graph, images: torch.Tensor, offsets: _Offsets, rounding: bool) 
     weights, biases = offsets.weights(), offsets.biases()
     if not rounding:
         return run(graph, images, None, weights, biases)
-    limits: Ranges = offsets.ranges()
-    return run(graph, images, limits, [round_weight(w) for w in weights], biases)
+    limits: Ranges | None = None if graph.scheme.wide else offsets.ranges()
+    rounded = [round_weight(w, graph.scheme.per_channel) for w in weights]
+    return run(graph, images, limits, rounded, biases)

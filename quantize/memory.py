@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
+
+_WIDTHS = {schema.TensorType.INT16: 2, schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4}
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Memory:
 
 
 def memory(content: bytes) -> Memory:
-    """The memory of an int8 file. An input lives until its last reader, an output to the end."""
+    """The memory of a file. A tensor lives until its last reader, an output to the end."""
     model = flatbuffer.parse(content)
     graph = model.subgraphs[0]
     first = dict.fromkeys(graph.inputs, 0)
@@ -35,7 +40,7 @@ def memory(content: bytes) -> Memory:
         for tensor in (*op.inputs, *op.outputs):
             last[tensor] = position
     last.update(dict.fromkeys(graph.outputs, len(graph.operators)))
-    sizes = {t: math.prod(int(n) for n in graph.tensors[t].shape) for t in first}
+    sizes = {t: _bytes(graph.tensors[t]) for t in first}
     live = [
         {t: n for t, n in sizes.items() if first[t] <= position <= last[t]}
         for position in range(len(graph.operators))
@@ -50,3 +55,7 @@ def memory(content: bytes) -> Memory:
         len(content),
         sum(len(b.data) for b in model.buffers if b.data is not None),
     )
+
+
+def _bytes(tensor: Any) -> int:
+    return math.prod(int(n) for n in tensor.shape) * _WIDTHS.get(tensor.type, 1)

@@ -150,14 +150,16 @@ def round_activation(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> 
     return result
 
 
-def weight_step(weight: torch.Tensor) -> torch.Tensor:
+def weight_step(weight: torch.Tensor, per_channel: bool = True) -> torch.Tensor:
     """Scale of each output channel, (out, 1, 1, 1); a channel of zeros gets 1."""
     peak = weight.detach().abs().amax((1, 2, 3), keepdim=True)
+    if not per_channel:
+        peak = peak.max().expand_as(peak)
     return torch.where(peak > 0, peak, torch.full_like(peak, WEIGHT_PEAK)) / WEIGHT_PEAK
 
 
-def round_weight(weight: torch.Tensor) -> torch.Tensor:
-    """The weight as int8 with a scale an output channel holds it; gradients pass through."""
-    step = weight_step(weight)
+def round_weight(weight: torch.Tensor, per_channel: bool = True) -> torch.Tensor:
+    """The weight as int8 holds it; gradients pass through."""
+    step = weight_step(weight, per_channel)
     rounded = torch.round(weight.detach() / step).clamp(-WEIGHT_PEAK, WEIGHT_PEAK) * step
     return weight + (rounded - weight.detach())

@@ -9,7 +9,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime.engines.base import check_int8_input
+from runtime.engines.base import check_input
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
 
@@ -19,7 +19,8 @@ MICRO_OPERATORS = frozenset(
     "ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D LEAKY_RELU MAX_POOL_2D PAD "
     "RELU RELU6 RESHAPE RESIZE_BILINEAR SLICE SPLIT TRANSPOSE".split()
 )
-_INTEGERS = {schema.TensorType.INT8: "INT8", schema.TensorType.INT32: "INT32"}
+_INT8 = frozenset({schema.TensorType.INT8, schema.TensorType.INT32})
+_INT16 = _INT8 | {schema.TensorType.INT16, schema.TensorType.INT64}
 _MAX_TRANSPOSE_RANK = 3
 
 
@@ -31,11 +32,12 @@ def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
     does not mean `pixel - 128`.
     """
     file = TfliteFile.parse(content, path)  # Checks names and shapes of inputs and outputs.
-    check_int8_input(file)
+    check_input(file)
     model = flatbuffer.parse(content)
     graph = model.subgraphs[0]
+    wide = graph.tensors[graph.inputs[0]].type == schema.TensorType.INT16
     for tensor in graph.tensors:
-        if tensor.type not in _INTEGERS:
+        if tensor.type not in (_INT16 if wide else _INT8):
             raise GateFailed(f"{path}: tensor {tensor.name!r} is neither INT8 nor INT32")
         _check_scales(tensor, path)
     counts = flatbuffer.operator_counts(model)

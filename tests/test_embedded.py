@@ -67,7 +67,7 @@ def test_default_run_builds_it_and_says_so(offline: Offline) -> None:
     assert NAME in summary and "a demo" in summary
     report = json.loads((offline.folder / "build/nanodet_m_0.5x_shapes/report.json").read_text())
     assert report["model"] == NAME and "could not be had" in report["fallback"]
-    assert report["int8_ap"]["images"] == 50
+    assert report["ap"]["images"] == 50
     drawn = offline(str(ROOT / "example.py"), "--model", "nanodet_m_0.5x_shapes.tflite")
     assert "drawn in result.jpg" in drawn
 

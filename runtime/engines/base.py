@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from runtime.errors import KitError
-from runtime.preprocess import int8_input, upright
+from runtime.preprocess import float_input, int8_input, upright
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TensorInfo, TfliteFile
 
@@ -23,45 +23,69 @@ class Engine(Protocol):
         ...
 
 
+# An int16 input counts these steps a pixel value.
+INPUT_STEPS = 128
+
+
 class TfliteEngine:
-    """Base of the engines that run a full-int8 TFLite file; they provide `_invoke`."""
+    """Base of the engines that run a TFLite file; they provide `_invoke`."""
 
     name = "tflite"
 
     def __init__(self, model: TfliteFile) -> None:
         self.spec = model.spec
         self.outputs = model.outputs
-        check_int8_input(model)
+        check_input(model)
+        self._input_of = _INPUTS[model.input.dtype]
 
     def _invoke(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """int8 (1, H, W, 3) -> the int8 outputs, in the file's order."""
+        """The input -> the outputs, both in the file's types, in the file's order."""
         raise NotImplementedError
 
-    def infer_int8(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
-        """Canvas -> int8 logits (h, w, C) by name, upright."""
-        arrays = self._invoke(int8_input(canvas, self.spec))
+    def infer_raw(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+        """Canvas -> logits (h, w, C) by name, upright, in the file's type: int8 if quantized so."""
+        arrays = self._invoke(self._input_of(canvas, self.spec))
         return {t.name: upright(a[0], self.spec) for t, a in zip(self.outputs, arrays)}
 
     def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
         """Canvas -> float32 logits (h, w, C) by name, upright."""
-        quantized = self.infer_int8(canvas)
-        return {t.name: dequantize(quantized[t.name], t) for t in self.outputs}
+        raw = self.infer_raw(canvas)
+        return {t.name: dequantize(raw[t.name], t) for t in self.outputs}
 
 
 def dequantize(values: np.ndarray, tensor: TensorInfo) -> np.ndarray:
-    """int8 -> float32. Widened before the zero point is taken off: int8 - int8 wraps."""
+    """int8 or int16 -> float32; floats stay. Widened before the zero point is taken off: int8 -
+    int8 wraps."""
+    if tensor.dtype == "FLOAT32":
+        return values
     widened = values.astype(np.int32) - tensor.zero_point
     return widened.astype(np.float32) * np.float32(tensor.scale)
 
 
-def check_int8_input(model: TfliteFile) -> None:
-    """Raise `KitError` unless the int8 input means `pixel - 128`."""
+def _int16_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """(pixel - raw_offset) * INPUT_STEPS."""
+    pixels = int8_input(canvas, spec).astype(np.int16) + np.int16(128 - spec.input.raw_offset)
+    widened: np.ndarray = pixels * np.int16(INPUT_STEPS)
+    return widened
+
+
+_INPUTS = {"INT8": int8_input, "INT16": _int16_input, "FLOAT32": float_input}
+
+
+def check_input(model: TfliteFile) -> None:
+    """Raise `KitError` unless an int8 input means `pixel - 128`, an int16 one the same from
+    `raw_offset` in finer steps; floats are as `float_input` gives them."""
     tensor, spec = model.input, model.spec.input
-    expected_scale, expected_zero_point = 1.0 / spec.raw_scale, spec.raw_offset - 128
-    close = abs(tensor.scale - expected_scale) <= 1e-5 * expected_scale
-    if tensor.dtype != "INT8" or not close or tensor.zero_point != expected_zero_point:
+    wanted = {
+        "INT8": (1 / spec.raw_scale, spec.raw_offset - 128),
+        "INT16": (1 / spec.raw_scale / INPUT_STEPS, 0),
+        "FLOAT32": (0.0, 0),
+    }
+    scale, zero_point = wanted.get(tensor.dtype, wanted["INT8"])
+    close = abs(tensor.scale - scale) <= 1e-5 * scale
+    if tensor.dtype not in wanted or not close or tensor.zero_point != zero_point:
         raise KitError(
             f"{model.path}: input is {tensor.dtype} scale {tensor.scale:.8g} zero point "
-            f"{tensor.zero_point}, expected INT8 scale {expected_scale:.8g} zero point "
-            f"{expected_zero_point}; rebuild it with recipe.sh"
+            f"{tensor.zero_point}, expected INT8 scale {wanted['INT8'][0]:.8g} zero point "
+            f"{wanted['INT8'][1]}; rebuild it with recipe.sh"
         )

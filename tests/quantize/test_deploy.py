@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from quantize import INT8_REWRITES, flatbuffer, int8_file
+from quantize import INT8_REWRITES, flatbuffer, integer_file
 from quantize.deploy import Deployed, deploy
 from quantize.graph import Graph
 from quantize.methods import quantize
@@ -31,7 +31,9 @@ CASES = [(), ("stem_strips",), ("space_to_depth",), INT8_REWRITES]
 @pytest.fixture(scope="module")
 def quantized(build: Build) -> Any:
     graph = Graph.parse(build.float_model)
-    return int8_file.write(graph, quantize(graph, build.spec, calibration(build.spec), ()).ranges)
+    return integer_file.write(
+        graph, quantize(graph, build.spec, calibration(build.spec), ()).ranges
+    )
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_every_bit_stays(
     plain, rewritten = (TfliteFile.parse(finish(names).content, "tiny") for names in ((), rewrites))
     other, _ = to_canvas(photo(5, 77, 120), build.spec.input)
     for engine in (LiteRtEngine, TflmEngine):
-        before, after = (engine(file).infer_int8(other) for file in (plain, rewritten))
+        before, after = (engine(file).infer_raw(other) for file in (plain, rewritten))
         for name, values in before.items():
             np.testing.assert_array_equal(values, after[name], err_msg=name)
 
@@ -84,7 +86,7 @@ def test_a_stem_that_pads_is_left_alone(
     upright = make_build(tiny.with_strides((32,)), canvas, tmp_path, ("rotate_180",))
     graph = Graph.parse(upright.float_model)
     ranges = quantize(graph, upright.spec, calibration(upright.spec), ()).ranges
-    model = int8_file.write(graph, ranges)
+    model = integer_file.write(graph, ranges)
     expected = expected_counts(upright.onnx)
     deployed = deploy(model, upright.spec, INT8_REWRITES, expected, canvas, "upright")
     assert [line.split(":")[0] for line in deployed.left_out] == list(INT8_REWRITES)
@@ -155,8 +157,8 @@ def test_strips_of_other_sizes(
     model = flatbuffer.parse(built.tflite.read_bytes())
     assert strips.cut_stem(model) == 3, reason
     cut = TfliteFile.parse(flatbuffer.serialize(model), "cut")
-    before = TflmEngine(TfliteFile.read(built.tflite)).infer_int8(canvas)
-    for name, values in TflmEngine(cut).infer_int8(canvas).items():
+    before = TflmEngine(TfliteFile.read(built.tflite)).infer_raw(canvas)
+    for name, values in TflmEngine(cut).infer_raw(canvas).items():
         np.testing.assert_array_equal(values, before[name], err_msg=reason)
 
 

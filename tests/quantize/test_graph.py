@@ -7,7 +7,7 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from quantize import flatbuffer, int8_file, simulate
+from quantize import flatbuffer, integer_file, simulate
 from quantize.graph import Graph
 from quantize.methods import quantize
 from quantize.simulate import round_activation, round_weight, scale_and_zero_point
@@ -36,7 +36,7 @@ def test_every_operator_rounds_as_the_kernel(
 ) -> None:
     """Each operator on the inputs the int8 interpreter gave it, to one step."""
     ranges = quantize(graph, build.spec, calibration(build.spec), ()).ranges
-    model = int8_file.write(graph, ranges)
+    model = integer_file.write(graph, ranges)
     interpreter = Interpreter(
         model_content=flatbuffer.serialize(model),
         experimental_preserve_all_tensors=True,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from quantize import METHODS, int8_file, methods, reconstruct, simulate
+from quantize import METHODS, integer_file, methods, reconstruct, simulate
 from quantize.channels import Channels
 from quantize.graph import Graph
 from quantize.learn import Learned
@@ -182,7 +182,7 @@ def test_degenerate_channels(
     graph.weights[1][2] *= factor
     graph.biases[1][2] = bias
     ranges = quantize(graph, build.spec, images, ("ranges", "equalize")).ranges
-    model = int8_file.write(graph, ranges)
+    model = integer_file.write(graph, ranges)
     for tensor in model.subgraphs[0].tensors:
         if tensor.quantization is not None and tensor.quantization.scale is not None:
             scale = np.asarray(tensor.quantization.scale)

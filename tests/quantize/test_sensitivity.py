@@ -25,7 +25,9 @@ def graph(build: Build) -> Graph:
     return Graph.parse(build.tflite.read_bytes())
 
 
-def test_an_int8_file_is_the_float_network_but_for_its_weights(build: Build, graph: Graph) -> None:
+def test_an_integer_file_is_the_float_network_but_for_its_weights(
+    build: Build, graph: Graph
+) -> None:
     original = Graph.parse(build.float_model)
     kinds = [op.kind.replace("STRIDED_SLICE", "SLICE") for op in original.operators]
     assert [op.kind for op in graph.operators] == kinds

@@ -20,7 +20,7 @@ def model(build: Build) -> TfliteFile:
 
 def test_engines_agree(model: TfliteFile, canvas: np.ndarray) -> None:
     answers = [
-        engine.infer_int8(canvas)
+        engine.infer_raw(canvas)
         for engine in (LiteRtEngine(model), LiteRtEngine(model, xnnpack=False), TflmEngine(model))
     ]
     for name in model.spec.output_names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantize import flatbuffer, int8_file, package
+from quantize import flatbuffer, integer_file, package
 from quantize.graph import Graph
 from quantize.methods import quantize
 from quantize.rewrites import shuffle
@@ -18,15 +18,15 @@ from tests.conftest import Build, calibration
 def test_gather_and_transpose_move_the_same_bytes(shuffled: Build, canvas: np.ndarray) -> None:
     """The file before the rewrite, run by LiteRT, which knows GATHER."""
     graph = Graph.parse(shuffled.float_model)
-    model = int8_file.write(
+    model = integer_file.write(
         graph, quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
     )
     package.name_tensors(model, shuffled.spec)
     package.embed_spec(model, shuffled.spec)
     with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
     assert flatbuffer.operator_counts(model)["GATHER"] == 16
-    before = LiteRtEngine(with_gather, xnnpack=False).infer_int8(canvas)
-    after = LiteRtEngine(TfliteFile.read(shuffled.tflite), xnnpack=False).infer_int8(canvas)
+    before = LiteRtEngine(with_gather, xnnpack=False).infer_raw(canvas)
+    after = LiteRtEngine(TfliteFile.read(shuffled.tflite), xnnpack=False).infer_raw(canvas)
     for name, values in before.items():
         np.testing.assert_array_equal(values, after[name], err_msg=name)
 

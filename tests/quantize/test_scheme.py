@@ -1,0 +1,98 @@
+"""The other choices of numbers: what the file holds, and that it answers as the float network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from convert.engines import OnnxEngine
+from quantize import flatbuffer, float_file
+from quantize.build import build_int8
+from quantize.scheme import SCHEMES
+from runtime.engines import LiteRtEngine, TflmEngine
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+from tests.conftest import Build, canvases, make_build
+
+
+@pytest.fixture(scope="module")
+def coarse(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Stride 32 alone, whose operators TFLite Micro knows for int16, too."""
+    return make_build(tiny.with_strides((32,)), canvas, tmp_path_factory.mktemp("coarse"))
+
+
+def integers(build: Build, name: str, methods: tuple[str, ...] = ()) -> TfliteFile:
+    built = build_int8(
+        build.float_model,
+        build.spec,
+        canvases(build.spec),
+        name,
+        build.onnx,
+        methods,
+        ("stem_strips",),
+        scheme=SCHEMES[name],
+    )
+    return TfliteFile.parse(built.content, name)
+
+
+def worst_correlation(file: TfliteFile, build: Build, canvas: np.ndarray, engine: type) -> float:
+    wanted, found = OnnxEngine(build.onnx).infer(canvas), engine(file).infer(canvas)
+    return min(np.corrcoef(found[n].ravel(), wanted[n].ravel())[0, 1] for n in wanted)
+
+
+def test_int16_activations(coarse: Build, canvas: np.ndarray) -> None:
+    narrow, wide = integers(coarse, "int8"), integers(coarse, "int16x8")
+    assert wide.input.dtype == "INT16" and {t.dtype for t in wide.outputs} == {"INT16"}
+    assert {t.zero_point for t in (wide.input, *wide.outputs)} == {0}
+    for engine in (LiteRtEngine, TflmEngine):
+        alike = worst_correlation(wide, coarse, canvas, engine)
+        assert alike > 0.98, engine.name
+        assert alike > worst_correlation(narrow, coarse, canvas, engine), engine.name
+
+
+def test_int16_keeps_what_calibration_did_not_see(coarse: Build) -> None:
+    """Twice the range that ten smooth pictures fill."""
+    file = integers(coarse, "int16x8")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    assert worst_correlation(file, coarse, noise, LiteRtEngine) > 0.98
+
+
+def test_int16_by_all_methods(coarse: Build, canvas: np.ndarray) -> None:
+    methods = ("ranges", "equalize", "reconstruct")
+    file = integers(coarse, "int16x8", methods)
+    assert worst_correlation(file, coarse, canvas, LiteRtEngine) > 0.98
+
+
+@pytest.mark.parametrize("methods", [(), ("ranges", "equalize", "reconstruct")])
+def test_one_scale_a_layer(coarse: Build, canvas: np.ndarray, methods: tuple[str, ...]) -> None:
+    file = integers(coarse, "int8-per-tensor", methods)
+    graph = flatbuffer.parse(file.content).subgraphs[0]
+    constants = [t for t in graph.tensors if b"/weight" in t.name or b"/bias" in t.name]
+    assert len(constants) > 100
+    assert all(len(t.quantization.scale) == 1 for t in constants)
+    for engine in (LiteRtEngine, TflmEngine):
+        # Random weights hardly survive one scale a layer; a wrong wiring leaves nothing at all.
+        assert worst_correlation(file, coarse, canvas, engine) > 0.4, engine.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "least", "reason"),
+    [
+        ("float16", schema.TensorType.FLOAT16, 0.9999, "ten bits of mantissa"),
+        ("dynamic", schema.TensorType.INT8, 0.9, "int8 weights"),
+    ],
+)
+def test_float_formats(
+    coarse: Build, canvas: np.ndarray, tmp_path: Path, kind: str, stored: int, least: float,
+    reason: str,
+) -> None:  # fmt: skip
+    content, operators = float_file.build(coarse.saved_model, kind, coarse.spec, kind)
+    file = TfliteFile.parse(content, kind)
+    assert file.input.dtype == "FLOAT32" and file.spec == coarse.spec
+    assert operators["LEAKY_RELU"] == 40
+    types = {t.type for t in flatbuffer.parse(content).subgraphs[0].tensors}
+    assert stored in types, reason
+    assert worst_correlation(file, coarse, canvas, LiteRtEngine) > least, reason
