@@ -62,7 +62,9 @@ def test_single_operators_as_counted() -> None:
     known = coefficients()
     for row in rows:
         found = predict(row.node, known)
-        assert found == pytest.approx(row.instructions, rel=0.15), row
+        # How many tensors a concatenation joins is not known from its shapes.
+        error = 0.25 if row.node.kind == "CONCATENATION" else 0.15
+        assert found == pytest.approx(row.instructions, rel=error), row
 
 
 def test_prediction_is_linear() -> None:
