@@ -14,10 +14,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from benchmarks.builds import evaluate, python, read_report
+from evaluation.figures import save
 from pipeline.budget import CHOICES, Choice, read_choices
 from pipeline.names import ROOT
-from runtime.files import write_text, writing
+from runtime.files import write_text
 
 _MODEL = "nanodet-m-0.5x"
 _SIZES = (320, 288, 256, 224, 192)
@@ -53,13 +56,8 @@ def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
 
 def plot(choices: list[Choice], path: Path) -> None:
     """AP over instructions, a line for each choice of strides; the area is the arena."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "pareto"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     for strides in _STRIDES:
         rows = [choice for choice in choices if choice.strides == strides]
         x, y = [c.instructions / 1e6 for c in rows], [c.ap for c in rows]
@@ -75,9 +73,7 @@ def plot(choices: list[Choice], path: Path) -> None:
     axes.set_title("NanoDet-m-0.5x: input size and strides; area and K: arena")
     axes.grid(alpha=0.3)
     axes.legend()
-    path.parent.mkdir(exist_ok=True)
-    with writing(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    save(figure, path)
 
 
 def main() -> None:

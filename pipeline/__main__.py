@@ -66,6 +66,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")
     add(
+        "--max-drop",
+        type=float,
+        metavar="AP",
+        help="quantize ever more carefully until no more than this is lost of the float network's "
+        "AP, in percent, on the annotated images",
+    )
+    add(
         "--without",
         type=parse_methods,
         default=(),
@@ -87,6 +94,10 @@ def parse_arguments() -> argparse.Namespace:
     if options.qat is not None and (options.fast or options.stop_after):
         other = "--fast" if options.fast else "--stop-after"
         parser.error(f"--qat and {other} exclude each other; give one of the two")
+    chosen = options.fast or options.without or options.qat or options.quantization != "int8"
+    if options.max_drop is not None and (chosen or options.stop_after):
+        parser.error("--max-drop chooses how to quantize; leave out --quantization, --fast, "
+                     "--without, --qat and --stop-after")  # fmt: skip
     if options.quantization in FLOAT_FORMATS and (options.qat or options.fast or options.without):
         parser.error(
             f"--quantization {options.quantization} is TensorFlow's own; leave out --qat, --fast "

@@ -13,6 +13,7 @@ from typing import Any
 import assets
 from pipeline import names, report, stages
 from pipeline.cache import Done, checksums, run_stage, source_checksum
+from pipeline.escalation import escalate
 from pipeline.fallback import use_embedded_model_if_needed
 from pipeline.targets import left_out
 from quantize import INT8_REWRITES
@@ -39,6 +40,7 @@ class Recipe:
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
         self.total = 3 if options.stop_after == "onnx" else 6
         self.done: list[Done] = []
+        self.escalation: list[dict[str, Any]] = []
         self.code = source_checksum(names.ROOT, _SOURCES)
 
     def run(self) -> None:
@@ -47,16 +49,7 @@ class Recipe:
         found = self._find_inputs()
         images, evaluation = found["images"], found["evaluation"]
         onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
-        quantized_path = folder / "quantized.tflite"
-        final = names.tflite_path(self._final_spec(), self.out, self.quantization)
         image_sums = checksums(images)
-        settings = stages.QuantizationSettings(
-            self.quantization,
-            tuple(names.quantization_methods(self.options)),
-            tuple(self.rewrites),
-        )
-        tuning = found["qat"]
-
         onnx = self._onnx_stage(found, onnx_path, "lowered")
         tensorflow = self._stage(
             "tensorflow",
@@ -65,21 +58,14 @@ class Recipe:
             lambda: stages.convert_tensorflow(self.spec, images, onnx_path, saved_model, log),
             lambda r: f"largest difference {r['largest_difference']:.1e} to ONNX",
         )
-        quantized = self._stage(
-            "quantize",
-            {
-                "onnx": onnx.outputs,
-                "saved_model": tensorflow.outputs,
-                "images": image_sums,
-                "settings": dataclasses.asdict(settings),
-                "qat": None if tuning is None else _qat_inputs(tuning),
-            },
-            [quantized_path],
-            lambda: stages.quantize(
-                images, onnx_path, saved_model, quantized_path, settings, log, tuning
-            ),
-            report.quantize_detail,
-        )
+        before = {"onnx": onnx.outputs, "saved_model": tensorflow.outputs, "images": image_sums}
+        settings = self._settings(found, before)
+        # The last attempt is the one that held, and is not made twice.
+        name = "attempt" if self.escalation else "quantize"
+        quantized, quantized_path = self._quantize(found, before, settings, name)
+        quantized = dataclasses.replace(quantized, name="quantize")
+        self._announce(quantized, report.quantize_detail(quantized.result))
+        final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
             {"file": quantized.outputs, "evaluation": [str(p) for p in evaluation or ()]},
@@ -91,9 +77,54 @@ class Recipe:
         content = report.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
+        content["escalation"] = self.escalation
         report_path = folder / "report.json"
         report.write_report(content, report_path)
         print(report.summary(content, final, report_path))
+
+    def _quantize(
+        self,
+        found: dict[str, Any],
+        before: dict[str, Any],
+        settings: stages.QuantizationSettings,
+        name: str,
+    ) -> tuple[Done, Path]:
+        """Run or skip the stage that quantizes; the file is called as the stage."""
+        images, tuning, folder = found["images"], found["qat"], self.folder
+        path = folder / f"{name}.tflite"
+        inputs = {
+            **before,
+            "settings": dataclasses.asdict(settings),
+            "qat": None if tuning is None else _qat_inputs(tuning),
+        }
+        onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
+        log = folder / "build.log"
+
+        def quantize() -> dict[str, Any]:
+            return stages.quantize(images, onnx_path, saved_model, path, settings, log, tuning)
+
+        return self._run(name, inputs, [path], quantize), path
+
+    def _settings(
+        self, found: dict[str, Any], before: dict[str, Any]
+    ) -> stages.QuantizationSettings:
+        """As the options say, or the first that keep to `--max-drop`."""
+        rewrites, limit = tuple(self.rewrites), self.options.max_drop
+        if limit is None:
+            methods = tuple(names.quantization_methods(self.options))
+            return stages.QuantizationSettings(self.quantization, methods, rewrites)
+        evaluation, log = found["evaluation"], self.folder / "build.log"
+        if evaluation is None:
+            raise KitError("--max-drop: no annotated images at hand; give --annotations")
+
+        def ap_of(settings: stages.QuantizationSettings) -> float:
+            _, path = self._quantize(found, before, settings, "attempt")
+            return stages.average_precision(path, evaluation, None, log)
+
+        float_ap = stages.average_precision(self.folder / "model.onnx", evaluation, None, log)
+        print(f"      float: AP {float_ap:.2f}")
+        settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of)
+        return settings
 
     def run_onnx(self, layout: str) -> None:
         """Checkpoint -> ONNX file in the layout `plain` or `omz`."""
@@ -139,10 +170,19 @@ class Recipe:
         detail: Callable[[dict[str, Any]], str],
     ) -> Done:
         """Run or skip one stage and print its line."""
-        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _lock()}
-        done = run_stage(name, self.folder, inputs, outputs, run)
+        done = self._run(name, inputs, outputs, run)
         self._announce(done, detail(done.result))
         return done
+
+    def _run(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        outputs: list[Path],
+        run: Callable[[], dict[str, Any]],
+    ) -> Done:
+        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _lock()}
+        return run_stage(name, self.folder, inputs, outputs, run)
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)

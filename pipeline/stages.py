@@ -207,13 +207,22 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
         return {**result, "no_arena": str(error)}
 
 
+def average_precision(
+    model: Path, evaluation: tuple[Path, Path], limit: int | None, log: Path
+) -> float:
+    """AP in percent, of an ONNX file in ONNX Runtime, of a TFLite file in LiteRT."""
+    with output_to(log):
+        return float(_average_precision(model, evaluation, limit)["AP"])
+
+
 def _average_precision(
-    tflite: Path, evaluation: tuple[Path, Path], limit: int
+    model: Path, evaluation: tuple[Path, Path], limit: int | None
 ) -> dict[str, float | str]:
+    from convert.engines import OnnxEngine
     from evaluation import CocoSet, detect_all, score
     from runtime import Detector
 
-    detector = Detector(tflite)
+    detector = Detector(OnnxEngine(model) if model.suffix == ".onnx" else model)
     names = detector.spec.classes
     images = CocoSet.load(*evaluation, names, limit)
     figures = score(images, detect_all(detector, images, progress=False), names).figures

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from quantize.graph import Graph
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import STEPS, Ranges, round_activation, run
+from runtime.preprocess import float_input, upright
+from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,27 @@ class TensorReport:
     total_db: float
     cost: float
     relief: float
+
+
+class SimulatedEngine:
+    """The int8 network as PyTorch simulates it, on request with one tensor, and those that share
+    its scale, in float."""
+
+    name = "simulated"
+
+    def __init__(self, graph: Graph, spec: ModelSpec, in_float: str | None = None) -> None:
+        self.spec = spec
+        self._graph = graph
+        exempt = {graph.scale_group[t] for t in graph.activations if graph.name(t) == in_float}
+        ranges = tensor_ranges(graph)
+        self._ranges = {group: limits for group, limits in ranges.items() if group not in exempt}
+
+    def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+        """Canvas -> float32 logits (h, w, C) by name, upright."""
+        pixels = torch.from_numpy(float_input(canvas, self.spec)).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            found = run(self._graph, pixels, self._ranges)
+        return {n: upright(v[0].permute(1, 2, 0).numpy(), self.spec) for n, v in found.items()}
 
 
 def tensor_ranges(graph: Graph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:

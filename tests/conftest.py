@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -144,6 +145,26 @@ def shuffled(
     """The same with its channel shuffles left in."""
     folder = tmp_path_factory.mktemp("shuffled")
     return make_build(tiny, canvas, folder, ("shuffle_by_slices",))
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> Path:
+    """Three photographs, each with a person all over it."""
+    (tmp_path / "images").mkdir()
+    for i in range(3):
+        Image.fromarray(photo(i, 96, 64)).save(tmp_path / "images" / f"{i}.jpg")
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.jpg", "width": 96, "height": 64} for i in range(3)],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [
+            {"id": i + 1, "image_id": i, "category_id": 1, "bbox": [0, 0, 96, 64], "area": 6144,
+             "iscrowd": 0}
+            for i in range(3)
+        ],
+    }  # fmt: skip
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(content))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -65,3 +65,18 @@ def test_command(build: Build, tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2 + 3
     reports = json.loads((tmp_path / "all.json").read_text())
     assert len(reports) > 100 and {"noise_db", "cost", "relief"} <= set(reports[0])
+
+
+def test_ap_and_plot(build: Build, annotated: Path, tmp_path: Path) -> None:
+    """One line for the whole, one for each tensor that goes back to float."""
+    data = ["--evaluation-images", "images", "--annotations", str(annotated)]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(100):
+        Image.fromarray(photo(i, 60, 50)).save(photos / f"{i:03d}.png")
+    options = ["--images", "photos", "--limit", "1", "--top", "1", "--plot", "all.svg", "--ap", "2"]
+    done = run_python(tmp_path, "-m", "quantize.inspect", str(build.tflite), *options, *data)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 + 1 + 1 + 2 and lines[3].startswith("AP on 3 images")
+    assert (tmp_path / "all.svg").stat().st_size > 10_000
