@@ -7,6 +7,7 @@ import environment
 environment.enter()
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import assets
-from evaluation import CocoSet, Scores, detect_all, score
+from evaluation import CocoSet, Job, Scores, detect_sharded, score
+from pipeline.cache import source_checksum
 from pipeline.fallback import default_model
 from pipeline.names import (
     ROOT,
@@ -25,13 +27,14 @@ from pipeline.names import (
     work_folder,
 )
 from runtime.cli import Parser, fraction, positive, run
-from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD, Detector
-from runtime.engines import TFLITE_ENGINES, Engine, open_engine
+from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
+from runtime.engines import TFLITE_ENGINES
 from runtime.errors import KitError
 from runtime.files import write_text
-from runtime.spec import as_trained
+from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
+_SOURCES = ("convert", "evaluation", "runtime")
 ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
 
 
@@ -64,6 +67,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=MAX_DETECTIONS,
         help="an image, default %(default)s",
     )
+    add("--workers", type=positive, default=1, help="processes, default %(default)s")
+    add(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="run on this Dask scheduler's workers instead (pip install distributed)",
+    )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     options = parser.parse_args(arguments)
     torch_only = "variant config strides classes weights activation input_size".split()
@@ -74,25 +84,28 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def open_model(options: argparse.Namespace) -> tuple[Engine, str]:
-    """The engine to evaluate, and the SHA-256 of the file it runs."""
+def chosen_job(options: argparse.Namespace) -> Job:
+    """What to evaluate."""
     if options.engine == "torch":
-        return _open_torch(options)
+        return _job(options, *_torch_network(options))
     default = variant(default_model(ROOT), None)
     if options.engine == "onnx":
         from convert.engines import OnnxEngine
 
         path = _built(options.model, work_folder(default, ROOT) / "model.onnx")
-        return OnnxEngine(path), _sha256(path)
+        return _job(options, path, OnnxEngine(path).spec)
     path = _built(options.model, tflite_path(default, ROOT))
-    model = TfliteFile.read(path)
-    return open_engine(options.engine, model), model.sha256
+    return _job(options, path, TfliteFile.read(path).spec)
 
 
-def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
-    from convert.checkpoint import load_network
-    from convert.engines import TorchEngine
+def _job(options: argparse.Namespace, path: Path, spec: ModelSpec) -> Job:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    settings = options.score_threshold, options.iou_threshold, options.max_detections
+    return Job(options.engine, path.resolve(), sha256, spec, *settings)
 
+
+def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
+    """Checkpoint and spec."""
     if options.model is None:
         if options.config is None and options.weights is None:
             options.variant = options.variant or default_model(ROOT)
@@ -105,11 +118,12 @@ def _open_torch(options: argparse.Namespace) -> tuple[Engine, str]:
         spec = as_trained(TfliteFile.read(options.model).spec)
         spec = spec.with_strides(options.strides or spec.graph.strides)
         spec = spec.with_classes(options.classes) if options.classes else spec
+    from convert.checkpoint import load_network
+
     path = assets.weights(spec, options.weights)
-    loaded = load_network(path, spec)
-    for note in loaded.notes:
+    for note in load_network(path, spec).notes:
         print(f"{path.name}: {note}")
-    return TorchEngine(loaded.network, spec), _sha256(path)
+    return path, spec
 
 
 def _built(given: Path | None, default: Path) -> Path:
@@ -120,19 +134,15 @@ def _built(given: Path | None, default: Path) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def report(scores: Scores, engine: Engine, sha256: str, images: int) -> dict[str, Any]:
+def report(scores: Scores, job: Job, images: int) -> dict[str, Any]:
     """What `--json` writes."""
     return {
         **{name: round(value, 4) for name, value in scores.figures.items()},
         "images": images,
-        "engine": engine.name,
-        "model": engine.spec.name,
-        "strides": list(engine.spec.graph.strides),
-        "model_sha256": sha256,
+        "engine": job.engine,
+        "model": job.spec.name,
+        "strides": list(job.spec.graph.strides),
+        "model_sha256": job.sha256,
         "per_class": {
             name: {"AP50": round(ap50, 4), "AP": round(ap, 4)}
             for name, (ap50, ap) in scores.per_class.items()
@@ -163,22 +173,18 @@ def _cell(percent: float) -> str:
 def main() -> int:
     """Evaluate, print, write."""
     options = parse_arguments()
-    engine, sha256 = open_model(options)
-    found = assets.evaluation_set(engine.spec, options.images, options.annotations, options.limit)
+    job = chosen_job(options)
+    classes = job.spec.classes
+    found = assets.evaluation_set(job.spec, options.images, options.annotations, options.limit)
     assert found is not None
-    images = CocoSet.load(*found, engine.spec.classes, options.limit)
+    images = CocoSet.load(*found, classes, options.limit)
     unknown = sum(category is None for category in images.category_ids)
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")
-    detector = Detector(
-        engine,
-        score_threshold=options.score_threshold,
-        iou_threshold=options.iou_threshold,
-        max_detections=options.max_detections,
-    )
-    results = detect_all(detector, images)
-    scores = score(images, results, engine.spec.classes)
-    values = report(scores, engine, sha256, len(images.image_ids))
+    job = dataclasses.replace(job, category_ids=images.category_ids)
+    state, code = assets.cache() / "evaluation", source_checksum(ROOT, _SOURCES)
+    results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
+    values = report(score(images, results, classes), job, len(images.image_ids))
     print_table(values)
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")

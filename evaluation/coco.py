@@ -87,13 +87,14 @@ def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> li
         images.image_ids, desc="evaluate", unit="image", disable=None if progress else True
     ):
         path = images.folder / images.coco.imgs[image_id]["file_name"]
-        results += _results(detector.detect(path), image_id, images.category_ids)
+        results += detections_as_coco(detector.detect(path), image_id, images.category_ids)
     return results
 
 
-def _results(
+def detections_as_coco(
     detections: Detections, image_id: int, category_ids: Sequence[int | None]
 ) -> list[dict[str, Any]]:
+    """One image's detections in COCO's result format; classes without a category are dropped."""
     corners = detections.xyxy.astype(np.float64)
     xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
     return [
