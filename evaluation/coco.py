@@ -15,7 +15,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from runtime.detections import Detections
 from runtime.detector import Detector
 from runtime.errors import KitError
 
@@ -87,23 +86,8 @@ def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> li
         images.image_ids, desc="evaluate", unit="image", disable=None if progress else True
     ):
         path = images.folder / images.coco.imgs[image_id]["file_name"]
-        results += detections_as_coco(detector.detect(path), image_id, images.category_ids)
+        results += detector.detect(path).to_coco(image_id, images.category_ids)
     return results
-
-
-def detections_as_coco(
-    detections: Detections, image_id: int, category_ids: Sequence[int | None]
-) -> list[dict[str, Any]]:
-    """One image's detections in COCO's result format; classes without a category are dropped."""
-    corners = detections.xyxy.astype(np.float64)
-    xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    return [
-        {"image_id": image_id, "category_id": category, "bbox": box, "score": confidence}
-        for box, confidence, class_id in zip(
-            xywh.tolist(), detections.confidence.tolist(), detections.class_id.tolist()
-        )
-        if (category := category_ids[class_id]) is not None
-    ]
 
 
 def score(images: CocoSet, results: list[dict[str, Any]], class_names: Sequence[str]) -> Scores:

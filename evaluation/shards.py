@@ -20,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from evaluation.coco import CocoSet, detections_as_coco
+from evaluation.coco import CocoSet
 from runtime.detector import Detector
 from runtime.engines import Engine, open_engine
 from runtime.errors import KitError
@@ -81,7 +81,7 @@ def detect_shard(job: Job, shard: Sequence[Image]) -> Results:
     """Detections of some images; a worker opens the model once."""
     detector, results = _detector(job), []
     for image_id, path in shard:
-        results += detections_as_coco(detector.detect(path), image_id, job.category_ids)
+        results += detector.detect(path).to_coco(image_id, job.category_ids)
     return results
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +16,13 @@ class Detections:
 
     xyxy: float32 (N, 4), left, top, right, bottom in pixels.
     confidence: float32 (N,), 0..1.
-    class_id: int64 (N,), index into the model's class names.
+    class_id: int64 (N,), index into `class_names`, the model's classes.
     """
 
     xyxy: np.ndarray
     confidence: np.ndarray
     class_id: np.ndarray
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.confidence)
@@ -36,4 +40,47 @@ class Detections:
 
     def take(self, indices: np.ndarray) -> Detections:
         """The detections at `indices`, in that order."""
-        return Detections(self.xyxy[indices], self.confidence[indices], self.class_id[indices])
+        return Detections(
+            self.xyxy[indices], self.confidence[indices], self.class_id[indices], self.class_names
+        )
+
+    @property
+    def class_name(self) -> list[str]:
+        """The class of each, in words."""
+        return [self.class_names[i] for i in self.class_id]
+
+    def to_coco(
+        self, image_id: int, category_ids: Sequence[int | None] | None = None
+    ) -> list[dict[str, Any]]:
+        """COCO's result format: boxes as left, top, width, height.
+
+        category_ids: COCO category of each class, classes with None are dropped; without, the
+        class's index.
+        """
+        corners = self.xyxy.astype(np.float64)
+        xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        return [
+            {"image_id": image_id, "category_id": category, "bbox": box, "score": confidence}
+            for box, confidence, class_id in zip(
+                xywh.tolist(), self.confidence.tolist(), self.class_id.tolist()
+            )
+            if (category := class_id if category_ids is None else category_ids[class_id])
+            is not None
+        ]
+
+    def to_json(self) -> str:
+        """A list of objects with `xyxy`, `confidence`, `class_id` and `class_name`."""
+        names = self.class_name if self.class_names else [""] * len(self)
+        return json.dumps(
+            [
+                {
+                    "xyxy": [round(v, 2) for v in box],
+                    "confidence": round(confidence, 4),
+                    "class_id": class_id,
+                    "class_name": name,
+                }
+                for box, confidence, class_id, name in zip(
+                    self.xyxy.tolist(), self.confidence.tolist(), self.class_id.tolist(), names
+                )
+            ]
+        )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL.Image import Image as PillowImage
 
 from runtime.decode import decode
 from runtime.detections import Detections
 from runtime.engines import Engine, open_engine
-from runtime.image import load_rgb
+from runtime.errors import KitError
+from runtime.image import as_rgb
 from runtime.nms import nms_per_class
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
@@ -24,6 +28,8 @@ MAX_DETECTIONS = 100
 class Detector:
     """Finds objects with a model file, or with any `Engine`.
 
+    classes: names of those to look for, all by default. engine_options: see `LiteRtEngine`.
+
     >>> Detector("nanodet_m_0.5x.tflite", score_threshold=0.35).detect("street.jpg")
     """
 
@@ -34,20 +40,48 @@ class Detector:
         score_threshold: float = SCORE_THRESHOLD,
         iou_threshold: float = IOU_THRESHOLD,
         max_detections: int = MAX_DETECTIONS,
+        classes: Sequence[str] | None = None,
+        **engine_options: Any,
     ) -> None:
         if isinstance(model, (str, Path)):
-            model = open_engine(engine, TfliteFile.read(model))
+            model = open_engine(engine, TfliteFile.read(model), **engine_options)
         self._engine = model
         self.spec: ModelSpec = model.spec
         self.score_threshold = score_threshold
         self.iou_threshold = iou_threshold
         self.max_detections = max_detections
+        self._wanted = None if classes is None else _class_ids(classes, self.spec)
 
-    def detect(self, image: str | Path | np.ndarray) -> Detections:
-        """Detections in pixels of `image`: a path, or uint8 (H, W, 3) in RGB."""
-        rgb = image if isinstance(image, np.ndarray) else load_rgb(image)
-        canvas, placement = to_canvas(rgb, self.spec.input)
+    def detect(
+        self, image: str | Path | np.ndarray | PillowImage, colour_order: str = "RGB"
+    ) -> Detections:
+        """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3).
+
+        colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
+        """
+        canvas, placement = to_canvas(as_rgb(image, colour_order), self.spec.input)
         outputs = self._engine.infer(canvas)
         candidates = decode(outputs, self.spec, self.score_threshold)
+        if self._wanted is not None:
+            candidates = candidates.take(np.isin(candidates.class_id, self._wanted))
         found = nms_per_class(candidates, self.iou_threshold, self.max_detections)
-        return Detections(placement.boxes_to_image(found.xyxy), found.confidence, found.class_id)
+        xyxy = placement.boxes_to_image(found.xyxy)
+        return Detections(xyxy, found.confidence, found.class_id, self.spec.classes)
+
+    def detect_batch(
+        self, images: Iterable[str | Path | np.ndarray | PillowImage], colour_order: str = "RGB"
+    ) -> list[Detections]:
+        """Detections of each image, one after the other."""
+        return [self.detect(image, colour_order) for image in images]
+
+    def warm_up(self) -> None:
+        """Run once on a black image: the first inference of an NPU compiles the model."""
+        size = self.spec.input
+        self._engine.infer(np.zeros((size.height, size.width, 3), np.uint8))
+
+
+def _class_ids(names: Sequence[str], spec: ModelSpec) -> list[int]:
+    unknown = [name for name in names if name not in spec.classes]
+    if unknown:
+        raise KitError(f"class `{unknown[0]}` unknown; known: {', '.join(spec.classes)}")
+    return [spec.classes.index(name) for name in names]

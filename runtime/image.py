@@ -26,6 +26,22 @@ def load_rgb(path: str | Path) -> np.ndarray:
         raise KitError(f"{path}: damaged or not an image ({error})") from None
 
 
+def as_rgb(image: str | Path | np.ndarray | Image.Image, colour_order: str = "RGB") -> np.ndarray:
+    """Pixels of a path, a Pillow image or an array: uint8 (H, W, 3), RGB.
+
+    colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for any other array.
+    """
+    if isinstance(image, (str, Path)):
+        return load_rgb(image)
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise KitError(f"image is {image.dtype} {image.shape}, expected uint8 (height, width, 3)")
+    if colour_order not in ("RGB", "BGR"):
+        raise KitError(f"colour order `{colour_order}` unknown; known: RGB, BGR")
+    return image[..., ::-1] if colour_order == "BGR" else image
+
+
 def list_images(folder: Path) -> list[Path]:
     """Image files of `folder`, sorted by name. Raises `KitError` when there is no such folder."""
     if not folder.is_dir():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from runtime.engines.base import Engine, TfliteEngine, dequantize
 from runtime.engines.litert import LiteRtEngine
 from runtime.engines.tflm import TflmEngine
@@ -13,10 +15,12 @@ __all__ = ["Engine", "LiteRtEngine", "TfliteEngine", "TflmEngine", "dequantize",
 TFLITE_ENGINES = ("litert", "tflm")
 
 
-def open_engine(name: str, model: TfliteFile) -> TfliteEngine:
-    """Engine `name`, loaded with `model`."""
+def open_engine(name: str, model: TfliteFile, **options: Any) -> TfliteEngine:
+    """Engine `name`, loaded with `model`; options: those of `LiteRtEngine`."""
     if name == "litert":
-        return LiteRtEngine(model)
+        return LiteRtEngine(model, **options)
+    if name == "tflm" and options:
+        raise KitError(f"engine tflm has no option `{sorted(options)[0]}`")
     if name == "tflm":
         return TflmEngine(model)
     raise KitError(f"engine `{name}` is unknown; known: {', '.join(TFLITE_ENGINES)}")

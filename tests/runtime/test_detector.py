@@ -45,6 +45,54 @@ def test_path_and_array_give_the_same(build: Build, tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_path.xyxy, by_array.xyxy)
 
 
+def test_images_of_every_kind_give_the_same(build: Build) -> None:
+    rgb = photo(2, 77, 55)
+    detector = Detector(build.tflite, score_threshold=0.01)
+    expected = detector.detect(rgb)
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    for found in (
+        detector.detect(Image.fromarray(rgb)),
+        detector.detect(bgr, colour_order="BGR"),
+        *detector.detect_batch([rgb, Image.fromarray(rgb)]),
+    ):
+        np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+        np.testing.assert_array_equal(found.confidence, expected.confidence)
+
+
+@pytest.mark.parametrize(
+    ("image", "order", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), "RGB", r"uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), "RGB", r"\(4, 4, 4\)"),
+        (np.zeros((4, 4, 3), np.float32), "RGB", "float32"),
+        (np.zeros((0, 4, 3), np.uint8), "RGB", r"\(0, 4, 3\)"),
+        (np.zeros((4, 4, 3), np.uint8), "GBR", "`GBR` unknown"),
+    ],
+)
+def test_arrays_that_are_no_image(
+    tiny: ModelSpec, image: np.ndarray, order: str, message: str
+) -> None:
+    with pytest.raises(KitError, match=message):
+        Detector(OneObject(tiny)).detect(image, order)
+
+
+def test_only_some_classes(tiny: ModelSpec) -> None:
+    truck = tiny.classes[7]
+    assert Detector(OneObject(tiny), classes=[truck]).detect(photo(1, 96, 64)).class_name == [truck]
+    assert len(Detector(OneObject(tiny), classes=["person"]).detect(photo(1, 96, 64))) == 0
+    with pytest.raises(KitError, match="`unicorn` unknown"):
+        Detector(OneObject(tiny), classes=["unicorn"])
+
+
+def test_engine_options(build: Build) -> None:
+    detector = Detector(build.tflite, threads=2)
+    detector.warm_up()
+    with pytest.raises(KitError, match=r"nowhere\.so: cannot be loaded"):
+        Detector(build.tflite, delegate="nowhere.so")
+    with pytest.raises(KitError, match="tflm has no option `threads`"):
+        Detector(build.tflite, "tflm", threads=2)
+
+
 def test_drawing_changes_the_box_alone(tmp_path: Path) -> None:
     rgb = np.zeros((100, 100, 3), np.uint8)
     box = Detections(np.array([[40.0, 50, 90, 90]]), np.array([0.9]), np.array([0]))

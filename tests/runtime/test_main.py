@@ -1,0 +1,55 @@
+"""`python -m runtime`, as on a board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Build, photo, run_python
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    Image.fromarray(photo(3, 120, 90)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def test_detect(build: Build, image: Path, tmp_path: Path) -> None:
+    command = ["-m", "runtime", "detect", str(build.tflite), str(image)]
+    options = ["--score-threshold", "0.05", "--output", "drawn.png"]
+    done = run_python(tmp_path, *command, *options)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert int(lines[-1].split()[0]) == len(lines) - 1 > 0
+    assert Image.open(tmp_path / "drawn.png").size == (120, 90)
+    found = json.loads(run_python(tmp_path, *command, *options, "--json").stdout)
+    assert len(found) == len(lines) - 1 and found[0]["class_name"] == lines[0].split("  ")[0]
+
+
+def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
+    done = run_python(tmp_path, "-m", "runtime", "parity", str(build.tflite), str(image))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("photo.png: outputs differ by ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["detect", "nowhere.tflite", "{i}"], "nowhere.tflite"),
+        (["detect", "{m}", "nowhere.png"], "nowhere.png: no such image"),
+        (["detect", "{m}", "{i}", "--classes", "unicorn"], "`unicorn` unknown"),
+        (["detect", "{m}", "{i}", "--delegate", "no.so"], "no.so: cannot be loaded"),
+        (["parity", "{m}"], "IMAGE"),
+        (["dance"], "detect"),
+    ],
+)
+def test_bad_input(
+    build: Build, image: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    words = [word.format(m=build.tflite, i=image) for word in arguments]
+    done = run_python(tmp_path, "-m", "runtime", *words)
+    assert done.returncode == 2 and done.stderr.startswith("error: ")
+    assert message in done.stderr and done.stderr.count("\n") == 1
