@@ -67,6 +67,7 @@ def _convert(onnx_path: Path, folder: Path) -> None:
         input_onnx_file_path=str(onnx_path),
         output_folder_path=str(folder.parent / "onnx2tf"),
         disable_model_save=True,
+        disable_strict_mode=True,  # It transposes where rows, columns and channels are as many.
         non_verbose=True,
     )
     signature = [tf.TensorSpec(spec.input_shape_nhwc, tf.float32, name="input")]
