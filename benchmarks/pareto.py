@@ -26,7 +26,7 @@ _MODEL = "nanodet-m-0.5x"
 _SIZES = (320, 288, 256, 224, 192)
 _STRIDES = ("32", "16,32", "8,16,32")
 _STATE = ROOT / "build" / "pareto.json"
-_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "instructions", "bytes")
+_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "instructions")
 _PLOT = ROOT / "docs" / "pareto.svg"
 
 

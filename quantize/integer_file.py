@@ -66,7 +66,7 @@ def write(graph: Graph, ranges: dict[int, tuple[float, float]]) -> Any:
         name = flatbuffer.code_name(code)
         code.version = _VERSIONS.get(name, 2 * (code.version,))[graph.scheme.wide]
     for op in model.subgraphs[0].operators:
-        if flatbuffer.operator_name(model, op) == "ADD":
+        if graph.scheme.wide and flatbuffer.operator_name(model, op) == "ADD":
             op.builtinOptions.potScaleInt16 = False
     flatbuffer.drop_unused(model)
     return model
