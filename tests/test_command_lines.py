@@ -73,7 +73,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--quantization", "float16", "--fast"], "leave out --qat, --fast"),
         ([*RECIPE, "--max-drop", "0.2", "--fast"], "leave out --quantization"),
         ([*RECIPE, "--input-size", "wide"], "256 or 320x192"),
-        ([*RECIPE, "--input-size", "250"], "input.width must be a multiple of 32"),
+        ([*RECIPE, "--input-size", "250"], "input.width: must be a multiple of 32"),
         ([*RECIPE, "--budget-arena", "many"], "512K or 1.5M"),
         ([*RECIPE, "--budget-arena", "100K"], "no model fits"),
         ([*RECIPE, "--budget-ms", "300", "--strides", "32"], "leave out --model"),
