@@ -161,6 +161,8 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
 
 
 def _cortex_m7(cost: dict[str, Any]) -> str:
+    if not cost["instructions"]:
+        return "not predicted, for only int8 operators were counted"
     text = f"{cost['instructions'] / 1e6:.1f} M instructions an inference, predicted"
     return text + "".join(f"; {kind} not counted" for kind in cost["not_counted"])
 
