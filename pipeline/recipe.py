@@ -17,6 +17,7 @@ from pipeline.escalation import escalate
 from pipeline.fallback import use_embedded_model_if_needed
 from pipeline.targets import left_out
 from quantize import INT8_REWRITES
+from quantize.scheme import SCHEMES
 from runtime.errors import KitError
 from runtime.image import list_images
 from runtime.spec import ModelSpec
@@ -189,8 +190,13 @@ class Recipe:
         print(report.stage_line(len(self.done), self.total, done, detail), flush=True)
 
     def _final_spec(self) -> ModelSpec:
-        """The spec that the finished file will hold, as far as its name goes."""
-        blocks = "space_to_depth" in self.rewrites and self.options.stop_after != "onnx"
+        """The spec that the finished file will hold, as far as its name goes.
+
+        Blocks are gathered in integer files alone, and only where the stem does not pad.
+        """
+        integers = self.options.stop_after != "onnx" and self.quantization in SCHEMES
+        rotated = "rotate_180" not in self.left_out
+        blocks = integers and rotated and "space_to_depth" in self.rewrites
         graph = dataclasses.replace(self.spec.graph, space_to_depth=blocks)
         return dataclasses.replace(self.spec, graph=graph)
 

@@ -21,11 +21,13 @@ def use_plain_slices(model: Any) -> None:
     Raises `GateFailed` for one with steps.
     """
     constants: Constants = {}
+    operators = []
     for op in model.subgraphs[0].operators:
         if flatbuffer.operator_name(model, op) == "STRIDED_SLICE":
             begin = slice_begin(model, op)
-            replaced = plain_slice(model, op.inputs[0], op.outputs[0], begin, constants)
-            op.__dict__.update(replaced.__dict__)
+            op = plain_slice(model, op.inputs[0], op.outputs[0], begin, constants)
+        operators.append(op)
+    model.subgraphs[0].operators = operators
     flatbuffer.drop_unused(model)
 
 
