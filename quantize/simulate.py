@@ -43,6 +43,9 @@ def run(
             results = [_compute(graph, op, inputs, weights, biases)]
         if ranges is not None and op.kind in (*ROUNDING, "RELU", "RELU6"):
             limits = ranges.get(graph.scale_group[op.outputs[0]])
+            source = ranges.get(graph.scale_group[op.inputs[0]])
+            if limits and source and op.kind == "LEAKY_RELU":
+                results = [results[0] - _tie_shift(inputs[0], op.options.alpha, source, limits)]
             results = [round_activation(results[0], *limits)] if limits else results
         for tensor, result in zip(op.outputs, results, strict=True):
             values[tensor] = result
@@ -91,6 +94,24 @@ def _compute(
     if op.fused == "none":
         return y
     return F.relu(y) if op.fused == "relu" else F.relu6(y)
+
+
+@torch.no_grad()
+def _tie_shift(
+    x: torch.Tensor,
+    alpha: float,
+    source: tuple[torch.Tensor, torch.Tensor],
+    target: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """How far below the nearest step LEAKY_RELU's negative values come out, on average.
+
+    TFLite's kernels multiply a negative value by a fraction and round to a whole number, then
+    halve it `halvings` times and round ties away from zero; one in 2^halvings is a tie, half a
+    step off. XNNPACK has no such ties: half the shift lies between the two.
+    """
+    steps = [(high - low) / STEPS for low, high in (source, target)]
+    halvings = -math.frexp(alpha * float(steps[0] / steps[1]))[1]
+    return torch.where(x < 0, steps[1] * 0.25 * 0.5 ** max(halvings, 0), 0)
 
 
 def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from runtime.detections import Detections
 from runtime.spec import ModelSpec
 
 
-def decode(outputs: dict[str, np.ndarray], spec: ModelSpec, score_threshold: float) -> Detections:
+def decode(
+    outputs: Mapping[str, np.ndarray], spec: ModelSpec, score_threshold: float
+) -> Detections:
     """All class scores above the threshold as boxes in canvas pixels, before suppression.
 
     outputs: float32 (h, w, C) by output name, upright; class logits `cls_<stride>`, distance

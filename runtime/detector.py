@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PillowImage
 
-from runtime.decode import decode
 from runtime.detections import Detections
 from runtime.engines import Engine, open_engine
 from runtime.errors import KitError
 from runtime.image import as_rgb
-from runtime.nms import nms_per_class
+from runtime.postprocess import Selection, make_postprocess
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
@@ -28,7 +27,9 @@ MAX_DETECTIONS = 100
 class Detector:
     """Finds objects with a model file, or with any `Engine`.
 
-    classes: names of those to look for, all by default. engine_options: see `LiteRtEngine`.
+    classes: names of those to look for, all by default. arithmetic: `integer` or `float` of the
+    post-processing; by default integers where the file allows it. engine_options: see
+    `LiteRtEngine`.
 
     >>> Detector("nanodet_m_0.5x.tflite", score_threshold=0.35).detect("street.jpg")
     """
@@ -41,16 +42,21 @@ class Detector:
         iou_threshold: float = IOU_THRESHOLD,
         max_detections: int = MAX_DETECTIONS,
         classes: Sequence[str] | None = None,
+        arithmetic: str | None = None,
         **engine_options: Any,
     ) -> None:
         if isinstance(model, (str, Path)):
             model = open_engine(engine, TfliteFile.read(model), **engine_options)
         self._engine = model
         self.spec: ModelSpec = model.spec
-        self.score_threshold = score_threshold
-        self.iou_threshold = iou_threshold
-        self.max_detections = max_detections
-        self._wanted = None if classes is None else _class_ids(classes, self.spec)
+        class_ids = None if classes is None else _class_ids(classes, self.spec)
+        selection = Selection(score_threshold, iou_threshold, max_detections, class_ids)
+        self._postprocess = make_postprocess(model, selection, arithmetic)
+
+    @property
+    def arithmetic(self) -> str:
+        """`integer` or `float`: how the model's outputs are turned into boxes."""
+        return self._postprocess.arithmetic
 
     def detect(
         self, image: str | Path | np.ndarray | PillowImage, colour_order: str = "RGB"
@@ -60,11 +66,7 @@ class Detector:
         colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
         """
         canvas, placement = to_canvas(as_rgb(image, colour_order), self.spec.input)
-        outputs = self._engine.infer(canvas)
-        candidates = decode(outputs, self.spec, self.score_threshold)
-        if self._wanted is not None:
-            candidates = candidates.take(np.isin(candidates.class_id, self._wanted))
-        found = nms_per_class(candidates, self.iou_threshold, self.max_detections)
+        found = self._postprocess(canvas)
         xyxy = placement.boxes_to_image(found.xyxy)
         return Detections(xyxy, found.confidence, found.class_id, self.spec.classes)
 
@@ -80,8 +82,8 @@ class Detector:
         self._engine.infer(np.zeros((size.height, size.width, 3), np.uint8))
 
 
-def _class_ids(names: Sequence[str], spec: ModelSpec) -> list[int]:
+def _class_ids(names: Sequence[str], spec: ModelSpec) -> tuple[int, ...]:
     unknown = [name for name in names if name not in spec.classes]
     if unknown:
         raise KitError(f"class `{unknown[0]}` unknown; known: {', '.join(spec.classes)}")
-    return [spec.classes.index(name) for name in names]
+    return tuple(spec.classes.index(name) for name in names)

@@ -11,7 +11,8 @@ floats nor a maths library. Fixed point, with the binary point after so many bit
     threshold    uint32  22.10  of the intersection over union
 
 A class logit passes when it is at least the smallest int8 value whose float score is above the
-threshold. Candidates are ordered by score, falling, then stride, cell row by row, and class.
+threshold. Candidates are ordered by score, falling, then stride, cell row by row, and class; the
+first `MAX_CANDIDATES` stay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.detections import Detections
-from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TensorInfo
 
@@ -30,20 +30,27 @@ BOX_BITS = 4
 SCORE_ONE = 1 << 16
 WEIGHT_ONE = 1 << 14
 IOU_BITS = 10
-_MOST_BINS = 16  # So that a distance's numerator fits 32 bits at stride 64.
-_COARSEST = 64
+MAX_CANDIDATES = 1000
+_LEVEL_SHIFT, _SCORE_SHIFT = 40, 44  # In a candidate's rank, above its position in the grid.
 
 
 @dataclass(frozen=True)
 class Level:
-    """Tables and settings of one stride.
-
-    lowest: smallest int8 class logit that passes; 128 where none does. score: uint16 (256,), by
-    logit + 128. weight: uint16 (256,), by difference.
-    """
+    """Settings of one stride. lowest: smallest int8 class logit that passes; 128 where none."""
 
     stride: int
     lowest: int
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a device keeps of a model; a row a stride.
+
+    score: uint16 (strides, 256), by class logit + 128. weight: uint16 (strides, 256), by
+    difference.
+    """
+
+    levels: tuple[Level, ...]
     score: np.ndarray
     weight: np.ndarray
 
@@ -69,66 +76,95 @@ class Candidates:
         )
 
 
-def make_levels(
-    spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: float
-) -> list[Level]:
-    """The tables of a model's outputs. Raises `KitError` where the fixed point would not do."""
-    if spec.num_bins > _MOST_BINS or max(spec.graph.strides) > _COARSEST:
-        raise KitError(
-            f"{spec.name}: {spec.num_bins} bins at stride {max(spec.graph.strides)}; integers do "
-            f"for {_MOST_BINS} at {_COARSEST}"
-        )
+def fits(spec: ModelSpec, outputs: Sequence[TensorInfo]) -> bool:
+    """Whether outputs are int8, and a distance's numerator fits 32 bits."""
+    most = spec.num_bins * (spec.num_bins - 1) // 2 * WEIGHT_ONE
+    unit = max(spec.graph.strides) << BOX_BITS
+    narrow = most * unit + spec.num_bins * WEIGHT_ONE // 2 < 1 << 32
+    return narrow and all(tensor.dtype == "INT8" for tensor in outputs)
+
+
+def make_tables(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: float) -> Tables:
+    """The tables of a model's outputs; they must fit, see `fits`."""
     tensors = {tensor.name: tensor for tensor in outputs}
-    return [
-        _level(stride, tensors[f"cls_{stride}"], tensors[f"reg_{stride}"], score_threshold)
-        for stride in spec.graph.strides
-    ]
+    steps = np.arange(256)
+    levels, scores, weights = [], [], []
+    for stride in spec.graph.strides:
+        cls, reg = tensors[f"cls_{stride}"], tensors[f"reg_{stride}"]
+        with np.errstate(over="ignore"):
+            score = 1 / (1 + np.exp((128 + cls.zero_point - steps) * np.float64(cls.scale)))
+        passing = np.flatnonzero(score > score_threshold)
+        levels.append(Level(stride, int(passing[0]) - 128 if len(passing) else 128))
+        scores.append(np.minimum(np.rint(score * SCORE_ONE), SCORE_ONE - 1).astype(np.uint16))
+        weight = np.exp(-steps * np.float64(reg.scale))
+        weights.append(np.rint(weight * WEIGHT_ONE).astype(np.uint16))
+    return Tables(tuple(levels), np.stack(scores), np.stack(weights))
 
 
-def _level(stride: int, cls: TensorInfo, reg: TensorInfo, score_threshold: float) -> Level:
-    logits = (np.arange(-128, 128) - cls.zero_point) * np.float64(cls.scale)
-    with np.errstate(over="ignore"):
-        score = 1 / (1 + np.exp(-logits))
-    passing = np.flatnonzero(score > score_threshold)
-    weight = np.exp(-np.arange(256) * np.float64(reg.scale))
-    return Level(
-        stride,
-        int(passing[0]) - 128 if len(passing) else 128,
-        np.minimum(np.rint(score * SCORE_ONE), SCORE_ONE - 1).astype(np.uint16),
-        np.rint(weight * WEIGHT_ONE).astype(np.uint16),
-    )
-
-
-def decode(raw: Mapping[str, np.ndarray], levels: Sequence[Level], spec: ModelSpec) -> Candidates:
+def decode(
+    raw: Mapping[str, np.ndarray],
+    tables: Tables,
+    spec: ModelSpec,
+    wanted: np.ndarray | None = None,
+    max_candidates: int = MAX_CANDIDATES,
+) -> Candidates:
     """Candidates of all strides, best first.
 
-    raw: int8 (h, w, C) by output name, upright.
+    raw: int8 (h, w, C) by output name, upright. wanted: bool (C,), classes to look for.
     """
-    found = [_decode_level(raw, level, spec) for level in levels]
-    joined = Candidates(
-        np.concatenate([c.box for c in found]),
-        np.concatenate([c.score for c in found]),
-        np.concatenate([c.class_id for c in found]),
-    )
-    return joined.take(np.argsort(-joined.score.astype(np.int32), kind="stable"))
+    parts = [_passing(raw, tables, i, wanted) for i in range(len(tables.levels))]
+    rank, reg, place = (np.concatenate(columns) for columns in zip(*parts))
+    best = np.argsort(rank)[:max_candidates]
+    class_id = (rank[best] & (1 << _LEVEL_SHIFT) - 1) % len(spec.classes)
+    score = (SCORE_ONE - 1) - (rank[best] >> _SCORE_SHIFT)
+    box = _boxes(reg[best], place[best], tables, spec)
+    return Candidates(box, score.astype(np.uint16), class_id.astype(np.int32))
 
 
-def _decode_level(raw: Mapping[str, np.ndarray], level: Level, spec: ModelSpec) -> Candidates:
+def _passing(
+    raw: Mapping[str, np.ndarray], tables: Tables, index: int, wanted: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of one stride: rank int64 (N,), distance logits uint8 (N, 4 * bins), and place int64 (N, 3):
+    column, row, index of the stride."""
+    level = tables.levels[index]
     cls, reg = raw[f"cls_{level.stride}"], raw[f"reg_{level.stride}"]
-    row, column, class_id = np.nonzero(cls >= level.lowest)
-    logits = reg[row, column].reshape(-1, 4, spec.num_bins).astype(np.int16)
-    weight = level.weight[logits.max(axis=2, keepdims=True) - logits].astype(np.uint32)
-    total = weight.sum(axis=2, dtype=np.uint32)
-    bins = np.arange(spec.num_bins, dtype=np.uint32)
-    unit = np.uint32(level.stride << BOX_BITS)
-    distance = ((weight * bins).sum(axis=2, dtype=np.uint32) * unit + total // 2) // total
-    sides = distance.astype(np.int32)
-    offset = round(spec.architecture.prior_offset * (level.stride << BOX_BITS))
-    centre = (np.stack([column, row], 1) * (level.stride << BOX_BITS) + offset).astype(np.int32)
-    box = np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], 1)
-    limit = np.array([spec.input.width, spec.input.height] * 2, np.int32) << BOX_BITS
-    score = level.score[cls[row, column, class_id].astype(np.int16) + 128]
-    return Candidates(np.clip(box, 0, limit), score, class_id.astype(np.int32))
+    width, classes = cls.shape[1:]
+    # Grids of a rotated graph are views from their end; searched as they lie in memory.
+    rotated = cls.strides[0] < 0
+    lying = np.ascontiguousarray(cls[::-1, ::-1] if rotated else cls).ravel()
+    none = level.lowest > 127
+    found = lying[:0].nonzero()[0] if none else (lying >= np.int8(level.lowest)).nonzero()[0]
+    cell, class_id = np.divmod(found, classes)
+    if wanted is not None:
+        kept = wanted[class_id]
+        found, cell, class_id = found[kept], cell[kept], class_id[kept]
+    score = tables.score[index][lying[found].view(np.uint8) ^ 0x80].astype(np.int64)
+    if rotated:
+        cell = len(lying) // classes - 1 - cell
+    row, column = np.divmod(cell, width)
+    rank = (SCORE_ONE - 1 - score << _SCORE_SHIFT) + (index << _LEVEL_SHIFT)
+    rank += cell * classes + class_id
+    place = np.stack([column, row, np.full_like(row, index)], 1)
+    return rank, reg[row, column].view(np.uint8), place
+
+
+def _boxes(reg: np.ndarray, place: np.ndarray, tables: Tables, spec: ModelSpec) -> np.ndarray:
+    """int32 (N, 4), from distance logits uint8 (N, 4 * bins) that hold int8."""
+    logits = (reg ^ 0x80).reshape(-1, 4, spec.num_bins)
+    below = logits.max(axis=2, keepdims=True) - logits
+    weight = tables.weight[place[:, 2, None, None], below]
+    # Whole numbers below 2^53: exact, and floats multiply faster.
+    sums = weight.astype(np.float64) @ np.stack(
+        [np.ones(spec.num_bins), np.arange(spec.num_bins)], 1
+    )
+    total, moment = sums.astype(np.int64).transpose(2, 0, 1)
+    unit = np.array([level.stride << BOX_BITS for level in tables.levels])[place[:, 2], None]
+    distance = (moment * unit + total // 2) // total
+    offset = np.rint(spec.architecture.prior_offset * unit).astype(np.int64)
+    centre = place[:, :2] * unit + offset
+    box = np.concatenate([centre - distance[:, :2], centre + distance[:, 2:]], 1)
+    limit = np.array([spec.input.width, spec.input.height] * 2) << BOX_BITS
+    return np.clip(box, 0, limit).astype(np.int32)
 
 
 def suppress(candidates: Candidates, iou_threshold: float, max_detections: int) -> Candidates:
@@ -139,12 +175,13 @@ def suppress(candidates: Candidates, iou_threshold: float, max_detections: int) 
     first, second = _overlapping(candidates, round(iou_threshold * (1 << IOU_BITS)))
     kept = np.ones(len(candidates.score), bool)
     # A box falls to a better one that stands itself: settled from the best on, a few rounds.
-    while True:
+    while len(first):
         standing = np.ones(len(kept), bool)
         standing[second[kept[first]]] = False
         if np.array_equal(standing, kept):
-            return candidates.take(np.flatnonzero(kept)[:max_detections])
+            break
         kept = standing
+    return candidates.take(kept.nonzero()[0][:max_detections])
 
 
 def _overlapping(candidates: Candidates, threshold: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +193,11 @@ def _overlapping(candidates: Candidates, threshold: int) -> tuple[np.ndarray, np
     first = np.repeat(np.arange(len(order)), later)
     start = np.cumsum(later) - later
     second = np.arange(len(first)) - np.repeat(start, later) + first + 1
-    box = candidates.box[order].astype(np.int64)
-    area = np.prod(np.maximum(box[:, 2:] - box[:, :2], 0), axis=1)
-    a, b = box[first], box[second]
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=1)
+    left, top, right, bottom = candidates.box[order].astype(np.int64).T
+    area = (right - left) * (bottom - top)
+    width = np.minimum(right[first], right[second]) - np.maximum(left[first], left[second])
+    height = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     union = area[first] + area[second] - shared
     over = (shared << IOU_BITS) > union * threshold
     return order[first[over]], order[second[over]]

@@ -62,14 +62,17 @@ def to_canvas(rgb: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, Placement]:
     else:
         steps = _RESIZE_STEPS
         xs, ys = _Taps.resized(width, spec.width), _Taps.resized(height, spec.height)
-    source = rgb[..., ::-1] if spec.colour_order == "BGR" else rgb
-    rows = source[ys.first] * ys.weight_first[:, None, None]
-    rows += source[ys.second] * ys.weight_second[:, None, None]
-    total = rows[:, xs.first] * xs.weight_first[:, None].astype(np.uint32)
-    total += rows[:, xs.second] * xs.weight_second[:, None].astype(np.uint32)
-    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    source = rgb.reshape(height, -1)
+    rows = source[ys.first] * ys.weight_first[:, None]
+    rows += source[ys.second] * ys.weight_second[:, None]
+    total = xs.of_colours(rows)
     whole = steps * steps
-    canvas[ys.start : ys.stop, xs.start : xs.stop] = (total + whole // 2) // whole
+    total += np.uint32(whole // 2)
+    total //= np.uint32(whole)
+    pixels = total.reshape(len(total), -1, 3)
+    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    order = slice(None, None, -1) if spec.colour_order == "BGR" else slice(None)
+    canvas[ys.start : ys.stop, xs.start : xs.stop] = pixels[..., order]
     return canvas, placement
 
 
@@ -83,6 +86,15 @@ class _Taps:
     second: np.ndarray
     weight_first: np.ndarray
     weight_second: np.ndarray
+
+    def of_colours(self, rows: np.ndarray) -> np.ndarray:
+        """uint32 (h, 3 * target): the weighted sums along rows (h, 3 * source) of RGB pixels."""
+        total = np.zeros((1, 1), np.uint32)
+        taps = (self.first, self.weight_first), (self.second, self.weight_second)
+        for pixel, weight in taps:
+            colour = (pixel[:, None] * 3 + np.arange(3)).ravel()
+            total = total + rows.take(colour, axis=1) * np.repeat(weight.astype(np.uint32), 3)
+        return total
 
     @classmethod
     def warped(cls, source: int, target: int, scale: float, offset: float) -> _Taps:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from runtime.errors import KitError
-from runtime.image import load_rgb
+from runtime.image import as_rgb, load_rgb
 from tests.conftest import photo
 
 
@@ -45,3 +45,35 @@ def test_damaged_images(tmp_path: Path, content: bytes | str | None, reason: str
         path.write_bytes(content)
     with pytest.raises(KitError, match=r"image\.jpg"):
         load_rgb(path)
+
+
+def test_animations_are_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(photo(i, 20, 20)) for i in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(KitError, match=r"a\.gif: 3 frames"):
+        load_rgb(tmp_path / "a.gif")
+    frames[0].save(tmp_path / "still.gif")
+    assert load_rgb(tmp_path / "still.gif").shape == (20, 20, 3)
+
+
+def test_phones_pictures_with_a_second_one_behind(tmp_path: Path) -> None:
+    frames = [Image.fromarray(photo(i, 20, 20)) for i in range(2)]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert load_rgb(tmp_path / "a.jpg").shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((30_000, 4), "30000x4, sides may have 16384"),
+        ((4, 30_000), "4x30000, sides may have 16384"),
+        ((16_000, 16_000), "too many pixels"),
+    ],
+)
+def test_huge_images(tmp_path: Path, size: tuple[int, int], message: str) -> None:
+    Image.new("1", size).save(tmp_path / "huge.png")
+    with pytest.raises(KitError, match=message):
+        load_rgb(tmp_path / "huge.png")
+    if min(size) == 4:
+        with pytest.raises(KitError, match=message):
+            as_rgb(np.zeros((size[1], size[0], 3), np.uint8))

@@ -11,10 +11,10 @@ import pytest
 from runtime import integer
 from runtime.decode import decode
 from runtime.engines import dequantize
-from runtime.errors import KitError
 from runtime.nms import nms_per_class
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TensorInfo
+from tests.runtime.plain import literal, plain_suppression
 
 THRESHOLD = 0.05
 
@@ -45,34 +45,6 @@ def random_raw(
     return raw
 
 
-def literal(
-    raw: dict[str, np.ndarray], levels: list[integer.Level], spec: ModelSpec
-) -> list[tuple[int, int, list[int]]]:
-    """The documented fixed point, cell by cell, in integers without limits."""
-    found = []
-    for level in levels:
-        cls, reg = raw[f"cls_{level.stride}"], raw[f"reg_{level.stride}"]
-        for row, column, class_id in np.ndindex(*cls.shape):
-            logit = int(cls[row, column, class_id])
-            if logit < level.lowest:
-                continue
-            sides = []
-            for side in range(4):
-                bins = [int(v) for v in reg[row, column].reshape(4, -1)[side]]
-                weights = [int(level.weight[max(bins) - v]) for v in bins]
-                top = sum(i * w for i, w in enumerate(weights)) * level.stride * 16
-                assert top + sum(weights) // 2 < 1 << 32, "fits the device's registers"
-                sides.append((top + sum(weights) // 2) // sum(weights))
-            unit = level.stride * 16
-            x = column * unit + round(spec.architecture.prior_offset * unit)
-            y = row * unit + round(spec.architecture.prior_offset * unit)
-            limits = [spec.input.width * 16, spec.input.height * 16] * 2
-            box = [x - sides[0], y - sides[1], x + sides[2], y + sides[3]]
-            box = [min(max(v, 0), limit) for v, limit in zip(box, limits)]
-            found.append((int(level.score[logit + 128]), class_id, box))
-    return sorted(found, key=lambda item: -item[0])
-
-
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("prior_offset", [0.5, 0.0])
 def test_decode_is_the_documented_arithmetic(
@@ -83,8 +55,12 @@ def test_decode_is_the_documented_arithmetic(
     rng = np.random.default_rng(seed)
     outputs = tensors(spec, rng)
     raw = random_raw(spec, outputs, rng)
-    levels = integer.make_levels(spec, outputs, THRESHOLD)
-    found, expected = integer.decode(raw, levels, spec), literal(raw, levels, spec)
+    tables = integer.make_tables(spec, outputs, THRESHOLD)
+    most = 40 if seed % 2 else 10**6
+    found, expected = (
+        integer.decode(raw, tables, spec, max_candidates=most),
+        literal(raw, tables, spec)[:most],
+    )
     assert found.score.tolist() == [score for score, _, _ in expected]
     assert found.class_id.tolist() == [class_id for _, class_id, _ in expected]
     assert found.box.tolist() == [box for _, _, box in expected]
@@ -96,8 +72,8 @@ def test_close_to_the_float_path(tiny: ModelSpec, seed: int, threshold: float) -
     rng = np.random.default_rng(100 + seed)
     outputs = tensors(tiny, rng)
     raw = random_raw(tiny, outputs, rng)
-    levels = integer.make_levels(tiny, outputs, threshold)
-    found = integer.decode(raw, levels, tiny)
+    tables = integer.make_tables(tiny, outputs, threshold)
+    found = integer.decode(raw, tables, tiny, max_candidates=10**6)
     floats = {t.name: dequantize(raw[t.name], t) for t in outputs}
     wanted = decode(floats, tiny, threshold)
     assert abs(len(found.score) - len(wanted)) <= 1 + len(wanted) // 100, "a score at the threshold"
@@ -107,23 +83,6 @@ def test_close_to_the_float_path(tiny: ModelSpec, seed: int, threshold: float) -
         np.testing.assert_allclose(mine.confidence, wanted.confidence[order], atol=2 / 65536)
         corners = np.sort(mine.xyxy, axis=0), np.sort(wanted.xyxy, axis=0)
         np.testing.assert_allclose(*corners, atol=0.1)
-
-
-def plain_suppression(c: integer.Candidates, threshold: int, most: int) -> list[int]:
-    kept: list[int] = []
-    for i in range(len(c.score)):
-        if all(not _clash(c, i, j, threshold) for j in kept):
-            kept.append(i)
-    return kept[:most]
-
-
-def _clash(c: integer.Candidates, i: int, j: int, threshold: int) -> bool:
-    a, b = c.box[i].tolist(), c.box[j].tolist()
-    width, height = (max(0, min(a[k + 2], b[k + 2]) - max(a[k], b[k])) for k in (0, 1))
-    areas = [(v[2] - v[0]) * (v[3] - v[1]) for v in (a, b)]
-    shared = width * height
-    same = bool(c.class_id[i] == c.class_id[j])
-    return same and shared * 1024 > (sum(areas) - shared) * threshold
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -144,7 +103,7 @@ def test_suppression_as_the_float_one(tiny: ModelSpec) -> None:
     rng = np.random.default_rng(3)
     outputs = tensors(tiny, rng)
     raw = random_raw(tiny, outputs, rng)
-    candidates = integer.decode(raw, integer.make_levels(tiny, outputs, THRESHOLD), tiny)
+    candidates = integer.decode(raw, integer.make_tables(tiny, outputs, THRESHOLD), tiny)
     found = integer.suppress(candidates, 0.6, 100).in_pixels()
     wanted = nms_per_class(candidates.in_pixels(), 0.6, 100)
     np.testing.assert_array_equal(found.xyxy, wanted.xyxy)
@@ -155,22 +114,62 @@ def test_threshold_limits(tiny: ModelSpec, threshold: float, passes: int) -> Non
     rng = np.random.default_rng(4)
     outputs = tensors(tiny, rng)
     raw = random_raw(tiny, outputs, rng)
-    found = integer.decode(raw, integer.make_levels(tiny, outputs, threshold), tiny)
+    found = integer.decode(
+        raw, integer.make_tables(tiny, outputs, threshold), tiny, max_candidates=10**6
+    )
     cells = sum(v.size for n, v in raw.items() if n.startswith("cls"))
     assert len(found.score) == (cells if passes else 0)
 
 
-def test_the_threshold_is_the_float_one() -> None:
+def test_the_threshold_is_the_float_one(tiny: ModelSpec) -> None:
     """A logit passes in integers exactly where its float score does."""
     for scale, zero_point, threshold in ((0.05, 3, 0.35), (0.01, -100, 0.5), (0.2, 127, 0.9)):
         info = TensorInfo("cls_8", (1, 1, 1, 1), "INT8", scale, zero_point)
-        level = integer._level(8, info, info, threshold)
+        regression = dataclasses.replace(info, name="reg_8")
+        spec = tiny.with_strides((8,))
+        level = integer.make_tables(spec, [info, regression], threshold).levels[0]
         for q in range(-128, 128):
             score = 1 / (1 + math.exp(-(q - zero_point) * scale))
             assert (q >= level.lowest) == (score > threshold), (scale, q)
 
 
-def test_more_bins_than_fit(tiny: ModelSpec) -> None:
-    architecture = dataclasses.replace(tiny.architecture, reg_max=16)
-    with pytest.raises(KitError, match="17 bins"):
-        integer.make_levels(dataclasses.replace(tiny, architecture=architecture), [], 0.5)
+@pytest.mark.parametrize(
+    ("reg_max", "dtype", "does"),
+    [
+        (7, "INT8", True),
+        (22, "INT8", True),
+        (40, "INT8", False),  # A numerator could pass 32 bits.
+        (7, "INT16", False),
+        (7, "FLOAT32", False),
+    ],
+)
+def test_what_integers_do_for(tiny: ModelSpec, reg_max: int, dtype: str, does: bool) -> None:
+    architecture = dataclasses.replace(tiny.architecture, reg_max=reg_max)
+    spec = dataclasses.replace(tiny, architecture=architecture)
+    info = TensorInfo("cls_32", (1, 1, 1, 1), dtype, 0.1, 0)
+    assert integer.fits(spec, [info]) == does
+
+
+def test_rotated_grids_are_read_as_upright_ones(tiny: ModelSpec) -> None:
+    """A rotated graph's outputs come as views from their end."""
+    rng = np.random.default_rng(5)
+    outputs = tensors(tiny, rng)
+    raw = random_raw(tiny, outputs, rng)
+    tables = integer.make_tables(tiny, outputs, THRESHOLD)
+    views = {n: np.ascontiguousarray(v[::-1, ::-1])[::-1, ::-1] for n, v in raw.items()}
+    found, expected = integer.decode(views, tables, tiny), integer.decode(raw, tables, tiny)
+    np.testing.assert_array_equal(found.box, expected.box)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)
+
+
+def test_only_wanted_classes(tiny: ModelSpec) -> None:
+    rng = np.random.default_rng(6)
+    outputs = tensors(tiny, rng)
+    raw = random_raw(tiny, outputs, rng)
+    tables = integer.make_tables(tiny, outputs, THRESHOLD)
+    wanted = np.arange(len(tiny.classes)) % 3 == 1
+    every = integer.decode(raw, tables, tiny, max_candidates=10**6)
+    found = integer.decode(raw, tables, tiny, wanted, max_candidates=10**6)
+    expected = every.take(np.flatnonzero(wanted[every.class_id]))
+    np.testing.assert_array_equal(found.box, expected.box)
+    np.testing.assert_array_equal(found.score, expected.score)
