@@ -10,20 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import assets
 from benchmarks import builds
 from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
+from benchmarks.networks import in_turns, litert, onnx_runtime
 from pipeline.names import ROOT, onnx_path, tflite_path, work_folder
 from runtime.files import write_text
 from runtime.spec import ModelSpec
@@ -108,26 +104,7 @@ def _target(spec: ModelSpec) -> str:
 
 def latencies(tflite: Path, onnx: Path) -> tuple[float, float]:
     """Median milliseconds on one thread, in turns: int8 in LiteRT, float in ONNX Runtime."""
-    import onnxruntime
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(tflite), num_threads=1)
-    interpreter.allocate_tensors()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    pixels = np.zeros(session.get_inputs()[0].shape, np.float32)
-    times: dict[str, list[float]] = {"litert": [], "onnxruntime": []}
-    for _ in range(_RUNS):
-        times["litert"].append(_milliseconds(interpreter.invoke))
-        times["onnxruntime"].append(_milliseconds(lambda: session.run(None, {"input": pixels})))
-    return statistics.median(times["litert"]), statistics.median(times["onnxruntime"])
-
-
-def _milliseconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - start)
+    return in_turns(litert(tflite), onnx_runtime(onnx), _RUNS)
 
 
 def render(rows: list[dict[str, Any]]) -> str:

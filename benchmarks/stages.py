@@ -1,0 +1,117 @@
+"""`python -m benchmarks.stages --images DIR`: what each stage of a detection takes, beside peers.
+
+One thread, median and 95th percentile over photographs; every stage runs in turns with its peers,
+so that ratios hold whatever else the machine does. The networks of ONNX Runtime, OpenVINO and ncnn
+are the same lowered graph in float32. Before: `recipe.sh --target linux` and the same with
+`--stop-after onnx`; packages of requirements-benchmark.lock. Writes results/stages.json and the
+table in docs/speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks import networks, textbook
+from benchmarks.markdown import replace_block, table
+from pipeline.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from runtime.engines import LiteRtEngine
+from runtime.image import list_images, load_rgb
+from runtime.postprocess import FloatPostprocess, IntegerPostprocess, Selection
+from runtime.preprocess import int8_input, to_canvas
+from runtime.tflite_file import TfliteFile
+
+RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
+DOCUMENT = ROOT / "docs" / "speed.md"
+_ALL = (8, 16, 32)
+_ROUNDS = 5
+_IOU, _MOST = 0.6, 100
+# Name of a stage and of who does it -> what it does with one photograph.
+Work = dict[tuple[str, str], Callable[[], object]]
+
+
+def stages(engine: LiteRtEngine, path: Path, peers: networks.Networks) -> Work:
+    """The stages of one photograph, each fed by the kit's own answer of the one before."""
+    spec, rgb = engine.spec, load_rgb(path)
+    canvas, _ = to_canvas(rgb, spec.input)
+    raw = engine.infer_raw(canvas)
+    real = engine.infer(canvas)
+    height, width = canvas.shape[:2]
+    photograph = Image.fromarray(rgb)
+    work: Work = {
+        ("decode the JPEG", "kit"): lambda: load_rgb(path),
+        ("preprocess", "kit"): lambda: int8_input(to_canvas(rgb, spec.input)[0], spec),
+        ("preprocess", "Pillow's resize alone"): lambda: np.asarray(
+            photograph.resize((width, height), Image.Resampling.BILINEAR)
+        ),
+        ("infer", "kit"): lambda: engine.infer_raw(canvas),
+    }
+    for name, run in peers.items():
+        work["infer", name] = run
+    for threshold in (0.35, 0.05):
+        stage, selection = f"post-process at {threshold}", Selection(threshold, _IOU, _MOST)
+        work[stage, "kit"] = partial(IntegerPostprocess(engine, selection).find, raw)
+        work[stage, "kit, in floats"] = partial(FloatPostprocess(engine, selection).find, real)
+        settings = engine.outputs, spec, threshold, _IOU, _MOST
+        work[stage, "textbook"] = partial(textbook.find, raw, *settings)
+    return work
+
+
+def measure(engine: LiteRtEngine, images: list[Path], peers: networks.Networks) -> dict[Any, Any]:
+    """Milliseconds of every run, by stage and who."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for path in tqdm(images, desc="measure", disable=None):
+        work = stages(engine, path, peers)
+        for _ in range(_ROUNDS):
+            for key, run in work.items():
+                start = time.perf_counter()
+                run()
+                times.setdefault(key, []).append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def main() -> None:
+    """Measure and write results/stages.json and the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--limit", type=int, default=50, help="images, default %(default)s")
+    parser.add_argument("--folder", type=Path, default=ROOT, help="of the builds")
+    options = parser.parse_args()
+    spec = variant(DEFAULT_MODEL, _ALL)
+    engine = LiteRtEngine(TfliteFile.read(tflite_path(spec, options.folder)))
+    peers, missing = networks.installed(onnx_path(spec, options.folder, "plain"))
+    images = list_images(options.images)[: options.limit]
+    times = measure(engine, images, peers)
+    own = {stage: np.median(ms) for (stage, who), ms in times.items() if who == "kit"}
+    rows: list[dict[str, Any]] = [
+        {
+            "stage": stage,
+            "by": who,
+            "median_ms": float(np.median(ms)),
+            "p95_ms": float(np.percentile(ms, 95)),
+            "of_kit": float(np.median(ms) / own[stage]),
+        }
+        for (stage, who), ms in times.items()
+    ]
+    RESULTS.write_text(json.dumps({"rows": rows, "not_installed": missing}, indent=1) + "\n")
+    cells = [
+        (r["stage"], r["by"], f"{r['median_ms']:.2f}", f"{r['p95_ms']:.2f}", f"{r['of_kit']:.2f}")
+        for r in rows
+    ]
+    text = table(("stage", "by", "median, ms", "p95, ms", "of the kit's"), cells)
+    if missing:
+        text += f"\n\nNot installed when this was measured: {', '.join(missing)}."
+    replace_block(DOCUMENT, "stages", text)
+
+
+if __name__ == "__main__":
+    main()
