@@ -57,8 +57,10 @@ def to_canvas(rgb: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, Placement]:
     placement = place((width, height), spec)
     if spec.keep_ratio:
         steps = _WARP_STEPS
-        xs = _Taps.warped(width, spec.width, placement.scale[0], placement.offset[0])
-        ys = _Taps.warped(height, spec.height, placement.scale[1], placement.offset[1])
+        wide = width * spec.height >= height * spec.width
+        ratio = (width, spec.width) if wide else (height, spec.height)
+        xs = _Taps.warped(width, spec.width, ratio)
+        ys = _Taps.warped(height, spec.height, ratio)
     else:
         steps = _RESIZE_STEPS
         xs, ys = _Taps.resized(width, spec.width), _Taps.resized(height, spec.height)
@@ -97,11 +99,13 @@ class _Taps:
         return total
 
     @classmethod
-    def warped(cls, source: int, target: int, scale: float, offset: float) -> _Taps:
-        """Taps outside the image weigh nothing, which blends the border with black."""
-        positions = (np.arange(target) - offset) / scale
-        steps = np.rint(positions * _WARP_STEPS).astype(np.int64)
-        first, fraction = steps // _WARP_STEPS, steps % _WARP_STEPS
+    def warped(cls, source: int, target: int, ratio: tuple[int, int]) -> _Taps:
+        """About the centres, `ratio` source pixels a target pixel. Taps outside the image weigh
+        nothing, which blends the border with black."""
+        twice = 2 * np.arange(target) - target  # The distance from the centre, doubled.
+        steps = _rounded(twice * (_WARP_STEPS // 2 * ratio[0]), ratio[1])
+        steps += _WARP_STEPS // 2 * source
+        first, fraction = np.divmod(steps, _WARP_STEPS)
         touched = np.flatnonzero((first >= -1) & (first < source))
         start, stop = int(touched[0]), int(touched[-1]) + 1
         first, fraction = first[start:stop], fraction[start:stop]
@@ -117,11 +121,20 @@ class _Taps:
     @classmethod
     def resized(cls, source: int, target: int) -> _Taps:
         """Half-pixel centres; beyond the outermost ones the border pixel is repeated."""
-        positions = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
-        first = np.floor(positions).astype(np.int64)
-        fraction = np.rint((positions - first) * _RESIZE_STEPS).astype(np.uint32)
+        whole = 2 * target  # A source pixel, in the unit of positions.
+        positions = (2 * np.arange(target) + 1) * source - target
+        first, rest = np.divmod(np.clip(positions, 0, (source - 1) * whole), whole)
+        fraction = _rounded(rest * _RESIZE_STEPS, whole).astype(np.uint32)
         second = np.minimum(first + 1, source - 1)
         return cls(0, target, first, second, np.uint32(_RESIZE_STEPS) - fraction, fraction)
+
+
+def _rounded(numerator: np.ndarray, denominator: int) -> np.ndarray:
+    """numerator / denominator in whole numbers, so that C finds the same; ties to even, which
+    OpenCV's doubles settle by chance."""
+    quotient, rest = np.divmod(2 * numerator + denominator, 2 * denominator)
+    rounded: np.ndarray = quotient - ((rest == 0) & (quotient % 2 == 1))
+    return rounded
 
 
 def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
