@@ -1,0 +1,1 @@
+"""NanoDet on microcontrollers: the C library, its Python counterpart, and the generator."""

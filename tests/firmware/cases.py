@@ -1,0 +1,165 @@
+"""Cases for `runner/runner.c`, and its answers."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from firmware.describe import Description
+from firmware.frames import PIXEL_FORMATS
+from runtime import integer
+from runtime.spec import ModelSpec
+
+POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU = 1, 2, 3, 4
+OK, NULL_POINTER, BAD_MODEL, BAD_BUFFER, BAD_SCRATCH, BAD_FRAME, BAD_OPTION = range(0, -7, -1)
+CANDIDATE_BYTES, TAP_BYTES = 8, 8
+DETECTION = np.dtype([("box", "<i4", 4), ("score", "<u2"), ("class_id", "<u2")])
+_SILENT = ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0,sleep=off"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of one case. instructions: of the call, counted on the emulator; 0 on a PC."""
+
+    status: int
+    instructions: int
+    payload: bytes
+
+    @property
+    def detections(self) -> np.ndarray:
+        """Payload as detections."""
+        return np.frombuffer(self.payload, DETECTION)
+
+
+@dataclass
+class Writer:
+    """Cases one after another."""
+
+    content: bytearray = field(default_factory=bytearray)
+    count: int = 0
+
+    def _add(self, kind: int, payload: bytes) -> None:
+        self.content += struct.pack("<II", kind, len(payload)) + payload
+        self.count += 1
+
+    def postprocess(
+        self,
+        about: Description,
+        raw: Mapping[str, np.ndarray],
+        iou_threshold_q10: int = 614,
+        max_candidates: int = integer.MAX_CANDIDATES,
+        capacity: int = 100,
+        wanted: np.ndarray | None = None,
+        scratch_bytes: int | None = None,
+    ) -> None:
+        """raw: as the network's tensors lie in memory."""
+        parts = [encode(about)]
+        for level in about.levels:
+            for name in ("cls", "reg"):
+                values = raw[f"{name}_{level.stride}"].tobytes()
+                parts += [struct.pack("<I", len(values)), padded(values)]
+        mask = b"" if wanted is None else wanted.astype(np.uint8).tobytes()
+        if scratch_bytes is None:
+            scratch_bytes = CANDIDATE_BYTES * max_candidates
+        words = iou_threshold_q10, max_candidates, capacity, len(mask), scratch_bytes
+        parts += [struct.pack("<5I", *words), padded(mask)]
+        self._add(POSTPROCESS, b"".join(parts))
+
+    def preprocess(
+        self,
+        about: Description,
+        frame: np.ndarray,
+        pixel_format: str,
+        width: int,
+        bilinear: bool,
+        **other: int,
+    ) -> None:
+        """frame: uint8 (H, bytes a row). other: fields to give another value than the right one."""
+        values = {
+            "width": width,
+            "height": len(frame),
+            "row_bytes": frame.shape[1],
+            "format": PIXEL_FORMATS.index(pixel_format),
+            "resize": int(bilinear),
+            "scratch_bytes": TAP_BYTES * about.width,
+            "input_bytes": 3 * about.width * about.height,
+        }
+        content = frame.tobytes()
+        words = struct.pack("<7I", *{**values, **other}.values())
+        tail = struct.pack("<I", len(content)) + padded(content)
+        self._add(PREPROCESS, encode(about) + words + tail)
+
+    def to_frame(self, about: Description, size: tuple[int, int], detections: np.ndarray) -> None:
+        """detections: of dtype `DETECTION`."""
+        words = struct.pack("<3I", *size, len(detections))
+        self._add(TO_FRAME, encode(about) + words + padded(detections.tobytes()))
+
+    def leaky_relu(self, parameters: Sequence[int]) -> None:
+        """parameters: the six fields of `nanodet_leaky_relu_params`."""
+        self._add(LEAKY_RELU, struct.pack("<6i", *parameters))
+
+
+def padded(content: bytes) -> bytes:
+    """To whole words."""
+    return content + bytes(-len(content) % 4)
+
+
+def encode(about: Description) -> bytes:
+    """A description as the runner reads it."""
+    flags = about.keep_ratio | about.bgr << 1 | about.rotated_180 << 2
+    head = about.width, about.height, about.classes, about.bins, len(about.levels), flags
+    parts = [struct.pack("<6I", *head)]
+    for level in about.levels:
+        numbers = level.stride, level.rows, level.columns, level.lowest, level.offset_q4
+        parts.append(struct.pack("<3I2i", *numbers))
+        parts += [level.score.astype("<u2").tobytes(), level.weight.astype("<u2").tobytes()]
+    return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The library on this machine, or on the emulated Cortex-M7."""
+
+    program: Path
+    emulated: bool
+
+    def run(self, cases: Writer) -> list[Answer]:
+        """Answers in the order of the cases; a sanitizer's report fails."""
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "cases"), Path(folder, "answers")
+            source.write_bytes(cases.content)
+            done = subprocess.run(
+                self._command(source, target), capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{done.returncode} {done.stdout} {done.stderr}"
+            answers = list(_answers(target.read_bytes()))
+        assert len(answers) == cases.count
+        return answers
+
+    def _command(self, source: Path, target: Path) -> list[str]:
+        if not self.emulated:
+            return [str(self.program), str(source), str(target)]
+        arguments = ",".join(f"arg={a}" for a in ("runner", source, target))
+        semihosting = ["-semihosting-config", f"enable=on,target=native,{arguments}"]
+        machine = ["qemu-system-arm", "-M", "mps2-an500", *_SILENT]
+        return [*machine, *semihosting, "-kernel", str(self.program)]
+
+
+def _answers(content: bytes):  # type: ignore[no-untyped-def]
+    at = 0
+    while at < len(content):
+        status, instructions, size = struct.unpack_from("<iII", content, at)
+        yield Answer(status, instructions, content[at + 12 : at + 12 + size])
+        at += 12 + size + -size % 4
+
+
+def lying(raw: Mapping[str, np.ndarray], spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Upright outputs as the network's tensors hold them."""
+    turned = spec.graph.rotated_180
+    return {n: np.ascontiguousarray(v[::-1, ::-1] if turned else v) for n, v in raw.items()}

@@ -1,0 +1,63 @@
+"""The C library, built for this machine with sanitizers, and for the emulated Cortex-M7."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.firmware.cases import Runner
+
+LIBRARY = ROOT / "firmware" / "nanodet"
+HERE = ROOT / "tests" / "firmware"
+INCLUDES = [f"-I{LIBRARY / 'include'}", f"-I{LIBRARY / 'src'}"]
+STRICT = ["-Wall", "-Wextra", "-Werror"]
+M7 = "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard".split()
+
+
+def sources() -> list[str]:
+    """The library's C files."""
+    return sorted(str(p) for p in (LIBRARY / "src").glob("*.c"))
+
+
+def tool(name: str, package: str) -> str:
+    """Path of a program; skips the test where it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed (apt install {package})")
+    return found
+
+
+def compiled(compiler: str, program: Path, *options: str) -> Path:
+    """Build with all warnings as errors."""
+    command = [compiler, *STRICT, *INCLUDES, *options, "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """On this machine; undefined behaviour and reads beyond a buffer end the run."""
+    program = tmp_path_factory.mktemp("host") / "runner"
+    files = [*sources(), str(HERE / "runner" / "runner.c"), str(HERE / "runner" / "host.c")]
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c99", "-pedantic", "-O1", "-g", *sanitizers]
+    return Runner(compiled(tool("gcc", "gcc"), program, *flags, *files), emulated=False)
+
+
+@pytest.fixture(scope="session")
+def m7(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """On QEMU's Cortex-M7."""
+    tool("qemu-system-arm", "qemu-system-arm")
+    compiler = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    program = tmp_path_factory.mktemp("m7") / "runner.elf"
+    startup = HERE / "m7" / "startup.c"
+    files = [*sources(), str(HERE / "runner" / "runner.c"), str(startup)]
+    flags = [*M7, "-std=gnu99", "-O2", "-ffunction-sections", "-fdata-sections"]
+    link = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections"]
+    script = ["-T", str(startup.with_name("memory.ld"))]
+    return Runner(compiled(compiler, program, *flags, *files, *link, *script), emulated=True)

@@ -1,0 +1,209 @@
+/* Runs the library on cases from a file and writes what it answers; on a PC and on the emulated
+ * Cortex-M7. `tests/firmware/cases.py` writes and reads these files.
+ *
+ * A case: uint32 kind, uint32 payload bytes, payload padded to 4 bytes. An answer: int32 status,
+ * uint32 ticks, uint32 payload bytes, payload padded. All little endian.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nanodet/leaky_relu.h"
+#include "nanodet/postprocess.h"
+#include "nanodet/preprocess.h"
+
+enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4 };
+
+uint32_t runner_ticks(void); /* Instructions on the emulator, 0 on a PC. */
+
+typedef struct {
+    const uint8_t *at, *end;
+} reader;
+
+/* Exact copies on the heap, so that the sanitizers see every byte read beyond. */
+static void *take(reader *from, size_t bytes) {
+    void *copy = malloc(bytes ? bytes : 1);
+    if (copy == NULL || (size_t)(from->end - from->at) < bytes) exit(3);
+    memcpy(copy, from->at, bytes);
+    from->at += (bytes + 3) & ~(size_t)3;
+    if (from->at > from->end) from->at = from->end;
+    return copy;
+}
+
+static uint32_t word(reader *from) {
+    uint32_t value;
+    if (from->end - from->at < 4) exit(3);
+    memcpy(&value, from->at, 4);
+    from->at += 4;
+    return value;
+}
+
+static void answer(FILE *out, int32_t status, uint32_t ticks, const void *data, uint32_t bytes) {
+    static const uint8_t zeros[4];
+    uint32_t head[3] = {(uint32_t)status, ticks, bytes};
+    fwrite(head, sizeof head, 1, out);
+    if (bytes) fwrite(data, 1, bytes, out);
+    fwrite(zeros, 1, (4 - bytes % 4) % 4, out);
+}
+
+typedef struct {
+    nanodet_model model;
+    nanodet_level *levels;
+} described;
+
+static described read_model(reader *from) {
+    described found;
+    memset(&found, 0, sizeof found);
+    nanodet_model *model = &found.model;
+    model->width = (uint16_t)word(from);
+    model->height = (uint16_t)word(from);
+    model->classes = (uint16_t)word(from);
+    model->bins = (uint8_t)word(from);
+    model->level_count = (uint8_t)word(from);
+    uint32_t flags = word(from);
+    model->keep_ratio = flags & 1;
+    model->bgr = flags >> 1 & 1;
+    model->rotated_180 = flags >> 2 & 1;
+    found.levels = calloc(model->level_count ? model->level_count : 1u, sizeof *found.levels);
+    for (uint32_t i = 0; i < model->level_count; i++) {
+        nanodet_level *level = &found.levels[i];
+        level->stride = (uint16_t)word(from);
+        level->rows = (uint16_t)word(from);
+        level->columns = (uint16_t)word(from);
+        level->lowest = (int16_t)(int32_t)word(from);
+        level->offset_q4 = (int32_t)word(from);
+        level->score = take(from, 512);
+        level->weight = take(from, 512);
+    }
+    model->levels = found.levels;
+    return found;
+}
+
+static void forget(described *found) {
+    for (uint32_t i = 0; i < found->model.level_count; i++) {
+        free((void *)(uintptr_t)found->levels[i].score);
+        free((void *)(uintptr_t)found->levels[i].weight);
+    }
+    free(found->levels);
+}
+
+static void postprocess(reader *from, FILE *out) {
+    described about = read_model(from);
+    nanodet_outputs outputs[256];
+    memset(outputs, 0, sizeof outputs);
+    for (uint32_t i = 0; i < about.model.level_count; i++) {
+        outputs[i].cls_bytes = word(from);
+        outputs[i].cls = take(from, outputs[i].cls_bytes);
+        outputs[i].reg_bytes = word(from);
+        outputs[i].reg = take(from, outputs[i].reg_bytes);
+    }
+    nanodet_selection selection = {(uint16_t)word(from), (uint16_t)word(from), NULL};
+    uint16_t capacity = (uint16_t)word(from);
+    uint32_t wanted_bytes = word(from), scratch_bytes = word(from);
+    uint8_t *wanted = wanted_bytes ? take(from, wanted_bytes) : NULL;
+    selection.wanted = wanted;
+    void *scratch = malloc(scratch_bytes ? scratch_bytes : 1);
+    nanodet_detection *detections = malloc(sizeof *detections * (capacity ? capacity : 1u));
+    uint16_t count = 0;
+    uint32_t before = runner_ticks();
+    nanodet_status status =
+        nanodet_postprocess_s8(&about.model, outputs, &selection, scratch, scratch_bytes,
+                               detections, capacity, &count);
+    uint32_t ticks = runner_ticks() - before;
+    answer(out, status, ticks, detections, (uint32_t)(count * sizeof *detections));
+    for (uint32_t i = 0; i < about.model.level_count; i++) {
+        free((void *)(uintptr_t)outputs[i].cls);
+        free((void *)(uintptr_t)outputs[i].reg);
+    }
+    free(detections);
+    free(scratch);
+    free(wanted);
+    forget(&about);
+}
+
+static void preprocess(reader *from, FILE *out) {
+    described about = read_model(from);
+    nanodet_frame frame;
+    frame.width = (uint16_t)word(from);
+    frame.height = (uint16_t)word(from);
+    frame.row_bytes = word(from);
+    frame.format = (nanodet_pixel_format)word(from);
+    nanodet_resize resize = (nanodet_resize)word(from);
+    uint32_t scratch_bytes = word(from), input_bytes = word(from);
+    frame.bytes = word(from);
+    uint8_t *pixels = take(from, frame.bytes);
+    frame.pixels = pixels;
+    void *scratch = malloc(scratch_bytes ? scratch_bytes : 1);
+    int8_t *input = calloc(input_bytes ? input_bytes : 1, 1);
+    uint32_t before = runner_ticks();
+    nanodet_status status = nanodet_preprocess_s8(&about.model, &frame, resize, scratch,
+                                                  scratch_bytes, input, input_bytes);
+    uint32_t ticks = runner_ticks() - before;
+    answer(out, status, ticks, input, status == NANODET_OK ? input_bytes : 0);
+    free(input);
+    free(scratch);
+    free(pixels);
+    forget(&about);
+}
+
+static void to_frame(reader *from, FILE *out) {
+    described about = read_model(from);
+    uint16_t width = (uint16_t)word(from), height = (uint16_t)word(from);
+    uint16_t count = (uint16_t)word(from);
+    nanodet_detection *detections = take(from, count * sizeof *detections);
+    nanodet_status status =
+        nanodet_boxes_to_frame(&about.model, width, height, detections, count);
+    uint32_t bytes = status == NANODET_OK ? (uint32_t)(count * sizeof *detections) : 0;
+    answer(out, status, 0, detections, bytes);
+    free(detections);
+    forget(&about);
+}
+
+static void leaky_relu(reader *from, FILE *out) {
+    nanodet_leaky_relu_params params;
+    params.input_zero_point = (int32_t)word(from);
+    params.output_zero_point = (int32_t)word(from);
+    params.identity_multiplier = (int32_t)word(from);
+    params.identity_shift = (int32_t)word(from);
+    params.alpha_multiplier = (int32_t)word(from);
+    params.alpha_shift = (int32_t)word(from);
+    int8_t table[256];
+    nanodet_status status = nanodet_leaky_relu_s8_table(&params, table);
+    answer(out, status, 0, table, status == NANODET_OK ? sizeof table : 0);
+}
+
+static uint8_t *read_file(const char *name, size_t *bytes) {
+    FILE *file = fopen(name, "rb");
+    if (file == NULL) exit(2);
+    fseek(file, 0, SEEK_END);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    uint8_t *content = malloc(*bytes ? *bytes : 1);
+    if (content == NULL || fread(content, 1, *bytes, file) != *bytes) exit(2);
+    fclose(file);
+    return content;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 2;
+    size_t bytes;
+    uint8_t *content = read_file(argv[1], &bytes);
+    FILE *out = fopen(argv[2], "wb");
+    if (out == NULL) return 2;
+    reader all = {content, content + bytes};
+    while (all.at < all.end) {
+        uint32_t kind = word(&all), length = word(&all);
+        if ((size_t)(all.end - all.at) < length) return 3;
+        reader one = {all.at, all.at + length};
+        all.at += length;
+        switch (kind) {
+            case POSTPROCESS: postprocess(&one, out); break;
+            case PREPROCESS: preprocess(&one, out); break;
+            case TO_FRAME: to_frame(&one, out); break;
+            case LEAKY_RELU: leaky_relu(&one, out); break;
+            default: return 3;
+        }
+    }
+    free(content);
+    return fclose(out) == 0 ? 0 : 2;
+}
