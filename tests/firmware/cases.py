@@ -78,7 +78,7 @@ class Writer:
         pixel_format: str,
         width: int,
         bilinear: bool,
-        **other: int,
+        other: Mapping[str, int] | None = None,
     ) -> None:
         """frame: uint8 (H, bytes a row). other: fields to give another value than the right one."""
         values = {
@@ -91,7 +91,7 @@ class Writer:
             "input_bytes": 3 * about.width * about.height,
         }
         content = frame.tobytes()
-        words = struct.pack("<7I", *{**values, **other}.values())
+        words = struct.pack("<7I", *{**values, **(other or {})}.values())
         tail = struct.pack("<I", len(content)) + padded(content)
         self._add(PREPROCESS, encode(about) + words + tail)
 

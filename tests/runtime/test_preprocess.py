@@ -35,10 +35,10 @@ def upstream_matrix(width: int, height: int, spec: InputSpec) -> np.ndarray:
     return back @ np.diag([scale, scale, 1.0]) @ to_centre
 
 
-def midway(source: int, target: int, scale: Fraction) -> np.ndarray:
-    """Where a position lies midway between two steps of 1/32: OpenCV's doubles go either way."""
+def midway(source: int, target: int, scale: Fraction, steps: int = 32) -> np.ndarray:
+    """Where a position lies midway between two of `steps` a pixel; OpenCV goes either way."""
     positions = [(Fraction(2 * x - target, 2) * scale + Fraction(source, 2)) for x in range(target)]
-    return np.array([(p * 32) % 1 == Fraction(1, 2) for p in positions])
+    return np.array([(p * steps) % 1 == Fraction(1, 2) for p in positions])
 
 
 @pytest.mark.parametrize(("width", "height", "reason"), SIZES)
