@@ -23,8 +23,8 @@ def to_rgb(frame: np.ndarray, pixel_format: str) -> np.ndarray:
     if pixel_format == "BGR888":
         return frame.reshape(height, -1, 3)[..., ::-1]
     if pixel_format == "RGB565":
-        word = frame.reshape(height, -1, 2).astype(np.uint16)
-        word = word[..., 0] | word[..., 1] << 8
+        pair = frame.reshape(height, -1, 2).astype(np.int32)
+        word = pair[..., 0] | pair[..., 1] << 8
         red, green, blue = word >> 11, word >> 5 & 63, word & 31
         wide = red << 3 | red >> 2, green << 2 | green >> 4, blue << 3 | blue >> 2
         return np.stack(wide, axis=2).astype(np.uint8)

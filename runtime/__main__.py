@@ -5,19 +5,30 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runtime.cli import Parser, fraction, positive, run
+from runtime.detections import Detections
 from runtime.detector import Detector
 from runtime.draw import annotate, save_image
-from runtime.engines import TFLITE_ENGINES, open_engine
+from runtime.engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
+from runtime.errors import KitError
 from runtime.image import load_rgb
+from runtime.nms import box_iou
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
 
 _SCORE = 0.35
+_LIKE_IOU = 0.8
+_PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
+    "litert": LiteRtEngine,
+    "builtin": lambda file: LiteRtEngine(file, xnnpack=False),
+    "tflm": TflmEngine,
+}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,6 +44,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--classes", metavar="LIST", help="only these, e.g. person,car")
     add("--threads", type=positive, help="of the interpreter")
     add("--delegate", type=Path, metavar="LIBRARY", help="external delegate, e.g. vx_delegate.so")
+    add("--delegate-option", action="append", metavar="KEY:VALUE", help="of the delegate")
+    add("--no-xnnpack", action="store_true", help="LiteRT's built-in kernels")
     add("--json", action="store_true", help="print JSON")
     add("--output", type=Path, metavar="IMAGE", help="draw the objects here")
     parity_parser = commands.add_parser("parity", help="compare two engines on images")
@@ -40,18 +53,34 @@ def parse_arguments() -> argparse.Namespace:
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
     add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--engines", default="litert,tflm", help=f"two of {','.join(_PARITY)}; default %(default)s")
     return parser.parse_args()
+
+
+def _engine_options(options: argparse.Namespace) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    if options.threads is not None:
+        chosen["threads"] = options.threads
+    if options.delegate is not None:
+        chosen["delegate"] = options.delegate
+    if options.no_xnnpack:
+        chosen["xnnpack"] = False
+    for text in options.delegate_option or ():
+        key, colon, value = text.partition(":")
+        if not colon or options.delegate is None:
+            raise KitError(f"--delegate-option {text}: wants KEY:VALUE, and --delegate")
+        chosen.setdefault("delegate_options", {})[key] = value
+    return chosen
 
 
 def detect(options: argparse.Namespace) -> int:
     """Print what is in an image."""
-    engine_options = {"threads": options.threads, "delegate": options.delegate}
     detector = Detector(
         options.model,
         options.engine,
         options.score_threshold,
         classes=options.classes.split(",") if options.classes else None,
-        **{name: value for name, value in engine_options.items() if value is not None},
+        **_engine_options(options),
     )
     rgb = load_rgb(options.image)
     start = time.perf_counter()
@@ -69,9 +98,12 @@ def detect(options: argparse.Namespace) -> int:
 
 
 def parity(options: argparse.Namespace) -> int:
-    """Print how far LiteRT and TFLite Micro lie apart: steps of the outputs, and detections."""
+    """Print how far two engines lie apart: steps of the outputs, and detections."""
+    names = options.engines.split(",")
+    if len(names) != 2 or not set(names) <= set(_PARITY):
+        raise KitError(f"--engines {options.engines}: wants two of {','.join(_PARITY)}")
     file = TfliteFile.read(options.model)
-    engines = [open_engine(name, file) for name in TFLITE_ENGINES]
+    engines = [_PARITY[name](file) for name in names]
     detectors = [Detector(e, score_threshold=options.score_threshold) for e in engines]
     for path in options.images:
         rgb = load_rgb(path)
@@ -80,10 +112,18 @@ def parity(options: argparse.Namespace) -> int:
         steps = [np.abs(one[n].astype(np.float32) - other[n]) for n in one]
         worst = max(float(s.max()) for s in steps)
         mean = float(np.mean([s.mean() for s in steps]))
-        counts = " and ".join(str(len(d.detect(rgb))) for d in detectors)
-        print(f"{path.name}: outputs differ by {worst:g} at most, {mean:.2f} in the mean; "
-              f"{counts} detections")  # fmt: skip
+        found = [d.detect(rgb) for d in detectors]
+        print(
+            f"{path.name}: outputs differ by {worst:g} at most, {mean:.2f} in the mean; "
+            f"{len(found[0])} and {len(found[1])} detections, {_shared(*found)} in both"
+        )
     return 0
+
+
+def _shared(one: Detections, other: Detections) -> int:
+    """How many of `one` have their like in `other`: the same class, and nearly the same box."""
+    same = one.class_id[:, None] == other.class_id[None]
+    return int((same & (box_iou(one.xyxy, other.xyxy) > _LIKE_IOU)).any(axis=1).sum())
 
 
 def main() -> int:

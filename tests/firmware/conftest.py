@@ -15,6 +15,7 @@ LIBRARY = ROOT / "firmware" / "nanodet"
 HERE = ROOT / "tests" / "firmware"
 INCLUDES = [f"-I{LIBRARY / 'include'}", f"-I{LIBRARY / 'src'}"]
 STRICT = ["-Wall", "-Wextra", "-Werror"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 M7 = "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard".split()
 
 
@@ -44,8 +45,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     """On this machine; undefined behaviour and reads beyond a buffer end the run."""
     program = tmp_path_factory.mktemp("host") / "runner"
     files = [*sources(), str(HERE / "runner" / "runner.c"), str(HERE / "runner" / "host.c")]
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-std=c99", "-pedantic", "-O1", "-g", *sanitizers]
+    flags = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
     return Runner(compiled(tool("gcc", "gcc"), program, *flags, *files), emulated=False)
 
 

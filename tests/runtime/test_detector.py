@@ -84,6 +84,22 @@ def test_only_some_classes(tiny: ModelSpec) -> None:
         Detector(OneObject(tiny), classes=["unicorn"])
 
 
+def test_integers_where_the_file_allows_it(build: Build, tiny: ModelSpec) -> None:
+    rgb = photo(2, 77, 55)
+    integers = Detector(build.tflite, score_threshold=0.3)
+    floats = Detector(build.tflite, score_threshold=0.3, arithmetic="float")
+    assert (integers.arithmetic, floats.arithmetic) == ("integer", "float")
+    assert Detector(OneObject(tiny)).arithmetic == "float"
+    one, other = integers.detect(rgb), floats.detect(rgb)
+    assert len(one) > 0 and abs(len(one) - len(other)) <= 1
+    assert one.class_id[0] == other.class_id[0]
+    np.testing.assert_allclose(one.xyxy[0], other.xyxy[0], atol=0.25)
+    with pytest.raises(KitError, match="cannot be read in integers"):
+        Detector(OneObject(tiny), arithmetic="integer")
+    with pytest.raises(KitError, match="known: integer, float"):
+        Detector(build.tflite, arithmetic="decimal")
+
+
 def test_engine_options(build: Build) -> None:
     detector = Detector(build.tflite, threads=2)
     detector.warm_up()

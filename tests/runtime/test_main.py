@@ -33,6 +33,12 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
     done = run_python(tmp_path, "-m", "runtime", "parity", str(build.tflite), str(image))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("photo.png: outputs differ by ")
+    same = run_python(
+        tmp_path, "-m", "runtime", "parity", str(build.tflite), str(image),
+        "--engines", "builtin,builtin", "--score-threshold", "0.05",
+    )  # fmt: skip
+    words = same.stdout.split()
+    assert "differ by 0 at most" in same.stdout and words[-7] == words[-5] == words[-3]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,9 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
         (["detect", "{m}", "nowhere.png"], "nowhere.png: no such image"),
         (["detect", "{m}", "{i}", "--classes", "unicorn"], "`unicorn` unknown"),
         (["detect", "{m}", "{i}", "--delegate", "no.so"], "no.so: cannot be loaded"),
+        (["detect", "{m}", "{i}", "--delegate-option", "a:b"], "and --delegate"),
         (["parity", "{m}"], "IMAGE"),
+        (["parity", "{m}", "{i}", "--engines", "litert"], "two of litert,builtin,tflm"),
         (["dance"], "detect"),
     ],
 )

@@ -1,0 +1,88 @@
+"""The C library on real networks' answers to COCO photographs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.describe import describe
+from runtime import integer
+from runtime.engines import LiteRtEngine
+from runtime.image import list_images, load_rgb
+from runtime.preprocess import to_canvas
+from runtime.tflite_file import TfliteFile
+from tests.conftest import ROOT
+from tests.firmware.cases import Runner, Writer, lying
+from tests.firmware.test_postprocess import assert_same
+from tests.firmware.test_preprocess import description
+
+pytestmark = pytest.mark.real
+
+SCORE, IOU, MOST = 0.35, 0.6, 100
+STRIDES = ("32", "16,32", "8,16,32")
+# Most instructions of post-processing on the Cortex-M7, by strides.
+BUDGET = {"32": 350_000, "16,32": 1_200_000}
+
+
+@pytest.fixture(scope="module", params=STRIDES)
+def engine(
+    request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> LiteRtEngine:
+    folder = tmp_path_factory.mktemp("model")
+    options = ["--fast", "--strides", request.param, "--out", str(folder)]
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", *options],
+        cwd=ROOT,
+        env={**os.environ, "NANODET_DATA": str(data)},
+        capture_output=True,
+        check=True,
+    )
+    (path,) = folder.glob("*.tflite")
+    return LiteRtEngine(TfliteFile.read(path))
+
+
+def compare(runner: Runner, engine: LiteRtEngine, photographs: list[Path], score: float) -> int:
+    """Most instructions of an image; fails where C and Python differ."""
+    about = describe(engine.spec, engine.outputs, score)
+    tables = integer.make_tables(engine.spec, engine.outputs, score)
+    writer, wanted = Writer(), []
+    for path in photographs:
+        raw = engine.infer_raw(to_canvas(load_rgb(path), engine.spec.input)[0])
+        writer.postprocess(about, lying(raw, engine.spec), round(IOU * 1024), capacity=MOST)
+        found = integer.decode(raw, tables, engine.spec)
+        wanted.append(integer.suppress(found, IOU, MOST))
+    answers = runner.run(writer)
+    for answer, found in zip(answers, wanted, strict=True):
+        assert_same(answer, found)
+    return max(answer.instructions for answer in answers)
+
+
+@pytest.mark.parametrize("score", [SCORE, 0.05])
+def test_host_answers_as_python(
+    host: Runner, data: Path, engine: LiteRtEngine, score: float
+) -> None:
+    compare(host, engine, list_images(data / "coco" / "val500"), score)
+
+
+def test_m7_answers_as_python_within_its_budget(
+    m7: Runner, data: Path, engine: LiteRtEngine
+) -> None:
+    most = compare(m7, engine, list_images(data / "coco" / "val500")[:20], SCORE)
+    strides = ",".join(map(str, engine.spec.graph.strides))
+    print(f"post-processing, strides {strides}: {most:,} instructions at most")
+    assert most <= BUDGET.get(strides, most)
+
+
+def test_preprocessing_within_its_budget(m7: Runner, engine: LiteRtEngine) -> None:
+    frame = np.zeros((480, 1280), np.uint8)
+    writer = Writer()
+    writer.preprocess(description(engine.spec), frame, "RGB565", 640, bilinear=False)
+    writer.preprocess(description(engine.spec), frame, "RGB565", 640, bilinear=True)
+    nearest, bilinear = (a.instructions for a in m7.run(writer))
+    print(f"preprocessing 640x480 RGB565: {nearest:,} nearest, {bilinear:,} bilinear")
+    assert nearest <= 6_000_000
