@@ -26,11 +26,13 @@ from pipeline.names import (
     variant,
     work_folder,
 )
+from runtime import integer
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
 from runtime.engines import TFLITE_ENGINES
 from runtime.errors import KitError
 from runtime.files import write_text
+from runtime.postprocess import ARITHMETIC
 from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
@@ -67,6 +69,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=MAX_DETECTIONS,
         help="an image, default %(default)s",
     )
+    add(
+        "--arithmetic",
+        choices=ARITHMETIC,
+        help="of post-processing; default integer for int8 files, as on a microcontroller",
+    )
     add("--workers", type=positive, default=1, help="processes, default %(default)s")
     add(
         "--scheduler",
@@ -95,13 +102,18 @@ def chosen_job(options: argparse.Namespace) -> Job:
         path = _built(options.model, work_folder(default, ROOT) / "model.onnx")
         return _job(options, path, OnnxEngine(path).spec)
     path = _built(options.model, tflite_path(default, ROOT))
-    return _job(options, path, TfliteFile.read(path).spec)
+    file = TfliteFile.read(path)
+    whole = integer.fits(file.spec, file.outputs)
+    return _job(options, path, file.spec, "integer" if whole else "float")
 
 
-def _job(options: argparse.Namespace, path: Path, spec: ModelSpec) -> Job:
+def _job(
+    options: argparse.Namespace, path: Path, spec: ModelSpec, arithmetic: str = "float"
+) -> Job:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     settings = options.score_threshold, options.iou_threshold, options.max_detections
-    return Job(options.engine, path.resolve(), sha256, spec, *settings)
+    chosen = options.arithmetic or arithmetic
+    return Job(options.engine, path.resolve(), sha256, spec, *settings, arithmetic=chosen)
 
 
 def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
@@ -140,6 +152,7 @@ def report(scores: Scores, job: Job, images: int) -> dict[str, Any]:
         **{name: round(value, 4) for name, value in scores.figures.items()},
         "images": images,
         "engine": job.engine,
+        "arithmetic": job.arithmetic,
         "model": job.spec.name,
         "strides": list(job.spec.graph.strides),
         "model_sha256": job.sha256,

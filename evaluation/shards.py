@@ -40,7 +40,7 @@ class Job:
     """All that a worker must know to detect as every other does.
 
     model: a .tflite or .onnx file, or the checkpoint of `spec` for engine `torch`. sha256: of that
-    file. category_ids: see `CocoSet`.
+    file. category_ids: see `CocoSet`. arithmetic: see `Detector`.
     """
 
     engine: str
@@ -51,6 +51,7 @@ class Job:
     iou_threshold: float
     max_detections: int
     category_ids: tuple[int | None, ...] = ()
+    arithmetic: str | None = None
 
 
 def open_job(job: Job) -> Engine:
@@ -74,6 +75,7 @@ def _detector(job: Job) -> Detector:
         score_threshold=job.score_threshold,
         iou_threshold=job.iou_threshold,
         max_detections=job.max_detections,
+        arithmetic=job.arithmetic,
     )
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engines import LiteRtEngine, TflmEngine
+from runtime import integer
+from runtime.decode import decode
+from runtime.engines import LiteRtEngine, TflmEngine, dequantize
 from runtime.image import list_images, load_rgb
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
@@ -65,6 +67,29 @@ def test_int8_average_precision(data: Path, model: TfliteFile, tmp_path: Path, e
     values = evaluate(data, tmp_path, model.path, "--engine", engine)
     assert values["AP"] >= 7.40
     assert values["model_sha256"] == model.sha256
+    assert values["arithmetic"] == "integer"
+
+
+def test_integer_post_processing_against_float(
+    data: Path, model: TfliteFile, tmp_path: Path
+) -> None:
+    """Average precision, and every box above 0.3."""
+    one, other = (
+        evaluate(data, tmp_path, model.path, "--arithmetic", arithmetic)["AP"]
+        for arithmetic in ("integer", "float")
+    )
+    assert one == pytest.approx(other, abs=0.05)
+    engine, tables = LiteRtEngine(model), integer.make_tables(model.spec, model.outputs, 0.3)
+    for path in list_images(data / "coco" / "val500"):
+        raw = engine.infer_raw(to_canvas(load_rgb(path), model.spec.input)[0])
+        found = integer.decode(raw, tables, model.spec).in_pixels()
+        real = {t.name: dequantize(raw[t.name], t) for t in model.outputs}
+        wanted = decode(real, model.spec, 0.3)
+        assert len(found) == len(wanted)
+        # Integers put equal scores in the order that floats come in.
+        order = np.argsort(-np.rint(wanted.confidence * 65536.0), kind="stable")
+        np.testing.assert_array_equal(found.class_id, wanted.class_id[order])
+        assert np.abs(found.xyxy - wanted.xyxy[order]).max(initial=0) <= 0.5
 
 
 def test_onnx_equals_torch(data: Path, tmp_path: Path) -> None:
