@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantize.split import Stem
 from runtime import integer
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TensorInfo
 
 # As in nanodet/types.h.
-MAX_LEVELS, MAX_BINS, MAX_CANVAS = 8, 32, 4095
+MAX_LEVELS, MAX_BINS, MAX_CANVAS, MAX_STEM_CHANNELS = 8, 32, 4095, 64
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,72 @@ class Description:
     bgr: bool
     rotated_180: bool
     levels: tuple[LevelDescription, ...]
+
+
+@dataclass(frozen=True)
+class StemDescription:
+    """`nanodet_stem`. weight: int32 (channels / 4, words, 4), two int16 each."""
+
+    width: int
+    height: int
+    channels: int
+    input_zero_point: int
+    output_zero_point: int
+    weight: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+    activation: np.ndarray
+
+
+def describe_stem(stem: Stem, path: str) -> StemDescription:
+    """Raises `KitError` for a stem that the library has no room for."""
+    channels = len(stem.bias)
+    if channels % 4 or channels > MAX_STEM_CHANNELS:
+        raise KitError(
+            f"{path}: {channels} channels in the first layer; a split stem takes multiples of 4 up "
+            f"to {MAX_STEM_CHANNELS}"
+        )
+    return StemDescription(
+        stem.width,
+        stem.height,
+        channels,
+        stem.input_zero_point,
+        stem.output_zero_point,
+        _packed(stem.weight),
+        stem.bias,
+        stem.multiplier,
+        stem.shift,
+        leaky_relu_table(stem.leaky),
+    )
+
+
+def _packed(weight: np.ndarray) -> np.ndarray:
+    """int8 (channels, 3, 3, 3) -> the pairs that the C code multiplies at once."""
+    rows = np.zeros((len(weight), 3, 10), np.int16)  # Nine weights a row, evened out.
+    rows[..., :9] = weight.reshape(len(weight), 3, 9)
+    words = rows.reshape(len(weight), -1).astype("<i2").view("<i4")
+    return np.ascontiguousarray(words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1))
+
+
+def leaky_relu_table(leaky: Sequence[int]) -> np.ndarray:
+    """int8 (256,): what `nanodet_leaky_relu_s8_table` computes of the same numbers."""
+    input_zero_point, output_zero_point, *fixed = leaky
+    table = []
+    for q in range(-128, 128):
+        value = q - input_zero_point
+        multiplier, shift = fixed[:2] if value >= 0 else fixed[2:]
+        scaled = multiply_fixed(value, multiplier, shift) + output_zero_point
+        table.append(min(max(scaled, -128), 127))
+    return np.array(table, np.int8)
+
+
+def multiply_fixed(value: int, multiplier: int, shift: int) -> int:
+    """TensorFlow Lite's MultiplyByQuantizedMultiplier: rounded by 31 bits, then by the rest."""
+    high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
+    if shift >= 0:
+        return high
+    return (high + (1 << (-shift - 1)) - (high < 0)) >> -shift
 
 
 def describe(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: float) -> Description:

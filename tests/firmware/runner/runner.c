@@ -11,8 +11,9 @@
 #include "nanodet/leaky_relu.h"
 #include "nanodet/postprocess.h"
 #include "nanodet/preprocess.h"
+#include "nanodet/stem.h"
 
-enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4 };
+enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4, STEM = 5 };
 
 uint32_t runner_ticks(void); /* Instructions on the emulator, 0 on a PC. */
 
@@ -172,6 +173,57 @@ static void leaky_relu(reader *from, FILE *out) {
     answer(out, status, 0, table, status == NANODET_OK ? sizeof table : 0);
 }
 
+typedef struct {
+    const int8_t *pixels;
+    uint32_t row_bytes;
+} image;
+
+static void image_row(void *context, uint32_t y, int8_t *row) {
+    const image *from = context;
+    memcpy(row, from->pixels + y * from->row_bytes, from->row_bytes);
+}
+
+static void stem(reader *from, FILE *out) {
+    nanodet_stem about;
+    about.width = (uint16_t)word(from);
+    about.height = (uint16_t)word(from);
+    about.channels = (uint16_t)word(from);
+    about.input_zero_point = (int16_t)(int32_t)word(from);
+    about.output_zero_point = (int16_t)(int32_t)word(from);
+    uint32_t scratch_bytes = word(from), output_bytes = word(from);
+    size_t channel_bytes = about.channels * sizeof(int32_t);
+    int32_t *weight = take(from, NANODET_STEM_WORDS * channel_bytes);
+    int32_t *bias = take(from, channel_bytes), *multiplier = take(from, channel_bytes);
+    int32_t *shift = take(from, channel_bytes);
+    int8_t *activation = take(from, 256);
+    image source = {NULL, about.width * 3u};
+    int8_t *pixels = take(from, (size_t)source.row_bytes * about.height);
+    source.pixels = pixels;
+    about.weight = weight;
+    about.bias = bias;
+    about.multiplier = multiplier;
+    about.shift = shift;
+    about.activation = activation;
+    if (scratch_bytes == UINT32_MAX) {
+        scratch_bytes = (uint32_t)nanodet_stem_s8_get_scratch_bytes(&about);
+    }
+    void *scratch = malloc(scratch_bytes ? scratch_bytes : 1);
+    int8_t *output = malloc(output_bytes ? output_bytes : 1);
+    uint32_t before = runner_ticks();
+    nanodet_status status = nanodet_stem_s8(&about, image_row, &source, scratch, scratch_bytes,
+                                            output, output_bytes);
+    uint32_t ticks = runner_ticks() - before;
+    answer(out, status, ticks, output, status == NANODET_OK ? output_bytes : 0);
+    free(output);
+    free(scratch);
+    free(pixels);
+    free(activation);
+    free(shift);
+    free(multiplier);
+    free(bias);
+    free(weight);
+}
+
 static uint8_t *read_file(const char *name, size_t *bytes) {
     FILE *file = fopen(name, "rb");
     if (file == NULL) exit(2);
@@ -201,6 +253,7 @@ int main(int argc, char **argv) {
             case PREPROCESS: preprocess(&one, out); break;
             case TO_FRAME: to_frame(&one, out); break;
             case LEAKY_RELU: leaky_relu(&one, out); break;
+            case STEM: stem(&one, out); break;
             default: return 3;
         }
     }

@@ -36,6 +36,31 @@ nanodet_status nanodet_preprocess_s8(const nanodet_model *model, const nanodet_f
                                      nanodet_resize resize, void *scratch, size_t scratch_bytes,
                                      int8_t *input, size_t input_bytes);
 
+/* Canvas positions 0..target-1 over source pixels 0..source-1, along one side. With keep_ratio,
+ * num / den source pixels a canvas pixel, about the centres. */
+typedef struct {
+    int32_t source, target;
+    int32_t num, den;
+    bool keep_ratio;
+} nanodet_axis;
+
+/* The same row by row, for `nanodet_stem_s8`. Fields are private. */
+typedef struct {
+    const nanodet_model *model;
+    const nanodet_frame *frame;
+    nanodet_resize resize;
+    const void *columns;
+    nanodet_axis axes[2]; /* x, y */
+} nanodet_frame_rows;
+
+/* model, frame and scratch must outlive `rows`. */
+nanodet_status nanodet_frame_rows_init(nanodet_frame_rows *rows, const nanodet_model *model,
+                                       const nanodet_frame *frame, nanodet_resize resize,
+                                       void *scratch, size_t scratch_bytes);
+
+/* Row y of the network's input, int8 (width, 3). rows: a `nanodet_frame_rows`. */
+void nanodet_frame_row(void *rows, uint32_t y, int8_t *row);
+
 #ifdef __cplusplus
 }
 #endif

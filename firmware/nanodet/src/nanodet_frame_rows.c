@@ -1,0 +1,147 @@
+#include <string.h>
+
+#include "nanodet/preprocess.h"
+#include "nanodet_check.h"
+#include "nanodet_pixels.h"
+#include "nanodet_taps.h"
+
+#define BLACK (-128)
+
+/* Where a row of the canvas goes: its first pixel, the step to the next, and which byte of a pixel
+ * is red. */
+typedef struct {
+    int8_t *first;
+    int32_t step;
+    uint32_t red;
+} destination;
+
+static inline void put(int8_t *at, uint32_t red, nanodet_rgb pixel) {
+    at[red] = (int8_t)(pixel.red - 128);
+    at[1] = (int8_t)(pixel.green - 128);
+    at[2 - red] = (int8_t)(pixel.blue - 128);
+}
+
+/* A canvas row of the nearest pixels; columns: source index of each, or NANODET_OUTSIDE. */
+#define DEFINE_NEAREST(name, pixel_of)                                                    \
+    static void name(const uint8_t *row, const uint16_t *columns, uint32_t width,         \
+                     const destination *to) {                                             \
+        static const nanodet_rgb black = {0, 0, 0};                                       \
+        int8_t *at = to->first;                                                           \
+        for (uint32_t x = 0; x < width; x++, at += to->step) {                            \
+            uint32_t column = columns[x];                                                 \
+            put(at, to->red, column == NANODET_OUTSIDE ? black : pixel_of(row, column));  \
+        }                                                                                 \
+    }
+
+DEFINE_NEAREST(nearest_rgb565, nanodet_from_rgb565)
+DEFINE_NEAREST(nearest_rgb888, nanodet_from_rgb888)
+DEFINE_NEAREST(nearest_bgr888, nanodet_from_bgr888)
+DEFINE_NEAREST(nearest_yuyv, nanodet_from_yuyv)
+DEFINE_NEAREST(nearest_grey8, nanodet_from_grey8)
+
+typedef void nearest_row(const uint8_t *, const uint16_t *, uint32_t, const destination *);
+
+static nearest_row *const NEAREST[] = {nearest_rgb565, nearest_rgb888, nearest_bgr888,
+                                       nearest_yuyv, nearest_grey8};
+
+static nanodet_rgb pixel_of(const nanodet_frame *frame, const uint8_t *row, uint32_t x) {
+    switch (frame->format) {
+        case NANODET_RGB565: return nanodet_from_rgb565(row, x);
+        case NANODET_RGB888: return nanodet_from_rgb888(row, x);
+        case NANODET_BGR888: return nanodet_from_bgr888(row, x);
+        case NANODET_YUYV: return nanodet_from_yuyv(row, x);
+        default: return nanodet_from_grey8(row, x);
+    }
+}
+
+static const uint8_t *row_of(const nanodet_frame *frame, uint32_t y) {
+    return frame->pixels + (size_t)y * frame->row_bytes;
+}
+
+/* (p00 wy0 + p10 wy1) wx0 + (p01 wy0 + p11 wy1) wx1, rounded to whole grey levels. */
+static void bilinear_row(const nanodet_frame *frame, nanodet_tap y, const nanodet_tap *columns,
+                         uint32_t width, uint32_t shift, const destination *to) {
+    const uint8_t *upper = row_of(frame, y.first), *lower = row_of(frame, y.second);
+    uint32_t half = 1u << (shift - 1);
+    int8_t *at = to->first;
+    for (uint32_t i = 0; i < width; i++, at += to->step) {
+        nanodet_tap x = columns[i];
+        nanodet_rgb p00 = pixel_of(frame, upper, x.first), p01 = pixel_of(frame, upper, x.second);
+        nanodet_rgb p10 = pixel_of(frame, lower, x.first), p11 = pixel_of(frame, lower, x.second);
+#define BLEND(c)                                                                          \
+    (uint8_t)((((uint32_t)p00.c * y.weight_first + (uint32_t)p10.c * y.weight_second) *   \
+                   x.weight_first +                                                       \
+               ((uint32_t)p01.c * y.weight_first + (uint32_t)p11.c * y.weight_second) *   \
+                   x.weight_second + half) >> shift)
+        nanodet_rgb pixel = {BLEND(red), BLEND(green), BLEND(blue)};
+#undef BLEND
+        put(at, to->red, pixel);
+    }
+}
+
+static nanodet_status check_frame(const nanodet_frame *frame) {
+    static const uint8_t PIXEL_BYTES[] = {2, 3, 3, 2, 1};
+    if (frame->pixels == NULL) return NANODET_NULL_POINTER;
+    if ((uint32_t)frame->format > NANODET_GREY8) return NANODET_BAD_FRAME;
+    if (frame->width == 0 || frame->width > NANODET_MAX_FRAME) return NANODET_BAD_FRAME;
+    if (frame->height == 0 || frame->height > NANODET_MAX_FRAME) return NANODET_BAD_FRAME;
+    if (frame->format == NANODET_YUYV && (frame->width & 1)) return NANODET_BAD_FRAME;
+    uint64_t row = (uint64_t)PIXEL_BYTES[frame->format] * frame->width;
+    if (frame->row_bytes < row) return NANODET_BAD_FRAME;
+    uint64_t needed = (uint64_t)frame->row_bytes * (frame->height - 1u) + row;
+    return frame->bytes < needed ? NANODET_BAD_BUFFER : NANODET_OK;
+}
+
+nanodet_status nanodet_frame_rows_init(nanodet_frame_rows *rows, const nanodet_model *model,
+                                       const nanodet_frame *frame, nanodet_resize resize,
+                                       void *scratch, size_t scratch_bytes) {
+    nanodet_status status = nanodet_check_canvas(model);
+    if (status != NANODET_OK) return status;
+    if (rows == NULL || frame == NULL || scratch == NULL) return NANODET_NULL_POINTER;
+    status = check_frame(frame);
+    if (status != NANODET_OK) return status;
+    if ((uint32_t)resize > NANODET_BILINEAR) return NANODET_BAD_OPTION;
+    size_t needed = nanodet_preprocess_s8_get_scratch_bytes(model);
+    if (!nanodet_aligned(scratch) || scratch_bytes < needed) return NANODET_BAD_SCRATCH;
+    rows->model = model;
+    rows->frame = frame;
+    rows->resize = resize;
+    rows->columns = scratch;
+    nanodet_axes(model, frame->width, frame->height, rows->axes);
+    for (int32_t x = 0; x < model->width; x++) {
+        if (resize == NANODET_NEAREST) {
+            ((uint16_t *)scratch)[x] = nanodet_nearest(&rows->axes[0], x);
+        } else {
+            ((nanodet_tap *)scratch)[x] = nanodet_bilinear_tap(&rows->axes[0], x);
+        }
+    }
+    return NANODET_OK;
+}
+
+void nanodet_frame_row(void *context, uint32_t y, int8_t *row) {
+    const nanodet_frame_rows *rows = context;
+    const nanodet_model *model = rows->model;
+    const nanodet_frame *frame = rows->frame;
+    uint32_t width = model->width;
+    destination to = {row, 3, model->bgr ? 2u : 0u};
+    if (model->rotated_180) {
+        to.first = row + 3 * (width - 1);
+        to.step = -3;
+        y = model->height - 1u - y;
+    }
+    if (rows->resize == NANODET_NEAREST) {
+        uint16_t nearest = nanodet_nearest(&rows->axes[1], (int32_t)y);
+        if (nearest == NANODET_OUTSIDE) {
+            memset(row, BLACK, 3u * width);
+        } else {
+            NEAREST[frame->format](row_of(frame, nearest), rows->columns, width, &to);
+        }
+        return;
+    }
+    nanodet_tap tap = nanodet_bilinear_tap(&rows->axes[1], (int32_t)y);
+    if (tap.weight_first == 0 && tap.weight_second == 0) {
+        memset(row, BLACK, 3u * width);
+    } else {
+        bilinear_row(frame, tap, rows->columns, width, model->keep_ratio ? 10 : 22, &to);
+    }
+}
