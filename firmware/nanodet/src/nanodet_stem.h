@@ -21,9 +21,10 @@ static inline nanodet_status nanodet_check_stem(const nanodet_stem *stem) {
     return NANODET_OK;
 }
 
-/* int16 of a line: the pixels, one of padding on the right, and one number to even them out. */
+/* int16 of a line: the pixels, one of padding on the right, two that are read in vain, and one
+ * number to even them out. */
 static inline uint32_t nanodet_stem_line_length(const nanodet_stem *stem) {
-    return (stem->width + 1u) * 3u + 1u;
+    return (stem->width + 3u) * 3u + 1u;
 }
 
 static inline size_t nanodet_stem_lines_bytes(const nanodet_stem *stem) {

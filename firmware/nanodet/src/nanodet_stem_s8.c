@@ -18,6 +18,20 @@ static inline int32_t half(int32_t word, int upper) {
     ((sum) + half((a), 0) * half((b), 0) + half((a), 1) * half((b), 1))
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNROLLED _Pragma("GCC unroll 8")
+/* Else GCC loads weights far ahead, and has to keep them on the stack. */
+#define IN_ORDER __asm__ volatile("" ::: "memory")
+#elif defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#define IN_ORDER
+#else
+#define UNROLLED
+#define IN_ORDER
+#endif
+
+#define NEXT 6 /* int16 from one position to the next: two pixels. */
+
 typedef struct {
     const nanodet_stem *stem;
     nanodet_row_source *source;
@@ -43,25 +57,33 @@ static void fetch(const work *state, uint32_t y) {
     memset(line + pixels, 0, (length - pixels) * sizeof *line);
 }
 
-/* Sums of four channels at one position; rows: where its three rows begin. */
+/* Sums of four channels at two neighbouring positions; rows: where the first one's three begin. */
 static inline void convolve(const int16_t *const rows[3], const int32_t *weight,
-                            const int32_t *bias, int32_t sum[4]) {
+                            const int32_t *bias, int32_t sum[8]) {
     int32_t a = bias[0], b = bias[1], c = bias[2], d = bias[3];
+    int32_t e = a, f = b, g = c, h = d;
+    UNROLLED
     for (int row = 0; row < 3; row++) {
         const int16_t *pixels = rows[row];
-        for (int i = 0; i < NANODET_STEM_ROW_WORDS; i++, weight += 4) {
-            int32_t pair;
-            memcpy(&pair, pixels + 2 * i, sizeof pair);
-            a = MULTIPLY_PAIRS(pair, weight[0], a);
-            b = MULTIPLY_PAIRS(pair, weight[1], b);
-            c = MULTIPLY_PAIRS(pair, weight[2], c);
-            d = MULTIPLY_PAIRS(pair, weight[3], d);
+        UNROLLED
+        for (int i = 0; i < NANODET_STEM_ROW_WORDS; i++) {
+            const int32_t *four = weight + 4 * (NANODET_STEM_ROW_WORDS * row + i);
+            int32_t here, next;
+            memcpy(&here, pixels + 2 * i, sizeof here);
+            memcpy(&next, pixels + 2 * i + NEXT, sizeof next);
+            a = MULTIPLY_PAIRS(here, four[0], a);
+            e = MULTIPLY_PAIRS(next, four[0], e);
+            b = MULTIPLY_PAIRS(here, four[1], b);
+            f = MULTIPLY_PAIRS(next, four[1], f);
+            c = MULTIPLY_PAIRS(here, four[2], c);
+            g = MULTIPLY_PAIRS(next, four[2], g);
+            d = MULTIPLY_PAIRS(here, four[3], d);
+            h = MULTIPLY_PAIRS(next, four[3], h);
+            IN_ORDER;
         }
     }
-    sum[0] = a;
-    sum[1] = b;
-    sum[2] = c;
-    sum[3] = d;
+    const int32_t found[8] = {a, b, c, d, e, f, g, h};
+    memcpy(sum, found, sizeof found);
 }
 
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
@@ -76,19 +98,19 @@ static void convolve_row(const work *state, uint32_t y) {
         const int16_t *rows[3];
         for (uint32_t k = 0; k < 3; k++) rows[k] = state->lines[(2 * y + k) % NANODET_STEM_LINES];
         int32_t *target = state->last + group;
-        int32_t first[4], second[4], third[4];
-        convolve(rows, weight, bias, first);
+        int32_t sums[8], first[4];
+        convolve(rows, weight, bias, sums);
+        memcpy(first, sums, sizeof first);
+        for (int k = 0; k < 3; k++) rows[k] += NEXT;
         for (uint32_t x = 0; x < columns; x++, target += channels) {
-            for (int k = 0; k < 3; k++) rows[k] += 6;
-            convolve(rows, weight, bias, second);
-            for (int k = 0; k < 4; k++) target[k] = larger(first[k], second[k]);
-            if (x + 1 == columns) break; /* The third lies beyond the edge. */
-            for (int k = 0; k < 3; k++) rows[k] += 6;
-            convolve(rows, weight, bias, third);
+            convolve(rows, weight, bias, sums);
+            bool edge = x + 1 == columns; /* The third position lies beyond it. */
             for (int k = 0; k < 4; k++) {
-                target[k] = larger(target[k], third[k]);
-                first[k] = third[k];
+                int32_t best = larger(first[k], sums[k]);
+                target[k] = edge ? best : larger(best, sums[4 + k]);
+                first[k] = sums[4 + k];
             }
+            for (int k = 0; k < 3; k++) rows[k] += 2 * NEXT;
         }
     }
 }

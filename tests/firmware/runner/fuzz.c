@@ -10,6 +10,7 @@
 #include "nanodet/leaky_relu.h"
 #include "nanodet/postprocess.h"
 #include "nanodet/preprocess.h"
+#include "nanodet/stem.h"
 
 static uint64_t state;
 
@@ -190,13 +191,62 @@ static bool fuzz_leaky_relu(void) {
     return true;
 }
 
+static void noise(void *context, uint32_t y, int8_t *row) {
+    const nanodet_stem *stem = context;
+    memset(row, (int)(y * 37 + any()), stem->width * 3u);
+}
+
+static bool fuzz_stem(void) {
+    uint32_t channels = 4 * (1 + below(3));
+    nanodet_stem stem = {(uint16_t)mostly(4 * (1 + below(6))), (uint16_t)mostly(4 * (1 + below(6))),
+                         (uint16_t)mostly(channels), (int16_t)(below(256) - 128u),
+                         (int16_t)(below(256) - 128u), NULL, NULL, NULL, NULL, NULL};
+    if (stem.width > 64 || stem.height > 64 || stem.channels > channels) stem.width = 0;
+    int32_t *weight = filled(NANODET_STEM_WORDS * channels * 4), *bias = filled(channels * 4);
+    int32_t *multiplier = filled(channels * 4), *shift = filled(channels * 4);
+    for (uint32_t i = 0; i < NANODET_STEM_WORDS * channels; i++) {
+        weight[i] = (int32_t)((below(256) - 128u) << 16 | ((below(256) - 128u) & 0xFFFFu));
+    }
+    for (uint32_t i = 0; i < channels; i++) {
+        bias[i] /= 4;
+        multiplier[i] = (int32_t)(mostly(any() >> 1));
+        shift[i] = (int32_t)mostly(below(62) - 31u);
+    }
+    int8_t *activation = filled(256);
+    stem.weight = below(200) ? weight : NULL;
+    stem.bias = below(200) ? bias : NULL;
+    stem.multiplier = multiplier;
+    stem.shift = shift;
+    stem.activation = below(200) ? activation : NULL;
+    size_t bytes = nanodet_stem_s8_get_scratch_bytes(&stem);
+    if (!below(60)) bytes = below(400);
+    size_t pooled = (size_t)(stem.width / 4) * (stem.height / 4) * stem.channels;
+    if (!below(60)) pooled = below(400);
+    void *scratch = malloc(bytes ? bytes : 1);
+    int8_t *output = malloc(pooled ? pooled : 1);
+    nanodet_status status = nanodet_stem_s8(&stem, noise, &stem, scratch, bytes, output, pooled);
+    free(output);
+    free(scratch);
+    free(activation);
+    free(shift);
+    free(multiplier);
+    free(bias);
+    free(weight);
+    return status == NANODET_OK;
+}
+
 int main(int argc, char **argv) {
     if (argc != 3) return 2;
     long cases = strtol(argv[1], NULL, 10), sound = 0;
     state = (uint64_t)strtol(argv[2], NULL, 10) * 2654435769u + 88172645463325252u;
     for (long i = 0; i < cases; i++) {
-        uint32_t kind = below(5);
-        sound += kind < 2 ? fuzz_postprocess() : kind < 4 ? fuzz_preprocess() : fuzz_leaky_relu();
+        switch (below(7)) {
+            case 0: sound += fuzz_leaky_relu(); break;
+            case 1: sound += fuzz_stem(); break;
+            case 2:
+            case 3: sound += fuzz_preprocess(); break;
+            default: sound += fuzz_postprocess(); break;
+        }
     }
     printf("%ld of %ld were sound\n", sound, cases);
     return 0;
