@@ -198,9 +198,9 @@ def main() -> int:
     state, code = assets.cache() / "evaluation", source_checksum(ROOT, _SOURCES)
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
-    print_table(values)
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")
+    print_table(values)
     return 0
 
 
