@@ -59,6 +59,12 @@ class StemDescription:
     shift: np.ndarray
     activation: np.ndarray
 
+    @property
+    def scratch_bytes(self) -> int:
+        """As nanodet_stem_s8_get_scratch_bytes: three lines of int16, two rows of int32 sums."""
+        line = (self.width + 3) * 3 + 1
+        return 3 * line * 2 + 2 * (self.width // 4) * self.channels * 4
+
 
 def describe_stem(stem: Stem, path: str) -> StemDescription:
     """Raises `KitError` for a stem that the library has no room for."""

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.engines.tflm import TflmEngine
+from runtime.engines.tflm import HOST_ARENA_BYTES
 from runtime.errors import KitError
-from runtime.tflite_file import TfliteFile
 
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
@@ -32,10 +31,15 @@ def arena_bytes(path: Path) -> int:
 
 
 def _print_allocations(path: str) -> None:
-    engine = TflmEngine(TfliteFile.read(path))
-    size = engine.spec.input
-    engine.infer(np.zeros((size.height, size.width, 3), np.uint8))
-    engine.print_allocations()
+    """Of any file, with a model spec or without, after an inference of zeros."""
+    from tflite_micro import runtime as tflm
+
+    content = Path(path).read_bytes()
+    interpreter = tflm.Interpreter.from_bytes(content, arena_size=HOST_ARENA_BYTES)
+    details = interpreter.get_input_details(0)
+    interpreter.set_input(np.zeros(details["shape"], details["dtype"]), 0)
+    interpreter.invoke()
+    interpreter.print_allocations()
 
 
 if __name__ == "__main__":

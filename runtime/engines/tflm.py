@@ -34,7 +34,3 @@ class TflmEngine(TfliteEngine):
         self._interpreter.set_input(pixels, 0)
         self._interpreter.invoke()
         return [np.array(self._interpreter.get_output(i)) for i in range(len(self.outputs))]
-
-    def print_allocations(self) -> None:
-        """Print the arena's use to stderr, after an inference."""
-        self._interpreter.print_allocations()

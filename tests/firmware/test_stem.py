@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from firmware.describe import StemDescription, describe_stem, leaky_relu_table
+from firmware.stem import run_stem
 from quantize.split import split
 from runtime.engines import TflmEngine
 from runtime.engines.tflm import HOST_ARENA_BYTES
@@ -49,6 +50,7 @@ def test_stem_and_rest_are_the_whole(host: Runner, build: Build, canvas: np.ndar
         pixels = int8_input(picture, file.spec)
         whole = TflmEngine(file)._invoke(pixels)
         values = stem_output(host, describe_stem(stem, "model"), pixels[0])
+        np.testing.assert_array_equal(values, run_stem(stem, pixels[0]))
         for found, wanted in zip(run_body(body, values, len(whole)), whole, strict=True):
             np.testing.assert_array_equal(found, wanted[0])
 

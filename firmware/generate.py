@@ -1,0 +1,98 @@
+"""`python -m firmware.generate MODEL.tflite --board evkbmimxrt1170 --out DIR`: firmware of a model.
+
+DIR gets the C library, the application, the model and its settings as C sources, a test image with
+what is to be found in it, and README.md with the steps in the SDK.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import assets
+from firmware import emit
+from firmware.boards import BOARDS
+from firmware.image import RESIZES, Recording, record
+from firmware.layout import Selection, lay_out
+from quantize.split import split
+from runtime.cli import Parser, fraction, positive, run
+from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
+from runtime.errors import KitError
+from runtime.files import writing
+from runtime.tflite_file import TfliteFile
+
+HERE = Path(__file__).parent
+_SCORE = 0.35
+_MARK = Path("generated", "nanodet_settings.h")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    model: Path
+    board: str
+    out: Path
+    split_stem: bool
+    resize: str
+    image: Path | None
+    record: bool
+    selection: Selection
+
+
+def parse_arguments() -> Options:
+    """The command line."""
+    parser = Parser(prog="python -m firmware.generate", description=__doc__)
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL")
+    add("--board", choices=sorted(BOARDS), default="evkbmimxrt1170", help="default %(default)s")
+    add("--out", type=Path, required=True, metavar="DIR")
+    add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
+    add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
+    add("--image", type=Path, help="test image; default: the first for calibration")
+    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
+    add("--max-detections", type=positive, default=MAX_DETECTIONS, help="default %(default)s")
+    add("--record", action="store_true", help="also tensors, for app/model_runner_replay.c")
+    found = parser.parse_args()
+    selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
+    chosen = found.split_stem, found.resize, found.image, found.record, selection
+    return Options(found.model, found.board, found.out, *chosen)
+
+
+def generate(options: Options) -> Recording:
+    """Write the folder; returns what is to be found in the test image."""
+    file = TfliteFile.read(options.model)
+    if options.out.exists() and not (options.out / _MARK).is_file():
+        raise KitError(f"--out {options.out}: holds something else; name a new folder")
+    stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
+    layout = lay_out(file, body, stem, BOARDS[options.board], options.selection, options.resize)
+    picture = options.image or assets.calibration_images(file.spec, None)[0]
+    recording = record(file, layout, stem, picture)
+    with writing(options.out) as folder:
+        _copy(folder)
+        emit.write(folder, layout, recording, with_tensors=options.record)
+    return recording
+
+
+def _copy(folder: Path) -> None:
+    for name in ("nanodet", "app", "tflm"):
+        shutil.copytree(HERE / name, folder / name)
+    shutil.copytree(HERE / "boards_mcuxpresso", folder / "board")
+
+
+def main() -> int:
+    """Generate, and say what was made."""
+    options = parse_arguments()
+    recording = generate(options)
+    print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
+    print(f"on {recording.name}, {len(recording.lines)} detections:")
+    for line in recording.lines:
+        print(f"  {line}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,83 @@
+"""The test image, and what a device is to find in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from firmware.frames import boxes_to_frame, nearest_canvas, to_rgb
+from firmware.layout import Layout
+from firmware.stem import run_stem
+from quantize.split import Stem
+from runtime import integer
+from runtime.engines import TflmEngine
+from runtime.image import load_rgb
+from runtime.preprocess import int8_input, to_canvas
+from runtime.spec import InputSpec
+from runtime.tflite_file import TfliteFile
+
+LONGEST_SIDE = 320  # Pixels, so that the image takes 150 KB of flash.
+
+RESIZES: dict[str, Callable[[np.ndarray, InputSpec], np.ndarray]] = {
+    "nearest": nearest_canvas,
+    "bilinear": lambda rgb, spec: to_canvas(rgb, spec)[0],
+}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """frame: RGB565, uint8 (H, 2 W). input, outputs: int8, of the file that runs on the board, as
+    they lie in memory. box_q4: int32 (N, 4) in the frame. lines: the detections as text."""
+
+    name: str
+    frame: np.ndarray
+    input: np.ndarray
+    outputs: list[np.ndarray]
+    box_q4: np.ndarray
+    score: np.ndarray
+    class_id: np.ndarray
+    lines: list[str]
+
+
+def record(file: TfliteFile, layout: Layout, stem: Stem | None, picture: Path) -> Recording:
+    """Run the picture through TensorFlow Lite Micro on this machine."""
+    frame = to_rgb565(_small(load_rgb(picture)))
+    canvas = RESIZES[layout.resize](to_rgb(frame, "RGB565"), file.spec.input)
+    engine, spec = TflmEngine(file), file.spec
+    raw = engine.infer_raw(canvas)
+    selection = layout.selection
+    tables = integer.make_tables(spec, file.outputs, selection.score_threshold)
+    candidates = integer.decode(raw, tables, spec)
+    kept = integer.suppress(candidates, selection.iou_threshold, selection.max_detections)
+    size = frame.shape[1] // 2, frame.shape[0]
+    boxes = boxes_to_frame(kept.box, size, spec.input)
+    turned = spec.graph.rotated_180
+    outputs = [
+        np.ascontiguousarray(raw[t.name][::-1, ::-1] if turned else raw[t.name])
+        for t in file.outputs
+    ]
+    lines = [
+        f"{spec.classes[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:g}" for v in box)
+        for c, s, box in zip(kept.class_id, kept.score, boxes.tolist(), strict=True)
+    ]
+    pixels = int8_input(canvas, spec)[0]
+    pixels = pixels if stem is None else run_stem(stem, pixels)
+    return Recording(picture.name, frame, pixels, outputs, boxes, kept.score, kept.class_id, lines)
+
+
+def _small(rgb: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(rgb)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    return np.asarray(image)
+
+
+def to_rgb565(rgb: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3) -> uint8 (H, 2 W), little endian, the low bits dropped."""
+    wide = rgb.astype(np.uint16)
+    word = wide[..., 0] >> 3 << 11 | wide[..., 1] >> 2 << 5 | wide[..., 2] >> 3
+    bytes_: np.ndarray = word.astype("<u2").view(np.uint8).reshape(len(rgb), -1)
+    return bytes_
