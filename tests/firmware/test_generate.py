@@ -1,0 +1,141 @@
+"""The generated folder: it compiles, and the application finds what Python finds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runtime.tflite_file import TfliteFile
+from tests.conftest import Build, photo, run_python
+from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
+
+APP = ["application", "detection_responder", "image_provider", "main"]
+REPLAY = [*APP, "port_posix", "model_runner_replay"]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "photo.png"
+    Image.fromarray(photo(3, 200, 150)).save(path)
+    return path
+
+
+def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
+    """Lines of what is to be found."""
+    done = run_python(
+        folder, "-m", "firmware.generate", str(build.tflite), "--out", str(folder / "out"),
+        "--image", str(image), "--record", "--score-threshold", "0.05", *options,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [line.strip() for line in done.stdout.splitlines()[2:]]
+
+
+def replay(folder: Path) -> dict[str, Any]:
+    """The application on this machine, on recorded tensors, for a frame."""
+    out, program = folder / "out", folder / "replay"
+    parts = ("nanodet/include", "nanodet/src", "app", "generated")
+    sources = [*sorted((out / "nanodet" / "src").glob("*.c"))]
+    sources += [out / "app" / f"{name}.c" for name in REPLAY]
+    sources += sorted((out / "generated").glob("*.c"))
+    includes = [f"-I{out / part}" for part in parts]
+    flags = ["-std=c99", "-g", "-DNANODET_FRAMES=1", *SANITIZERS]
+    command = [tool("gcc", "gcc"), *STRICT, *flags, *includes, *map(str, sources)]
+    done = subprocess.run([*command, "-o", str(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([str(program)], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+@pytest.mark.parametrize("options", [[], ["--split-stem"], ["--resize", "nearest"]], ids=str)
+def test_the_application_finds_what_python_finds(
+    build: Build, image: Path, tmp_path: Path, options: list[str]
+) -> None:
+    expected = generate(tmp_path, build, image, *options)
+    found = replay(tmp_path)
+    assert found["model"] == TfliteFile.read(build.tflite).sha256
+    lines = [
+        f"{d['class']} {d['score']:.4f} " + " ".join(f"{v:g}" for v in d["box"])
+        for d in found["detections"]
+    ]
+    assert lines == expected and len(lines) > 0
+
+
+@pytest.mark.parametrize("options", [[], ["--split-stem"]], ids=str)
+def test_all_of_it_compiles_for_the_cortex_m7(
+    build: Build, image: Path, tmp_path: Path, options: list[str]
+) -> None:
+    """The half that talks to TensorFlow Lite Micro against declarations of our own: its syntax
+    alone is checked here."""
+    generate(tmp_path, build, image, *options)
+    out = tmp_path / "out"
+    includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src", "app", "generated")]
+    c = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    sources = [*(out / "nanodet" / "src").glob("*.c"), *(out / "generated").glob("*.c")]
+    sources += [out / "app" / f"{name}.c" for name in APP]
+    run([c, "-std=c99", *STRICT, *M7, "-fsyntax-only", *includes, *map(str, sources)])
+    cc = tool("arm-none-eabi-g++", "gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib")
+    halves = [*(out / "tflm").glob("*.cc"), out / "generated" / "nanodet_ops.cc"]
+    tflm = stand_in(tmp_path / "tflm", halves)
+    flags = ["-std=c++17", "-fno-rtti", "-fno-exceptions", "-DTF_LITE_STATIC_MEMORY"]
+    headers = [*includes, f"-I{out / 'tflm'}", f"-I{tflm}"]
+    run([cc, *flags, *STRICT, *M7, "-fsyntax-only", *headers, *map(str, halves)])
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def stand_in(folder: Path, sources: list[Path]) -> Path:
+    """Headers under TensorFlow Lite Micro's names that lead to `tflm/declarations.h`."""
+    headers = [p for source in sources for p in [source, source.with_suffix(".h")] if p.exists()]
+    for header in headers:
+        for name in re.findall(r'#include "(tensorflow/[^"]+)"', header.read_text()):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f'#include "{HERE / "tflm" / "declarations.h"}"\n')
+    return folder
+
+
+def test_same_input_same_files(build: Build, image: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+        generate(folder, build, image)
+    names = sorted(p.relative_to(folders[0]) for p in folders[0].rglob("*") if p.is_file())
+    for name in names:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+def test_the_model_is_in_it(build: Build, image: Path, tmp_path: Path) -> None:
+    generate(tmp_path, build, image)
+    text = (tmp_path / "out" / "generated" / "model_data.c").read_text()
+    numbers = text[text.index("{") + 1 : text.index("}")].split(",")
+    assert np.array([int(n) for n in numbers], np.uint8).tobytes() == build.tflite.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--board", "teapot"], "evkbmimxrt1170"),
+        (["--image", "nowhere.png"], "nowhere.png: no such image"),
+        (["--out", "full"], "--out full: holds something else"),
+        (["--score-threshold", "2"], "from 0 to 1"),
+    ],
+)
+def test_bad_input(
+    build: Build, image: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    (tmp_path / "full").mkdir()
+    command = ["-m", "firmware.generate", str(build.tflite), "--out", "out", "--image", str(image)]
+    done = run_python(tmp_path, *command, *options)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "full").iterdir())
