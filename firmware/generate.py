@@ -13,7 +13,7 @@ from pathlib import Path
 
 import assets
 from firmware import emit
-from firmware.boards import BOARDS
+from firmware.board import BOARDS, Board, names
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import Selection, lay_out
 from quantize.split import split
@@ -47,7 +47,7 @@ def parse_arguments() -> Options:
     parser = Parser(prog="python -m firmware.generate", description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
-    add("--board", choices=sorted(BOARDS), default="evkbmimxrt1170", help="default %(default)s")
+    add("--board", choices=names(), default="evkbmimxrt1170", help="default %(default)s")
     add("--out", type=Path, required=True, metavar="DIR")
     add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
@@ -68,11 +68,12 @@ def generate(options: Options) -> Recording:
     if options.out.exists() and not (options.out / _MARK).is_file():
         raise KitError(f"--out {options.out}: holds something else; name a new folder")
     stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
-    layout = lay_out(file, body, stem, BOARDS[options.board], options.selection, options.resize)
+    layout = lay_out(file, body, stem, Board.read(options.board), options.selection, options.resize)
     picture = options.image or assets.calibration_images(file.spec, None)[0]
     recording = record(file, layout, stem, picture)
     with writing(options.out) as folder:
         _copy(folder)
+        (folder / "model.tflite").write_bytes(body)
         emit.write(folder, layout, recording, with_tensors=options.record)
     return recording
 
@@ -80,7 +81,8 @@ def generate(options: Options) -> Recording:
 def _copy(folder: Path) -> None:
     for name in ("nanodet", "app", "tflm"):
         shutil.copytree(HERE / name, folder / name)
-    shutil.copytree(HERE / "boards_mcuxpresso", folder / "board")
+    (folder / "board").mkdir()
+    shutil.copy(BOARDS / "port.c", folder / "board")
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.boards import Board, Memory
+from firmware.board import Board, Memory
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.operators import registrations
 from quantize import flatbuffer

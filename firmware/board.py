@@ -1,0 +1,47 @@
+"""The boards that firmware is generated for: `boards/<name>/board.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+BOARDS = Path(__file__).parent / "boards"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """region: its name in the linker script of the SDK (GCC, `flexspi_nor_sdram`)."""
+
+    name: str
+    bytes: int
+    region: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """memories: for the tensor arena, the fastest first; the last is where data goes anyway.
+    core: folder of the SDK's library of TensorFlow Lite Micro."""
+
+    name: str
+    soc: str
+    core: str
+    core_mhz: int
+    memories: tuple[Memory, ...]
+
+    @classmethod
+    def read(cls, name: str) -> Board:
+        """The board called `name`, one of `names`."""
+        values = yaml.safe_load((BOARDS / name / "board.yaml").read_text(encoding="utf-8"))
+        memories = tuple(Memory(**memory) for memory in values.pop("memories"))
+        return cls(name=name, memories=memories, **values)
+
+    def place(self, arena_bytes: int) -> Memory:
+        """The fastest memory that holds the arena; the last one where none does."""
+        return next((m for m in self.memories if m.bytes >= arena_bytes), self.memories[-1])
+
+
+def names() -> list[str]:
+    """Boards there are, sorted."""
+    return sorted(path.parent.name for path in BOARDS.glob("*/board.yaml"))
