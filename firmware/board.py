@@ -12,11 +12,11 @@ BOARDS = Path(__file__).parent / "boards"
 
 @dataclass(frozen=True)
 class Memory:
-    """region: its name in the linker script of the SDK (GCC, `flexspi_nor_sdram`)."""
+    """address: of a region that the SDK's linker script leaves free; None: where data goes."""
 
     name: str
     bytes: int
-    region: str
+    address: int | None = None
 
 
 @dataclass(frozen=True)

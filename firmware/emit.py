@@ -20,7 +20,7 @@ _ALWAYS = (
 )
 _OF_STEM = ("stem_data.h", "stem_data.c")
 _OF_RECORDING = ("recorded.h",)
-_BESIDE = ("CMakeLists.txt", "arena.ld", "README.md")
+_BESIDE = ("CMakeLists.txt", "README.md")
 _NUMBERS_A_LINE = 16
 
 
@@ -56,8 +56,6 @@ def numbers(values: bytes | np.ndarray) -> str:
 def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
     frame = recording.frame
     memory, board = layout.memory, layout.board
-    moved = memory != board.memories[-1]
-    section = '__attribute__((section(".nanodet_arena")))' if moved else ""
     places = {name: i for i, name in enumerate(layout.output_names)}
     strides = [level.stride for level in layout.about.levels]
     return {
@@ -72,8 +70,7 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
         "stem": layout.stem,
         "operators": layout.operators,
         "arena": layout.arena,
-        "arena_section": section,
-        "arena_moved": moved,
+        "arena_address": None if memory.address is None else f"0x{memory.address:08X}u",
         "memory": memory,
         "board": board,
         "scratch": layout.scratch,

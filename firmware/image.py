@@ -61,7 +61,7 @@ def record(file: TfliteFile, layout: Layout, stem: Stem | None, picture: Path) -
         for t in file.outputs
     ]
     lines = [
-        f"{spec.classes[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:g}" for v in box)
+        f"{spec.classes[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:.4f}" for v in box)
         for c, s, box in zip(kept.class_id, kept.score, boxes.tolist(), strict=True)
     ]
     pixels = int8_input(canvas, spec)[0]

@@ -14,7 +14,11 @@
 #include "stem_data.h"
 #endif
 
-NANODET_ARENA_SECTION static uint8_t arena[NANODET_ARENA_BYTES] __attribute__((aligned(16)));
+#ifdef NANODET_ARENA_ADDRESS
+static uint8_t *const arena = (uint8_t *)NANODET_ARENA_ADDRESS;
+#else
+static uint8_t arena[NANODET_ARENA_BYTES] __attribute__((aligned(16)));
+#endif
 static uint32_t scratch[(NANODET_SCRATCH_BYTES + 3) / 4];
 static nanodet_detection detections[NANODET_MAX_DETECTIONS];
 
@@ -80,7 +84,7 @@ static int run_frame(uint32_t number, const nanodet_frame *frame) {
 }
 
 int application_run(uint32_t frames) {
-    int status = model_runner_init(nanodet_model_data, arena, sizeof arena);
+    int status = model_runner_init(nanodet_model_data, arena, NANODET_ARENA_BYTES);
     if (status != MODEL_RUNNER_OK) return failed("model", status);
     if (!image_provider_init()) return failed("image provider", 0);
     for (uint32_t i = 0; frames == 0 || i < frames; i++) {

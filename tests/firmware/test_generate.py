@@ -63,7 +63,7 @@ def test_the_application_finds_what_python_finds(
     found = replay(tmp_path)
     assert found["model"] == TfliteFile.read(build.tflite).sha256
     lines = [
-        f"{d['class']} {d['score']:.4f} " + " ".join(f"{v:g}" for v in d["box"])
+        f"{d['class']} {d['score']:.4f} " + " ".join(f"{v:.4f}" for v in d["box"])
         for d in found["detections"]
     ]
     assert lines == expected and len(lines) > 0
