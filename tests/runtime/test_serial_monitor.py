@@ -43,7 +43,7 @@ def watch(folder: Path, sent: list[str], *options: str) -> subprocess.CompletedP
     os.write(board, "".join(f"{line}\r\n" for line in sent).encode())
     os.close(port)
     try:
-        out, err = process.communicate(timeout=2)
+        out, err = process.communicate(timeout=15)
     except subprocess.TimeoutExpired:
         os.close(board)
         out, err = process.communicate(timeout=20)
