@@ -14,7 +14,8 @@ from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
 from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
 from pipeline.targets import SWITCHABLE, left_out
-from quantize.cost import nodes
+from runtime.benchmark.cortex_m7 import nodes
+from runtime.benchmark.graph import Graph
 
 DOCUMENT = ROOT / "docs" / "rewrites.md"
 _HEADER = ("left out", "operators", "MACs, M", "instructions, M", "arena, bytes")
@@ -31,7 +32,7 @@ def measure(strides: tuple[int, ...], disabled: tuple[str, ...]) -> dict[str, An
     report = read_report(work_folder(spec, out))
     return {
         "operators": sum(report["tflite"]["operators"].values()),
-        "macs": sum(node.macs for node in nodes(tflite_path(spec, out).read_bytes())),
+        "macs": sum(node.macs for node in nodes(Graph.read(tflite_path(spec, out)))),
         "instructions": report["cortex_m7"]["instructions"],
         "arena_bytes": report["arena_bytes"],
     }

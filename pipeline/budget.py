@@ -9,15 +9,16 @@ import argparse
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline import names
+from runtime.benchmark.cortex_m7 import ns_per_instruction
+from runtime.benchmark.profile import load
 from runtime.errors import KitError
 
 CHOICES = names.ROOT / "models" / "mcu_choices.csv"
-# Nanoseconds an instruction: NXP's published latency of its own NanoDet-m-0.5x file, 615 and 771
-# ms, over the 397.0 M instructions that file takes.
-BOARDS = {"rt1170": 1.549, "rt1050": 1.942}
+BOARDS = ("rt1170", "rt1050")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 _CHOOSING = ("variant", "config", "input_size", "strides")
 
@@ -35,7 +36,15 @@ class Choice:
 
     def latency_ms(self, board: str) -> float:
         """An estimate."""
-        return self.instructions * BOARDS[board] / 1e6
+        return self.instructions * _ns_per_instruction(board) / 1e6
+
+
+@lru_cache
+def _ns_per_instruction(board: str) -> float:
+    found = ns_per_instruction(load(f"imx{board}"))
+    if found is None:
+        raise ValueError(f"{board}: nobody published a latency")
+    return found
 
 
 def read_choices(path: Path = CHOICES) -> list[Choice]:

@@ -1,8 +1,7 @@
-"""Helpers on TFLite files as TensorFlow's schema objects (`ModelT`)."""
+"""Changing TFLite files that `runtime.graph_file` has read, and writing them."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import flatbuffers
@@ -10,15 +9,6 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 ALIGNMENT_BYTES = 16
-
-_OPERATOR_NAMES = {
-    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
-}
-
-
-def parse(content: bytes) -> Any:
-    """File content -> `ModelT`."""
-    return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
 
 
 class _AlignedBuffer(schema.BufferT):
@@ -62,21 +52,6 @@ def serialize(model: Any) -> bytes:
     builder = _SharingBuilder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
-
-
-def operator_name(model: Any, operator: Any) -> str:
-    """Name of an operator, e.g. `CONV_2D`."""
-    return code_name(model.operatorCodes[operator.opcodeIndex])
-
-
-def code_name(code: Any) -> str:
-    """Name of an operator code."""
-    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
-def operator_counts(model: Any) -> Counter[str]:
-    """How often each operator occurs."""
-    return Counter(operator_name(model, op) for op in model.subgraphs[0].operators)
 
 
 def operator_code(model: Any, name: str) -> int:
@@ -126,40 +101,6 @@ def _append(model: Any, tensor: Any) -> int:
     tensors = model.subgraphs[0].tensors
     tensors.append(tensor)
     return len(tensors) - 1
-
-
-def constant(model: Any, index: int) -> np.ndarray:
-    """Values of an int32 or int64 constant tensor, flat."""
-    tensor = model.subgraphs[0].tensors[index]
-    dtype = {schema.TensorType.INT32: "<i4", schema.TensorType.INT64: "<i8"}[tensor.type]
-    return np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype)
-
-
-def floats(model: Any, index: int) -> np.ndarray:
-    """Values of a constant tensor as float32, in its shape; quantized ones dequantized."""
-    tensor = model.subgraphs[0].tensors[index]
-    data = bytes(model.buffers[tensor.buffer].data)
-    shape = [int(n) for n in tensor.shape]
-    if tensor.type == schema.TensorType.FLOAT32:
-        return np.frombuffer(data, "<f4").reshape(shape)
-    dtype = {schema.TensorType.INT8: "<i1", schema.TensorType.INT32: "<i4"}[tensor.type]
-    scale = np.asarray(tensor.quantization.scale, np.float64)
-    along = [1] * len(shape)
-    along[tensor.quantization.quantizedDimension] = len(scale)
-    values = np.frombuffer(data, dtype).reshape(shape) * scale.reshape(along)
-    result: np.ndarray = values.astype(np.float32)
-    return result
-
-
-def is_constant(model: Any, index: int) -> bool:
-    """Does the file hold the tensor's values?"""
-    data = model.buffers[model.subgraphs[0].tensors[index].buffer].data
-    return data is not None and len(data) > 0
-
-
-def text(name: bytes | str) -> str:
-    """A name as text; the parser gives bytes."""
-    return name.decode("utf-8") if isinstance(name, bytes) else name
 
 
 def drop_unused(model: Any) -> None:

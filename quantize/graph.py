@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from quantize import flatbuffer
 from quantize.rewrites import shuffle
 from quantize.scheme import INT8, Scheme
+from runtime import graph_file
 from runtime.errors import GateFailed
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -70,20 +70,22 @@ class Graph:
     def parse(cls, content: bytes, scheme: Scheme = INT8) -> Graph:
         """Read a file; an int8 one becomes the float network it stands for.
 
-        Raises `GateFailed` for an operator that no NanoDet needs.
+        Raises `GateFailed` for an operator that no NanoDet needs, or without names of the outputs.
         """
-        model = flatbuffer.parse(content)
+        model = graph_file.parse(content)
         shuffle.restore_gathers(model)
         graph = model.subgraphs[0]
+        if len(model.signatureDefs or ()) != 1:
+            raise GateFailed("the file has no signature that names its outputs")
         (signature,) = model.signatureDefs
-        outputs = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
+        outputs = {graph_file.text(entry.name): entry.tensorIndex for entry in signature.outputs}
         result = cls(model, [], [], [], graph.inputs[0], outputs, scheme)
         for op in graph.operators:
             result._append(op)
         return result
 
     def _append(self, op: Any) -> None:
-        kind = flatbuffer.operator_name(self.model, op)
+        kind = graph_file.operator_name(self.model, op)
         fused = _FUSED.get(getattr(op.builtinOptions, "fusedActivationFunction", 0))
         if kind not in _KNOWN or fused is None:
             raise GateFailed(f"operator {kind} cannot be quantized by this kit")
@@ -91,24 +93,24 @@ class Graph:
         if kind in CONVOLUTIONS:
             extras["layer"] = self._add_layer(kind, op)
         elif kind == "GATHER":
-            indices = flatbuffer.constant(self.model, op.inputs[1])
+            indices = graph_file.constant(self.model, op.inputs[1])
             extras["indices"] = torch.tensor(indices.astype(np.int64))
         elif kind == "CONCATENATION":
             extras["axis"] = _NCHW.index(op.builtinOptions.axis % 4)
         elif kind in ("STRIDED_SLICE", "SLICE"):
             extras["window"] = self._window(op)
         elif kind == "PAD":
-            _, rows, columns, _ = flatbuffer.constant(self.model, op.inputs[1]).reshape(4, 2)
+            _, rows, columns, _ = graph_file.constant(self.model, op.inputs[1]).reshape(4, 2)
             extras["pads"] = (*columns.tolist(), *rows.tolist())
-        inputs = tuple(i for i in op.inputs if not flatbuffer.is_constant(self.model, i))
+        inputs = tuple(i for i in op.inputs if not graph_file.is_constant(self.model, i))
         outputs = tuple(op.outputs)
         self.operators.append(Operator(kind, inputs, outputs, op.builtinOptions, fused, **extras))
 
     def _add_layer(self, kind: str, op: Any) -> int:
-        values = flatbuffer.floats(self.model, op.inputs[1])
+        values = graph_file.floats(self.model, op.inputs[1])
         order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)
         self.weights.append(torch.tensor(values.transpose(order).copy()))
-        self.biases.append(torch.tensor(flatbuffer.floats(self.model, op.inputs[2]).copy()))
+        self.biases.append(torch.tensor(graph_file.floats(self.model, op.inputs[2]).copy()))
         return len(self.weights) - 1
 
     def _window(self, op: Any) -> tuple[slice, ...]:
@@ -122,7 +124,7 @@ class Graph:
 
     def name(self, tensor: int) -> str:
         """Name of a tensor in the file."""
-        return flatbuffer.text(self.model.subgraphs[0].tensors[tensor].name)
+        return graph_file.text(self.model.subgraphs[0].tensors[tensor].name)
 
     @cached_property
     def convolutions(self) -> list[Operator]:
@@ -188,12 +190,12 @@ class Graph:
 def slice_begin(model: Any, op: Any) -> tuple[int, ...]:
     """Where a SLICE or STRIDED_SLICE begins, by axis of the file. Raises `GateFailed` for one
     with steps."""
-    begin = [int(n) for n in flatbuffer.constant(model, op.inputs[1])]
-    if flatbuffer.operator_name(model, op) == "SLICE":
+    begin = [int(n) for n in graph_file.constant(model, op.inputs[1])]
+    if graph_file.operator_name(model, op) == "SLICE":
         return tuple(begin)
     options = op.builtinOptions
-    steps = flatbuffer.constant(model, op.inputs[3])
+    steps = graph_file.constant(model, op.inputs[3])
     if (steps != 1).any() or options.ellipsisMask or options.newAxisMask or min(begin) < 0:
-        name = flatbuffer.text(model.subgraphs[0].tensors[op.outputs[0]].name)
+        name = graph_file.text(model.subgraphs[0].tensors[op.outputs[0]].name)
         raise GateFailed(f"{name}: no plain slice")
     return tuple(0 if options.beginMask >> i & 1 else n for i, n in enumerate(begin))

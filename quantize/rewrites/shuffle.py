@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
+from runtime import graph_file
 from runtime.errors import GateFailed
 
 
@@ -26,7 +27,7 @@ def replace_gathers(model: Any) -> int:
     constants: dict[tuple[int, ...], int] = {}
     count = 0
     for op in graph.operators:
-        if flatbuffer.operator_name(model, op) == "GATHER":
+        if graph_file.operator_name(model, op) == "GATHER":
             operators += _transpose(model, op, constants)
             count += 1
         else:
@@ -41,7 +42,7 @@ def restore_gathers(model: Any) -> None:
     operators: list[Any] = []
     for op in model.subgraphs[0].operators:
         operators.append(op)
-        names = [flatbuffer.operator_name(model, o) for o in operators[-3:]]
+        names = [graph_file.operator_name(model, o) for o in operators[-3:]]
         if names == ["RESHAPE", "TRANSPOSE", "RESHAPE"]:
             operators[-3:] = [_gather(model, *operators[-3:])]
     model.subgraphs[0].operators = operators
@@ -68,12 +69,12 @@ def _transpose(model: Any, gather: Any, constants: dict[tuple[int, ...], int]) -
     target = gather.outputs[0]
     tensor = graph.tensors[source]
     _, height, width, channels = shape = tuple(int(n) for n in tensor.shape)
-    groups = _groups(flatbuffer.constant(model, indices), channels)
+    groups = _groups(graph_file.constant(model, indices), channels)
     if groups is None or gather.builtinOptions.axis % 4 != 3:
-        raise GateFailed(f"{flatbuffer.text(tensor.name)}: GATHER is no channel shuffle")
+        raise GateFailed(f"{graph_file.text(tensor.name)}: GATHER is no channel shuffle")
     split = (height * width, groups, channels // groups)
     swapped = (split[0], split[2], split[1])
-    name = flatbuffer.text(graph.tensors[target].name)
+    name = graph_file.text(graph.tensors[target].name)
     before = flatbuffer.add_activation(model, f"{name}/split", split, tensor)
     after = flatbuffer.add_activation(model, f"{name}/swapped", swapped, tensor)
     return [

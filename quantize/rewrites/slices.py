@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
 from quantize.graph import slice_begin
+from runtime import graph_file
 
 Constants = dict[tuple[int, ...], int]
 _VERSION = 2  # The first that takes int8.
@@ -23,7 +24,7 @@ def use_plain_slices(model: Any) -> None:
     constants: Constants = {}
     operators = []
     for op in model.subgraphs[0].operators:
-        if flatbuffer.operator_name(model, op) == "STRIDED_SLICE":
+        if graph_file.operator_name(model, op) == "STRIDED_SLICE":
             begin = slice_begin(model, op)
             op = plain_slice(model, op.inputs[0], op.outputs[0], begin, constants)
         operators.append(op)

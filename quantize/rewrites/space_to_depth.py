@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
+from runtime import graph_file
 
 _SAME_PADDING = 0
 
@@ -22,7 +23,7 @@ def gather_blocks(model: Any) -> bool:
     graph = model.subgraphs[0]
     first = graph.operators[0]
     readers = [op for op in graph.operators if graph.inputs[0] in op.inputs]
-    if readers != [first] or flatbuffer.operator_name(model, first) != "CONV_2D":
+    if readers != [first] or graph_file.operator_name(model, first) != "CONV_2D":
         return False
     weight = graph.tensors[first.inputs[1]]
     options = first.builtinOptions
@@ -36,7 +37,7 @@ def gather_blocks(model: Any) -> bool:
     pixels.shape = [1, height // 2, width // 2, 12]
     values = np.frombuffer(bytes(model.buffers[weight.buffer].data), np.int8)
     blocks = _blocks(values.reshape(weight.shape))
-    name = flatbuffer.text(weight.name)
+    name = graph_file.text(weight.name)
     tensor = flatbuffer.add_tensor(model, name, blocks, schema.TensorType.INT8, weight.quantization)
     first.inputs = [first.inputs[0], tensor, first.inputs[2]]
     options.strideH = options.strideW = 1

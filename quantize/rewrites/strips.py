@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
 from quantize.rewrites.slices import Constants, plain_slice
+from runtime import graph_file
 
 # Where strips begin, in shares of the height. The last may be larger: with it goes the input.
 _CUTS = (0.0, 0.25, 0.5, 1.0)
@@ -44,7 +45,7 @@ def _stem(model: Any) -> list[Any]:
     graph = model.subgraphs[0]
     tensor, stem = graph.inputs[0], []
     for op in graph.operators:
-        name = flatbuffer.operator_name(model, op)
+        name = graph_file.operator_name(model, op)
         options = op.builtinOptions
         if op.inputs[0] != tensor or name not in ("CONV_2D", "LEAKY_RELU", "MAX_POOL_2D"):
             return []
@@ -97,7 +98,7 @@ class _Cutter:
     def _add(self, like: int, rows: int, label: str) -> int:
         tensor = self._tensors[like]
         batch, _, width, channels = (int(n) for n in tensor.shape)
-        name = f"{flatbuffer.text(tensor.name)}/{label}"
+        name = f"{graph_file.text(tensor.name)}/{label}"
         return flatbuffer.add_activation(self._model, name, (batch, rows, width, channels), tensor)
 
     def join(self, strips: list[int]) -> Any:

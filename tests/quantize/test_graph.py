@@ -11,6 +11,7 @@ from quantize import flatbuffer, integer_file, simulate
 from quantize.graph import Graph
 from quantize.methods import quantize
 from quantize.simulate import round_activation, round_weight, scale_and_zero_point
+from runtime import graph_file
 from runtime.errors import GateFailed
 from runtime.preprocess import float_input, int8_input
 from tests.conftest import Build, calibration
@@ -80,7 +81,7 @@ SAME_SCALE = ("CONCATENATION", "STRIDED_SLICE", "MAX_POOL_2D", "AVERAGE_POOL_2D"
 def test_an_operator_that_no_nanodet_needs(build: Build) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    model = flatbuffer.parse(build.float_model)
+    model = graph_file.parse(build.float_model)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.ADD:
             code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MUL

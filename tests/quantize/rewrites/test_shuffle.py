@@ -9,6 +9,7 @@ from quantize import flatbuffer, integer_file, package
 from quantize.graph import Graph
 from quantize.methods import quantize
 from quantize.rewrites import shuffle
+from runtime import graph_file
 from runtime.engines import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
@@ -24,7 +25,7 @@ def test_gather_and_transpose_move_the_same_bytes(shuffled: Build, canvas: np.nd
     package.name_tensors(model, shuffled.spec)
     package.embed_spec(model, shuffled.spec)
     with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
-    assert flatbuffer.operator_counts(model)["GATHER"] == 16
+    assert graph_file.operator_counts(model)["GATHER"] == 16
     before = LiteRtEngine(with_gather, xnnpack=False).infer_raw(canvas)
     after = LiteRtEngine(TfliteFile.read(shuffled.tflite), xnnpack=False).infer_raw(canvas)
     for name, values in before.items():
@@ -48,17 +49,17 @@ def test_groups(indices: list[int], groups: int | None, reason: str) -> None:
 
 
 def test_gathers_come_back(shuffled: Build) -> None:
-    model = flatbuffer.parse(shuffled.tflite.read_bytes())
+    model = graph_file.parse(shuffled.tflite.read_bytes())
     shuffle.restore_gathers(model)
-    assert flatbuffer.operator_counts(model)["GATHER"] == 16
+    assert graph_file.operator_counts(model)["GATHER"] == 16
     assert shuffle.replace_gathers(model) == 16
-    before = flatbuffer.parse(shuffled.tflite.read_bytes())
-    assert flatbuffer.operator_counts(model) == flatbuffer.operator_counts(before)
+    before = graph_file.parse(shuffled.tflite.read_bytes())
+    assert graph_file.operator_counts(model) == graph_file.operator_counts(before)
 
 
 def test_a_reshape_that_is_no_shuffle(shuffled: Build) -> None:
-    model = flatbuffer.parse(shuffled.tflite.read_bytes())
-    names = [flatbuffer.operator_name(model, op) for op in model.subgraphs[0].operators]
+    model = graph_file.parse(shuffled.tflite.read_bytes())
+    names = [graph_file.operator_name(model, op) for op in model.subgraphs[0].operators]
     swap = model.subgraphs[0].operators[names.index("TRANSPOSE")]
     swap.inputs[0] = model.subgraphs[0].inputs[0]
     with pytest.raises(GateFailed, match="no channel shuffle"):

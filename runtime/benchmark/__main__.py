@@ -1,0 +1,25 @@
+"""`python -m runtime.benchmark COMMAND`: each command is a module with `register`."""
+
+from __future__ import annotations
+
+import sys
+
+from runtime import cli
+from runtime.benchmark import boards, cost, doctor, host, parity, run, vela
+from runtime.cli import Parser
+
+COMMANDS = (run, host, parity, doctor, vela, cost, boards)
+
+
+def main() -> int:
+    """Do what the command says."""
+    parser = Parser(prog="python -m runtime.benchmark", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    for command in COMMANDS:
+        command.register(commands)
+    options = parser.parse_args()
+    return int(options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

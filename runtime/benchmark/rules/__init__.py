@@ -1,0 +1,1 @@
+"""What the doctor knows: a module a family of targets, a function a rule."""
