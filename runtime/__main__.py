@@ -9,21 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from runtime.cli import Parser, fraction, positive, run
-from runtime.detections import Detections
+from runtime.compare import describe_detections, describe_outputs
 from runtime.detector import Detector
 from runtime.draw import annotate, save_image
 from runtime.engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
 from runtime.errors import KitError
 from runtime.image import load_rgb
-from runtime.nms import box_iou
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
 
 _SCORE = 0.35
-_LIKE_IOU = 0.8
 _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
     "litert": LiteRtEngine,
     "builtin": lambda file: LiteRtEngine(file, xnnpack=False),
@@ -109,21 +105,9 @@ def parity(options: argparse.Namespace) -> int:
         rgb = load_rgb(path)
         canvas, _ = to_canvas(rgb, file.spec.input)
         one, other = (engine.infer_raw(canvas) for engine in engines)
-        steps = [np.abs(one[n].astype(np.float32) - other[n]) for n in one]
-        worst = max(float(s.max()) for s in steps)
-        mean = float(np.mean([s.mean() for s in steps]))
         found = [d.detect(rgb) for d in detectors]
-        print(
-            f"{path.name}: outputs differ by {worst:g} at most, {mean:.2f} in the mean; "
-            f"{len(found[0])} and {len(found[1])} detections, {_shared(*found)} in both"
-        )
+        print(f"{path.name}: {describe_outputs(one, other)}; {describe_detections(*found)}")
     return 0
-
-
-def _shared(one: Detections, other: Detections) -> int:
-    """How many of `one` have their like in `other`: the same class, and nearly the same box."""
-    same = one.class_id[:, None] == other.class_id[None]
-    return int((same & (box_iou(one.xyxy, other.xyxy) > _LIKE_IOU)).any(axis=1).sum())
 
 
 def main() -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.detections import Detections
 from runtime.spec import ModelSpec
 
 
 def decode(
-    outputs: Mapping[str, np.ndarray], spec: ModelSpec, score_threshold: float
+    outputs: Mapping[str, NDArray[np.float32]], spec: ModelSpec, score_threshold: float
 ) -> Detections:
     """All class scores above the threshold as boxes in canvas pixels, before suppression.
 
@@ -31,7 +32,11 @@ def decode(
 
 
 def _decode_stride(
-    cls: np.ndarray, reg: np.ndarray, stride: int, spec: ModelSpec, score_threshold: float
+    cls: NDArray[np.float32],
+    reg: NDArray[np.float32],
+    stride: int,
+    spec: ModelSpec,
+    score_threshold: float,
 ) -> Detections:
     row, column, class_id = np.nonzero(cls > _logit(score_threshold))
     logits = reg[row, column].reshape(-1, 4, spec.num_bins)
@@ -46,13 +51,15 @@ def _decode_stride(
     )
 
 
-def _expectation(logits: np.ndarray) -> np.ndarray:
+def _expectation(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean bin of softmax(logits) over the last axis."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (weights @ np.arange(logits.shape[-1], dtype=np.float32)) / weights.sum(axis=-1)
+    moment = weights @ np.arange(logits.shape[-1], dtype=np.float32)
+    mean: NDArray[np.float32] = moment / weights.sum(axis=-1)
+    return mean
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return (1.0 / (1.0 + np.exp(-x.astype(np.float64)))).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Detections:
     class_id: int64 (N,), index into `class_names`, the model's classes.
     """
 
-    xyxy: np.ndarray
-    confidence: np.ndarray
-    class_id: np.ndarray
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int64]
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -38,7 +39,7 @@ class Detections:
         """No detections."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
-    def take(self, indices: np.ndarray) -> Detections:
+    def take(self, indices: NDArray[Any]) -> Detections:
         """The detections at `indices`, in that order."""
         return Detections(
             self.xyxy[indices], self.confidence[indices], self.class_id[indices], self.class_names

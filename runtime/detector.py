@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from runtime.detections import Detections
@@ -59,7 +60,7 @@ class Detector:
         return self._postprocess.arithmetic
 
     def detect(
-        self, image: str | Path | np.ndarray | PillowImage, colour_order: str = "RGB"
+        self, image: str | Path | NDArray[np.uint8] | PillowImage, colour_order: str = "RGB"
     ) -> Detections:
         """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3).
 
@@ -71,7 +72,9 @@ class Detector:
         return Detections(xyxy, found.confidence, found.class_id, self.spec.classes)
 
     def detect_batch(
-        self, images: Iterable[str | Path | np.ndarray | PillowImage], colour_order: str = "RGB"
+        self,
+        images: Iterable[str | Path | NDArray[np.uint8] | PillowImage],
+        colour_order: str = "RGB",
     ) -> list[Detections]:
         """Detections of each image, one after the other."""
         return [self.detect(image, colour_order) for image in images]

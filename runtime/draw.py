@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from runtime.detections import Detections
@@ -16,17 +17,27 @@ from runtime.files import writing
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
 
 
-def annotate(rgb: np.ndarray, detections: Detections, class_names: Sequence[str]) -> Image.Image:
-    """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores."""
+def annotate(
+    rgb: NDArray[np.uint8],
+    detections: Detections,
+    class_names: Sequence[str],
+    text_px: int = 0,
+) -> Image.Image:
+    """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores.
+
+    text_px: height of the text; by default as the image's size has it.
+    """
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
     line = max(2, round(max(image.size) / 320))
-    font = ImageFont.load_default(size=max(12, round(max(image.size) / 45)))
+    font = ImageFont.load_default(size=text_px or max(12, round(max(image.size) / 45)))
     for xyxy, confidence, class_id in zip(
         detections.xyxy[::-1], detections.confidence[::-1], detections.class_id[::-1]
     ):
         colour = class_colour(int(class_id))
         left, top, right, bottom = (float(v) for v in xyxy)
+        around = (left - 1, top - 1, right + 1, bottom + 1)
+        draw.rectangle(around, outline="black", width=line + 2)
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
         label = f"{class_names[class_id]} {confidence:.2f}"
         x0, y0, x1, y1 = draw.textbbox((left, top), label, font=font)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from runtime.errors import KitError
+
+_LITTLE_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -16,12 +22,12 @@ def writing(path: Path) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it on success.
 
     A directory made at the temporary path replaces a directory at `path`. Raises `KitError`
-    when the folder cannot be written.
+    when the folder cannot be written, or is full.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
+        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path)))
     except OSError as error:
         raise KitError(
             f"{path}: cannot be written ({error.strerror}); choose another folder"
@@ -33,9 +39,35 @@ def writing(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         temporary.replace(path)
     except OSError as error:
-        raise KitError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise KitError(f"{path}: cannot be written ({_reason(error, scratch)})") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    """numpy, for one, does not say that the disk is full."""
+    if error.strerror:
+        return error.strerror
+    full = shutil.disk_usage(folder).free < _LITTLE_BYTES
+    return os.strerror(errno.ENOSPC) if full else str(error)
+
+
+def is_still_at(file: IO[Any], path: Path) -> bool:
+    """Is the open file the one that is at `path` now? It may have been moved or removed."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what `writing(path)` leaves when its process is killed; nobody else may write it."""
+    for scratch in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _prefix(path: Path) -> str:
+    return f".writing-{path.name[:100]}-"
 
 
 def write_text(path: Path, text: str) -> None:

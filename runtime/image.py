@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from runtime.errors import KitError
@@ -14,7 +15,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MAX_SIDE = 16384  # Pixels. What is longer is no photograph, and takes gigabytes.
 
 
-def load_rgb(path: str | Path) -> np.ndarray:
+def load_rgb(path: str | Path) -> NDArray[np.uint8]:
     """Decode an image file of any mode, upright by its EXIF tag: uint8 (H, W, 3), RGB.
 
     Raises `KitError` when the file is missing, damaged, no image, animated or huge.
@@ -49,7 +50,9 @@ def _check_size(size: tuple[int, int], where: str = "") -> None:
         )
 
 
-def as_rgb(image: str | Path | np.ndarray | Image.Image, colour_order: str = "RGB") -> np.ndarray:
+def as_rgb(
+    image: str | Path | NDArray[np.uint8] | Image.Image, colour_order: str = "RGB"
+) -> NDArray[np.uint8]:
     """Pixels of a path, a Pillow image or an array: uint8 (H, W, 3), RGB.
 
     colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for any other array.

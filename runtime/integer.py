@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.detections import Detections
 from runtime.spec import ModelSpec
@@ -51,19 +52,19 @@ class Tables:
     """
 
     levels: tuple[Level, ...]
-    score: np.ndarray
-    weight: np.ndarray
+    score: NDArray[np.uint16]
+    weight: NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Candidates:
     """N boxes. box: int32 (N, 4). score: uint16 (N,). class_id: int32 (N,)."""
 
-    box: np.ndarray
-    score: np.ndarray
-    class_id: np.ndarray
+    box: NDArray[np.int32]
+    score: NDArray[np.uint16]
+    class_id: NDArray[np.int32]
 
-    def take(self, indices: np.ndarray) -> Candidates:
+    def take(self, indices: NDArray[np.int64]) -> Candidates:
         """Those at `indices`, in that order."""
         return Candidates(self.box[indices], self.score[indices], self.class_id[indices])
 
@@ -102,10 +103,10 @@ def make_tables(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold:
 
 
 def decode(
-    raw: Mapping[str, np.ndarray],
+    raw: Mapping[str, NDArray[np.int8]],
     tables: Tables,
     spec: ModelSpec,
-    wanted: np.ndarray | None = None,
+    wanted: NDArray[np.bool_] | None = None,
     max_candidates: int = MAX_CANDIDATES,
 ) -> Candidates:
     """Candidates of all strides, best first.
@@ -122,8 +123,11 @@ def decode(
 
 
 def _passing(
-    raw: Mapping[str, np.ndarray], tables: Tables, index: int, wanted: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    raw: Mapping[str, NDArray[np.int8]],
+    tables: Tables,
+    index: int,
+    wanted: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
     """Of one stride: rank int64 (N,), distance logits uint8 (N, 4 * bins), and place int64 (N, 3):
     column, row, index of the stride."""
     level = tables.levels[index]
@@ -148,7 +152,9 @@ def _passing(
     return rank, reg[row, column].view(np.uint8), place
 
 
-def _boxes(reg: np.ndarray, place: np.ndarray, tables: Tables, spec: ModelSpec) -> np.ndarray:
+def _boxes(
+    reg: NDArray[np.uint8], place: NDArray[np.int64], tables: Tables, spec: ModelSpec
+) -> NDArray[np.int32]:
     """int32 (N, 4), from distance logits uint8 (N, 4 * bins) that hold int8."""
     logits = (reg ^ 0x80).reshape(-1, 4, spec.num_bins)
     below = logits.max(axis=2, keepdims=True) - logits
@@ -162,9 +168,10 @@ def _boxes(reg: np.ndarray, place: np.ndarray, tables: Tables, spec: ModelSpec) 
     distance = (moment * unit + total // 2) // total
     offset = np.rint(spec.architecture.prior_offset * unit).astype(np.int64)
     centre = place[:, :2] * unit + offset
-    box = np.concatenate([centre - distance[:, :2], centre + distance[:, 2:]], 1)
+    corners = np.concatenate([centre - distance[:, :2], centre + distance[:, 2:]], 1)
     limit = np.array([spec.input.width, spec.input.height] * 2) << BOX_BITS
-    return np.clip(box, 0, limit).astype(np.int32)
+    box: NDArray[np.int32] = np.clip(corners, 0, limit).astype(np.int32)
+    return box
 
 
 def suppress(candidates: Candidates, iou_threshold: float, max_detections: int) -> Candidates:
@@ -184,7 +191,9 @@ def suppress(candidates: Candidates, iou_threshold: float, max_detections: int) 
     return candidates.take(kept.nonzero()[0][:max_detections])
 
 
-def _overlapping(candidates: Candidates, threshold: int) -> tuple[np.ndarray, np.ndarray]:
+def _overlapping(
+    candidates: Candidates, threshold: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of the same class, better first, whose overlap is above the threshold."""
     order = np.argsort(candidates.class_id, kind="stable")
     classes = candidates.class_id[order]

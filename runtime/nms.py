@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.detections import Detections
 
 
-def box_iou(xyxy: np.ndarray, others: np.ndarray) -> np.ndarray:
+def box_iou(xyxy: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """Intersection over union of boxes (N, 4) with boxes (M, 4): float32 (N, M).
 
     Boxes without area have IoU 0 with everything.
@@ -16,11 +17,13 @@ def box_iou(xyxy: np.ndarray, others: np.ndarray) -> np.ndarray:
     right_bottom = np.minimum(xyxy[:, None, 2:], others[None, :, 2:])
     intersection = np.prod(np.clip(right_bottom - left_top, 0, None), axis=2)
     union = _area(xyxy)[:, None] + _area(others)[None] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    iou: NDArray[np.float32] = np.zeros_like(intersection)
+    return np.divide(intersection, union, out=iou, where=union > 0)
 
 
-def _area(xyxy: np.ndarray) -> np.ndarray:
-    return np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1)
+def _area(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+    area: NDArray[np.float32] = np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1)
+    return area
 
 
 def nms_per_class(candidates: Detections, iou_threshold: float, max_detections: int) -> Detections:
@@ -41,7 +44,7 @@ def nms_per_class(candidates: Detections, iou_threshold: float, max_detections: 
     return candidates.take(order[survivors[order]][:max_detections])
 
 
-def _greedy(xyxy: np.ndarray, iou_threshold: float) -> list[int]:
+def _greedy(xyxy: NDArray[np.float32], iou_threshold: float) -> list[int]:
     """Indices kept of boxes (N, 4) that are sorted best first."""
     overlaps = box_iou(xyxy, xyxy) > iou_threshold
     suppressed = np.zeros(len(xyxy), bool)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime import integer
 from runtime.decode import decode
@@ -34,7 +35,7 @@ class Postprocess(Protocol):
 
     arithmetic: str
 
-    def __call__(self, canvas: np.ndarray) -> Detections:
+    def __call__(self, canvas: NDArray[np.uint8]) -> Detections:
         """Detections in canvas pixels, best first."""
         ...
 
@@ -64,10 +65,10 @@ class IntegerPostprocess:
         self._tables = integer.make_tables(self._spec, engine.outputs, selection.score_threshold)
         self._wanted = _mask(self._spec, selection)
 
-    def __call__(self, canvas: np.ndarray) -> Detections:
+    def __call__(self, canvas: NDArray[np.uint8]) -> Detections:
         return self.find(self._engine.infer_raw(canvas))
 
-    def find(self, raw: Mapping[str, np.ndarray]) -> Detections:
+    def find(self, raw: Mapping[str, NDArray[np.int8]]) -> Detections:
         """raw: int8 (h, w, C) by output name, upright."""
         selection = self._selection
         found = integer.decode(raw, self._tables, self._spec, self._wanted)
@@ -83,10 +84,10 @@ class FloatPostprocess:
     def __init__(self, engine: Engine, selection: Selection) -> None:
         self._engine, self._spec, self._selection = engine, engine.spec, selection
 
-    def __call__(self, canvas: np.ndarray) -> Detections:
+    def __call__(self, canvas: NDArray[np.uint8]) -> Detections:
         return self.find(self._engine.infer(canvas))
 
-    def find(self, outputs: Mapping[str, np.ndarray]) -> Detections:
+    def find(self, outputs: Mapping[str, NDArray[np.float32]]) -> Detections:
         """outputs: float32 logits (h, w, C) by output name, upright."""
         selection = self._selection
         candidates = decode(outputs, self._spec, selection.score_threshold)
@@ -95,8 +96,8 @@ class FloatPostprocess:
         return nms_per_class(candidates, selection.iou_threshold, selection.max_detections)
 
 
-def _mask(spec: ModelSpec, selection: Selection) -> np.ndarray | None:
+def _mask(spec: ModelSpec, selection: Selection) -> NDArray[np.bool_] | None:
     if selection.class_ids is None:
         return None
-    mask: np.ndarray = np.isin(np.arange(len(spec.classes)), selection.class_ids)
+    mask: NDArray[np.bool_] = np.isin(np.arange(len(spec.classes)), selection.class_ids)
     return mask

@@ -12,10 +12,14 @@ A *canvas* is the result: uint8 (height, width, 3) in the model's colour order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.spec import InputSpec, ModelSpec
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 # Weights are whole numbers of 1 / steps, as in OpenCV.
 _WARP_STEPS = 32  # INTER_TAB_SIZE
@@ -30,12 +34,13 @@ class Placement:
     offset: tuple[float, float]
     image_wh: tuple[int, int]
 
-    def boxes_to_image(self, xyxy: np.ndarray) -> np.ndarray:
+    def boxes_to_image(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (N, 4) in canvas pixels -> image pixels, clipped to the image. float32."""
         scale = np.tile(np.array(self.scale), 2)
         offset = np.tile(np.array(self.offset), 2)
         limit = np.tile(np.array(self.image_wh), 2)
-        return np.clip((xyxy - offset) / scale, 0, limit).astype(np.float32)
+        clipped: NDArray[np.float32] = np.clip((xyxy - offset) / scale, 0, limit).astype(np.float32)
+        return clipped
 
 
 def place(image_wh: tuple[int, int], spec: InputSpec) -> Placement:
@@ -51,7 +56,7 @@ def place(image_wh: tuple[int, int], spec: InputSpec) -> Placement:
     return Placement((scale, scale), offset, image_wh)
 
 
-def to_canvas(rgb: np.ndarray, spec: InputSpec) -> tuple[np.ndarray, Placement]:
+def to_canvas(rgb: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8], Placement]:
     """Resize an RGB image, uint8 (H, W, 3), onto the canvas of `spec`."""
     height, width = rgb.shape[:2]
     placement = place((width, height), spec)
@@ -84,12 +89,12 @@ class _Taps:
 
     start: int
     stop: int
-    first: np.ndarray
-    second: np.ndarray
-    weight_first: np.ndarray
-    weight_second: np.ndarray
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    weight_first: NDArray[np.uint16] | NDArray[np.uint32]
+    weight_second: NDArray[np.uint16] | NDArray[np.uint32]
 
-    def of_colours(self, rows: np.ndarray) -> np.ndarray:
+    def of_colours(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
         """uint32 (h, 3 * target): the weighted sums along rows (h, 3 * source) of RGB pixels."""
         total = np.zeros((1, 1), np.uint32)
         taps = (self.first, self.weight_first), (self.second, self.weight_second)
@@ -129,49 +134,49 @@ class _Taps:
         return cls(0, target, first, second, np.uint32(_RESIZE_STEPS) - fraction, fraction)
 
 
-def _rounded(numerator: np.ndarray, denominator: int) -> np.ndarray:
+def _rounded(numerator: NDArray[np.int64], denominator: int) -> NDArray[np.int64]:
     """numerator / denominator in whole numbers, so that C finds the same; ties to even, which
     OpenCV's doubles settle by chance."""
     quotient, rest = np.divmod(2 * numerator + denominator, 2 * denominator)
-    rounded: np.ndarray = quotient - ((rest == 0) & (quotient % 2 == 1))
+    rounded: NDArray[np.int64] = quotient - ((rest == 0) & (quotient % 2 == 1))
     return rounded
 
 
-def int8_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def int8_input(canvas: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.int8]:
     """Canvas -> int8 as the graph of `spec` takes it: `pixel - 128`, (1, H, W, 3), rotated by 180
     degrees and in blocks (see `GraphSpec`) if the graph wants it."""
     return np.ascontiguousarray(_arranged(canvas, spec) ^ 0x80).view(np.int8)[None]
 
 
 def float_input(
-    canvas: np.ndarray, spec: ModelSpec, dtype: type[np.floating] = np.float32
-) -> np.ndarray:
+    canvas: NDArray[np.uint8], spec: ModelSpec, dtype: type[np.floating[Any]] = np.float32
+) -> NDArray[np.floating[Any]]:
     """Canvas -> floats as the graph of `spec` takes them before quantization; see `int8_input`."""
-    pixels: np.ndarray = _turned(canvas, spec).astype(dtype)
+    pixels: NDArray[np.floating[Any]] = _turned(canvas, spec).astype(dtype)
     if spec.graph.raw_pixels:
         pixels = (pixels - spec.input.raw_offset) / dtype(spec.input.raw_scale)
     else:
-        mean: np.ndarray = np.array(spec.input.mean, dtype)
+        mean: NDArray[np.floating[Any]] = np.array(spec.input.mean, dtype)
         pixels = (pixels - mean) / np.array(spec.input.std, dtype)
     return np.ascontiguousarray(_blocks(pixels) if spec.graph.space_to_depth else pixels)[None]
 
 
-def _arranged(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def _arranged(canvas: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
     turned = _turned(canvas, spec)
     return _blocks(turned) if spec.graph.space_to_depth else turned
 
 
-def _blocks(pixels: np.ndarray) -> np.ndarray:
+def _blocks(pixels: NDArray[_Scalar]) -> NDArray[_Scalar]:
     """(H, W, C) -> (H/2, W/2, 4 C): each 2x2 block of pixels, row by row."""
     height, width, channels = pixels.shape
     cells = pixels.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
     return cells.reshape(height // 2, width // 2, 4 * channels)
 
 
-def upright(grid: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def upright(grid: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
     """An output grid (h, w, C) of the graph, turned to the image's orientation. A view."""
     return _turned(grid, spec)
 
 
-def _turned(grid: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def _turned(grid: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
     return grid[::-1, ::-1] if spec.graph.rotated_180 else grid

@@ -10,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import reprlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import KitError
+from runtime.yaml_file import read_yaml
 
 SPEC_VERSION = 1
 METADATA_NAME = "nanodet_model_spec"
@@ -182,6 +184,7 @@ class ModelSpec:
         _check(bool(self.name), "name", "must not be empty")
         _one_of("dataset", self.dataset, DATASETS)
         _check(len(self.class_names) > 0, "classes", "must name at least one class")
+        _check(all(self.class_names), "classes", "must not have empty names")
         known, chosen = self.architecture.strides, self.graph.strides
         _check(
             chosen == known[-len(chosen) :] or (len(chosen) == 1 and chosen[0] in known),
@@ -274,7 +277,7 @@ class ModelSpec:
         """Parse `to_json` output; `source` names the file in errors."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise KitError(f"{source}: the embedded model spec is not JSON ({error})") from None
         version = values.pop("spec_version", None) if isinstance(values, dict) else None
         if version != SPEC_VERSION:
@@ -292,12 +295,7 @@ class ModelSpec:
     @classmethod
     def from_yaml(cls, path: Path) -> ModelSpec:
         """Read a variant of `models/`; `classes` there names a file of one class a line."""
-        import yaml  # Boards read the embedded JSON and need no YAML.
-
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise KitError(f"{path}: cannot be read as YAML ({error})") from None
+        values = read_yaml(path)
         if not isinstance(values, dict) or not isinstance(values.get("classes"), str):
             raise KitError(f"{path}: expected a mapping with `classes`, the name of a text file")
         names_file = path.parent / values.pop("classes")
@@ -318,8 +316,8 @@ def as_trained(spec: ModelSpec) -> ModelSpec:
 
 
 def select_class_channels(
-    outputs: Mapping[str, np.ndarray], spec: ModelSpec
-) -> dict[str, np.ndarray]:
+    outputs: Mapping[str, NDArray[Any]], spec: ModelSpec
+) -> dict[str, NDArray[Any]]:
     """Outputs (h, w, C) of a network with all its classes -> those of `spec.graph.class_ids`."""
     ids = list(spec.graph.class_ids) or slice(None)
     return {n: v[..., ids] if n.startswith("cls") else v for n, v in outputs.items()}
@@ -352,7 +350,7 @@ def _build(cls: type[_T], values: Any, where: str) -> _T:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise KitError(f"{where}: expected a list, got {value!r}")
+            raise KitError(f"{where}: expected a list, got {reprlib.repr(value)}")
         return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)
     options = [option for option in typing.get_args(hint) if option is not type(None)]
     if options:  # Optional
@@ -362,7 +360,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise KitError(f"{where}: expected {hint.__name__}, got {value!r}")
+        raise KitError(f"{where}: expected {hint.__name__}, got {reprlib.repr(value)}")
     return value
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import KitError
 from runtime.files import writing
@@ -37,7 +38,7 @@ class VideoSource:
             raise KitError(f"{what}: OpenCV cannot open it")
         self.fps = self._capture.get(self._cv2.CAP_PROP_FPS) or _FALLBACK_FPS
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Frames until the end."""
         while True:
             ok, bgr = self._capture.read()
@@ -54,7 +55,7 @@ class VideoSink:
         self._cv2, self._path, self._fps = _opencv(), path, fps
         self._writer: Any = None
 
-    def write(self, rgb: np.ndarray) -> None:
+    def write(self, rgb: NDArray[np.uint8]) -> None:
         """Append a frame, uint8 (H, W, 3) in RGB."""
         if self._writer is None:
             codec = self._cv2.VideoWriter_fourcc(*"mp4v")

@@ -26,7 +26,9 @@ def arena_bytes(path: Path) -> int:
     finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     match = _TOTAL.search(finished.stderr)
     if finished.returncode or match is None:
-        raise KitError(f"{path}: TFLite Micro cannot run it ({finished.stderr.strip()[-200:]})")
+        said, _, trace = finished.stderr.partition("Traceback")
+        reason = said.strip() or trace.strip() or f"exit code {finished.returncode}"
+        raise KitError(f"{path}: TFLite Micro cannot run it ({reason[-200:]})")
     return int(match.group(1))
 
 

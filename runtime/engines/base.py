@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.errors import KitError
 from runtime.preprocess import float_input, int8_input, upright
@@ -18,7 +20,7 @@ class Engine(Protocol):
     name: str
     spec: ModelSpec
 
-    def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+    def infer(self, canvas: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Canvas (see `runtime.preprocess`) -> float32 logits (h, w, C) by name, upright."""
         ...
 
@@ -38,22 +40,22 @@ class TfliteEngine:
         check_input(model)
         self._input_of = _INPUTS[model.input.dtype]
 
-    def _invoke(self, pixels: np.ndarray) -> list[np.ndarray]:
+    def _invoke(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         """The input -> the outputs, both in the file's types, in the file's order."""
         raise NotImplementedError
 
-    def infer_raw(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+    def infer_raw(self, canvas: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Canvas -> logits (h, w, C) by name, upright, in the file's type: int8 if quantized so."""
         arrays = self._invoke(self._input_of(canvas, self.spec))
         return {t.name: upright(a[0], self.spec) for t, a in zip(self.outputs, arrays)}
 
-    def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
+    def infer(self, canvas: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Canvas -> float32 logits (h, w, C) by name, upright."""
         raw = self.infer_raw(canvas)
         return {t.name: dequantize(raw[t.name], t) for t in self.outputs}
 
 
-def dequantize(values: np.ndarray, tensor: TensorInfo) -> np.ndarray:
+def dequantize(values: NDArray[Any], tensor: TensorInfo) -> NDArray[np.float32]:
     """int8 or int16 -> float32; floats stay. Widened before the zero point is taken off: int8 -
     int8 wraps."""
     if tensor.dtype == "FLOAT32":
@@ -62,14 +64,18 @@ def dequantize(values: np.ndarray, tensor: TensorInfo) -> np.ndarray:
     return widened.astype(np.float32) * np.float32(tensor.scale)
 
 
-def _int16_input(canvas: np.ndarray, spec: ModelSpec) -> np.ndarray:
+def _int16_input(canvas: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.int16]:
     """(pixel - raw_offset) * INPUT_STEPS."""
     pixels = int8_input(canvas, spec).astype(np.int16) + np.int16(128 - spec.input.raw_offset)
-    widened: np.ndarray = pixels * np.int16(INPUT_STEPS)
+    widened: NDArray[np.int16] = pixels * np.int16(INPUT_STEPS)
     return widened
 
 
-_INPUTS = {"INT8": int8_input, "INT16": _int16_input, "FLOAT32": float_input}
+_INPUTS: dict[str, Callable[[NDArray[np.uint8], ModelSpec], NDArray[Any]]] = {
+    "INT8": int8_input,
+    "INT16": _int16_input,
+    "FLOAT32": float_input,
+}
 
 
 def check_input(model: TfliteFile) -> None:

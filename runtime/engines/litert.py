@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
-import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from runtime.engines.base import TfliteEngine
+from runtime.engines.interpreter import find_package, load_delegate, open_interpreter
 from runtime.errors import KitError
 from runtime.quiet import output_to
 from runtime.tflite_file import TfliteFile
-
-# Packages with an interpreter, the best first; boards often carry the older ones.
-_INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 
 
 class LiteRtEngine(TfliteEngine):
@@ -38,42 +34,34 @@ class LiteRtEngine(TfliteEngine):
         delegate_options: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(model)
-        tflite = _interpreter_module()
-        options: dict[str, Any] = {"model_content": model.content, "num_threads": threads}
-        if delegate is not None:
-            options["experimental_delegates"] = [_load(tflite, delegate, delegate_options or {})]
-        elif not xnnpack:
-            options["experimental_op_resolver_type"] = (
-                tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            )
+        try:
+            package = find_package()
+        except ImportError as error:
+            raise KitError(f"engine litert: {error}") from None
+        loaded = None if delegate is None else _load(package, delegate, delegate_options or {})
         try:
             with output_to(Path(os.devnull)):  # It announces its delegate on stderr.
-                self._interpreter = tflite.Interpreter(**options)
-                self._interpreter.allocate_tensors()
+                self._interpreter = open_interpreter(
+                    package, model.content, threads, xnnpack, loaded
+                )
         except (ValueError, RuntimeError) as error:
             raise KitError(f"{model.path}: LiteRT refuses it ({error})") from None
         self._input = self._interpreter.get_input_details()[0]["index"]
         by_name = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}
         self._outputs = [by_name[tensor.name] for tensor in model.outputs]
+        self._path = model.path
 
-    def _invoke(self, pixels: np.ndarray) -> list[np.ndarray]:
+    def _invoke(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         self._interpreter.set_tensor(self._input, pixels)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise KitError(f"{self._path}: LiteRT cannot run it ({error})") from None
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
-def _interpreter_module() -> Any:
-    for name in _INTERPRETERS:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise KitError("engine litert: no interpreter here; pip install ai-edge-litert")
-
-
-def _load(tflite: Any, path: str | Path, options: Mapping[str, str]) -> Any:
+def _load(package: Any, path: str | Path, options: Mapping[str, str]) -> Any:
     try:
-        ctypes.CDLL(str(path))  # `load_delegate` fails with noise.
-        return tflite.load_delegate(str(path), dict(options))
+        return load_delegate(package, path, options)
     except (ValueError, OSError) as error:
         raise KitError(f"--delegate {path}: cannot be loaded ({error})") from None

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.engines.base import TfliteEngine
 from runtime.errors import KitError
+from runtime.quiet import output_to
 from runtime.tflite_file import TfliteFile
 
 # Far above what any NanoDet needs; the arena a board needs is measured by `runtime.engines.arena`.
@@ -23,14 +29,20 @@ class TflmEngine(TfliteEngine):
             from tflite_micro import runtime as tflm
         except ImportError:
             raise KitError("engine tflm: package tflite-micro is not installed") from None
+        self._path = model.path
         try:
-            self._interpreter = tflm.Interpreter.from_bytes(
-                model.content, arena_size=HOST_ARENA_BYTES
-            )
+            with output_to(Path(os.devnull)):  # It explains itself on stderr, line by line.
+                self._interpreter = tflm.Interpreter.from_bytes(
+                    model.content, arena_size=HOST_ARENA_BYTES
+                )
         except (ValueError, RuntimeError) as error:
             raise KitError(f"{model.path}: TFLite Micro refuses it ({error})") from None
 
-    def _invoke(self, pixels: np.ndarray) -> list[np.ndarray]:
+    def _invoke(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         self._interpreter.set_input(pixels, 0)
-        self._interpreter.invoke()
+        try:
+            with output_to(Path(os.devnull)):
+                self._interpreter.invoke()
+        except RuntimeError as error:
+            raise KitError(f"{self._path}: TFLite Micro cannot run it ({error})") from None
         return [np.array(self._interpreter.get_output(i)) for i in range(len(self.outputs))]

@@ -64,7 +64,7 @@ def test_decode_is_the_literal_definition(
 
 
 def test_large_logits_do_not_overflow(tiny: ModelSpec) -> None:
-    outputs = {n: v * 1000 for n, v in random_outputs(tiny, 6).items()}
+    outputs = {n: v * np.float32(1000) for n, v in random_outputs(tiny, 6).items()}
     with np.errstate(over="raise", invalid="raise"):
         found = decode(outputs, tiny, 0.5)
     assert np.isfinite(found.xyxy).all()

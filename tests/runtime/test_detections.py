@@ -10,7 +10,7 @@ from runtime.detections import Detections
 
 def test_arrays_must_agree() -> None:
     with pytest.raises(ValueError, match="expected shapes"):
-        Detections(np.zeros((2, 4)), np.zeros(3), np.zeros(2))
+        Detections(np.zeros((2, 4), np.float32), np.zeros(3, np.float32), np.zeros(2, np.int64))
 
 
 def test_take_keeps_the_order_given() -> None:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
-from runtime.engines import LiteRtEngine, TflmEngine, dequantize, open_engine
+from quantize import flatbuffer
+from runtime import graph_file
+from runtime.engines import LiteRtEngine, TfliteEngine, TflmEngine, dequantize, open_engine, tflm
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TensorInfo, TfliteFile
@@ -68,6 +74,75 @@ def test_damaged_graph_is_refused(model: TfliteFile) -> None:
         LiteRtEngine(dataclasses.replace(model, content=bytes(content)))
 
 
+def test_tflm_refuses_an_operator_it_does_not_know(model: TfliteFile) -> None:
+    content = graph_file.parse(model.content)
+    code = schema.BuiltinOperator.LOCAL_RESPONSE_NORMALIZATION
+    content.operatorCodes[0].builtinCode = content.operatorCodes[0].deprecatedBuiltinCode = code
+    with pytest.raises(KitError, match="TFLite Micro refuses"):
+        TflmEngine(dataclasses.replace(model, content=flatbuffer.serialize(content)))
+
+
+@pytest.mark.parametrize(
+    ("engine", "missing", "message"),
+    [
+        (LiteRtEngine, ("ai_edge_litert", "tflite_runtime", "tensorflow"), "pip install ai-edge"),
+        (TflmEngine, ("tflite_micro",), "tflite-micro is not installed"),
+    ],
+)
+def test_no_interpreter(
+    model: TfliteFile,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: type[TfliteEngine],
+    missing: tuple[str, ...],
+    message: str,
+) -> None:
+    for name in [*missing, "ai_edge_litert.interpreter", "tensorflow.lite"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(KitError, match=message):
+        engine(model)
+
+
+def test_older_interpreters_serve(model: TfliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards often carry `tflite_runtime` instead."""
+    from ai_edge_litert import interpreter
+
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", interpreter)
+    assert LiteRtEngine(model).name == "litert"
+
+
+def test_arena_of_what_cannot_run(tmp_path: Path) -> None:
+    (tmp_path / "cut.tflite").write_bytes(b"\0\0\0\0TFL3")
+    with pytest.raises(KitError, match=r"cut\.tflite: TFLite Micro cannot run it"):
+        arena_bytes(tmp_path / "cut.tflite")
+
+
 def test_arena(build: Build) -> None:
     stem = 48 * 32 * 24 + 96 * 64 * 3  # first convolution's output and its input
     assert stem < arena_bytes(build.tflite) < 4 * stem
+
+
+def test_tflite_micro_keeps_its_complaints_to_itself(
+    model: TfliteFile, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tflm, "HOST_ARENA_BYTES", 10_000)
+    with pytest.raises(KitError, match="TFLite Micro refuses it"):
+        TflmEngine(model)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("engine", [LiteRtEngine, TflmEngine])
+def test_a_failing_inference_is_one_line(
+    model: TfliteFile, canvas: np.ndarray, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("node 3 failed")
+
+    opened = engine(model)
+    monkeypatch.setattr(
+        opened, "_interpreter", types.SimpleNamespace(
+            invoke=fail, set_tensor=lambda *_: None, set_input=lambda *_: None),
+    )  # fmt: skip
+    with pytest.raises(KitError, match=r"model\.tflite: .* cannot run it \(node 3 failed\)"):
+        opened.infer_raw(canvas)

@@ -29,6 +29,20 @@ def test_detect(build: Build, image: Path, tmp_path: Path) -> None:
     assert len(found) == len(lines) - 1 and found[0]["class_name"] == lines[0].split("  ")[0]
 
 
+def test_options_reach_the_interpreter(build: Build, image: Path, tmp_path: Path) -> None:
+    """Built-in kernels answer as the engine `builtin` does; one class is left of all."""
+    from runtime import Detector
+    from runtime.engines import LiteRtEngine
+    from runtime.tflite_file import TfliteFile
+
+    engine = LiteRtEngine(TfliteFile.read(build.tflite), threads=2, xnnpack=False)
+    expected = Detector(engine, score_threshold=0.05, classes=["person"]).detect(image)
+    options = ["--score-threshold", "0.05", "--no-xnnpack", "--threads", "2", "--json"]
+    command = ["-m", "runtime", "detect", str(build.tflite), str(image), "--classes", "person"]
+    done = run_python(tmp_path, *command, *options)
+    assert done.stdout == expected.to_json() + "\n", done.stderr
+
+
 def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
     done = run_python(tmp_path, "-m", "runtime", "parity", str(build.tflite), str(image))
     assert done.returncode == 0, done.stderr
@@ -49,6 +63,8 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
         (["detect", "{m}", "{i}", "--classes", "unicorn"], "`unicorn` unknown"),
         (["detect", "{m}", "{i}", "--delegate", "no.so"], "no.so: cannot be loaded"),
         (["detect", "{m}", "{i}", "--delegate-option", "a:b"], "and --delegate"),
+        (["detect", "{m}", "{i}", "--delegate", "no.so", "--delegate-option", "a"], "KEY:VALUE"),
+        (["detect", "{m}", "{i}", "--engine", "tflm", "--threads", "2"], "no option `threads`"),
         (["parity", "{m}"], "IMAGE"),
         (["parity", "{m}", "{i}", "--engines", "litert"], "two of litert,builtin,tflm"),
         (["dance"], "detect"),

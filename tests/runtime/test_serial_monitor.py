@@ -17,11 +17,13 @@ from tests.conftest import ROOT, Build, run_python
 SHA = "ab" * 32
 
 
+FOUND = {"class_id": 0, "class": "person", "score": 0.5, "box": [1.5, 2.0, 30.0, 40.0625]}
+
+
 def frame(number: int, **changes: Any) -> str:
-    found = {"class_id": 0, "class": "person", "score": 0.5, "box": [1.5, 2.0, 30.0, 40.0625]}
     cycles = {"preprocess": 1000, "infer": 242_000_000, "postprocess": 60_000}
     values = {"frame": number, "arena_used": 400, "cycles": cycles, "model": SHA}
-    return json.dumps({**values, "detections": [found], **changes})
+    return json.dumps({**values, "detections": [FOUND], **changes})
 
 
 def watch(folder: Path, sent: list[str], *options: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,8 @@ def test_frames_are_shown_and_recorded(tmp_path: Path) -> None:
         ('{"frame":0}', "'cycles' is missing"),
         (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "box [5, 0, 1, 9] is none"),
         ('{"error":"infer","status":-4}', "not a frame"),
+        (frame(0, detections=[{**FOUND, "score": 1.5}]), "score 1.5 is none"),
+        (frame(0, detections=[{**FOUND, "class": 7}]), "class 7 is none"),
     ],
 )
 def test_lines_that_are_no_frames(tmp_path: Path, line: str, message: str) -> None:

@@ -104,6 +104,9 @@ def test_outputs(official: ModelSpec) -> None:
         ({"classes": "nowhere.txt"}, "nowhere.txt", "no such class file"),
         ({"weights.file": "../x.ckpt"}, "plain file name", "leaves the folder"),
         ({"weights": {"file": "x.ckpt"}}, "no place to download", "neither committed nor anywhere"),
+        ({"input": 320}, "expected a mapping, got int", "a number for a table"),
+        ({"input.mean": 103.5}, "expected a list", "a number for three"),
+        ({"classes": None}, "expected a mapping with `classes`", "no class file named"),
         ({"dataset": "mars"}, "`mars` is not supported", "unknown images"),
     ],
 )
@@ -124,6 +127,13 @@ def test_wrong_yaml(tmp_path: Path, change: dict[str, object], message: str, rea
     assert str(tmp_path) in str(error.value), "the file is named"
 
 
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"- a\n"], ids=repr)
+def test_no_yaml_of_a_variant(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.yaml").write_bytes(content)
+    with pytest.raises(KitError, match=r"m\.yaml: (cannot be read as YAML|expected a mapping)"):
+        ModelSpec.from_yaml(tmp_path / "m.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -141,3 +151,14 @@ def test_wrong_json(text: str, message: str) -> None:
 def test_json_holds_everything(official: ModelSpec) -> None:
     values = json.loads(official.to_json())
     assert set(values) == {f.name for f in dataclasses.fields(official)} | {"spec_version"}
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "1"])
+def test_embedded_text_that_is_no_spec(text: str) -> None:
+    with pytest.raises(KitError, match=r"m\.tflite: (the embedded model spec|model spec version)"):
+        ModelSpec.from_json(text, "m.tflite")
+
+
+def test_classes_have_names(official: ModelSpec) -> None:
+    with pytest.raises(KitError, match="classes: must not have empty names"):
+        dataclasses.replace(official, class_names=("person", ""))

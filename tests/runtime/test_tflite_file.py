@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from quantize import flatbuffer
+from runtime import graph_file
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
 from tests.conftest import Build
@@ -42,17 +44,34 @@ def test_no_tflite_file(content: bytes) -> None:
 
 
 def test_no_metadata(build: Build) -> None:
-    model = flatbuffer.parse(build.tflite.read_bytes())
+    model = graph_file.parse(build.tflite.read_bytes())
     model.metadata = []
     with pytest.raises(KitError, match="no NanoDet model spec"):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
 
 
 def test_spec_of_another_model(build: Build) -> None:
-    model = flatbuffer.parse(build.tflite.read_bytes())
+    model = graph_file.parse(build.tflite.read_bytes())
     model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]].name = "cls_64"
     with pytest.raises(KitError, match="its spec says"):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
+
+
+def test_spec_of_another_size(build: Build) -> None:
+    model = graph_file.parse(build.tflite.read_bytes())
+    model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape[1] = 32
+    with pytest.raises(KitError, match=r"inputs \[\(1, 32, .* its spec says \[\(1, 64,"):
+        TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
+
+
+def test_a_vector_that_leaves_the_file(build: Build) -> None:
+    """A length of 4 GiB, where the list of tensors says its own."""
+    content = bytearray(build.tflite.read_bytes())
+    tensors = schema.Model.GetRootAs(content, 0).Subgraphs(0)._tab
+    start = tensors.Vector(tensors.Offset(4)) - 4
+    content[start : start + 4] = b"\xff" * 4
+    with pytest.raises(KitError, match=r"m\.tflite: damaged"):
+        TfliteFile.parse(bytes(content), "m.tflite")
 
 
 def test_missing_file(tmp_path: Path) -> None:

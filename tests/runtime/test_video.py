@@ -12,7 +12,7 @@ from tests.conftest import photo
 
 def test_frames_survive_writing_and_reading(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    frames = [photo(0, 64, 48) // 4 + 40 * i for i in range(4)]
+    frames = [(photo(0, 64, 48) // 4 + 40 * i).astype(np.uint8) for i in range(4)]
     with video_sink(path, 10) as sink:
         for frame in frames:
             sink.write(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from runtime.errors import KitError
 from tests.conftest import ROOT, Build, photo
+from tools.wheel import build as build_wheel
 
 
 def pip(*arguments: str) -> None:
@@ -21,29 +24,38 @@ def pip(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, for building leaves folders behind."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    files = subprocess.run(
-        ["git", "ls-files", "runtime", "pyproject.toml", "README.md", "LICENSE"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in files.stdout.split():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    pip("wheel", str(source), "--no-deps", "--no-build-isolation", "--wheel-dir", str(out))
-    (path,) = out.glob("*.whl")
-    return path
+    """As a user builds it."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_it_holds_runtime_alone(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    packages = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"runtime"}
-    modules = {str(p.relative_to(ROOT)) for p in (ROOT / "runtime").rglob("*.py")}
-    assert modules <= set(names)
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info" not in n}
+    tracked = subprocess.run(
+        ["git", "ls-files", "runtime"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    of_pc = {name for name in tracked.stdout.splitlines() if "/benchmark/" in name}
+    assert of_pc and names == set(tracked.stdout.splitlines()) - of_pc
+
+
+def test_every_checkout_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Also one in another folder, at another time, with other permissions."""
+    wheels = []
+    for folder, date, mode in (("one", 10**9, 0o600), ("or another", 15 * 10**8, 0o775)):
+        clone = tmp_path / folder
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        for path in (clone / "runtime").rglob("*.py"):
+            path.chmod(mode)
+            os.utime(path, (date, date))
+        wheels.append(build_wheel(tmp_path / f"wheel of {folder}", clone).read_bytes())
+    assert wheels[0] == wheels[1]
+    source = clone / "runtime" / "errors.py"
+    source.write_text(source.read_text() + "# changed\n")
+    assert build_wheel(tmp_path / "changed", clone).read_bytes() != wheels[1]
+
+
+def test_no_checkout_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KitError, match="not a git repository"):
+        build_wheel(tmp_path, tmp_path)
 
 
 def test_it_asks_for_next_to_nothing(wheel: Path) -> None:
