@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from evaluation.annotations import read_annotations
 from runtime.detector import Detector
 from runtime.errors import KitError
 
@@ -47,20 +47,16 @@ class CocoSet:
         if not folder.is_dir():
             raise KitError(f"--images {folder}: no such folder")
         try:
-            content = json.loads(annotations.read_text(encoding="utf-8"))
-            categories = {_plain(c["name"]): int(c["id"]) for c in content["categories"]}
-            image_ids = tuple(sorted(int(image["id"]) for image in content["images"])[:limit])
-            coco = COCO()
-            coco.dataset = content
-            with contextlib.redirect_stdout(io.StringIO()):
-                coco.createIndex()
-            coco.loadImgs(image_ids)
-        except OSError as error:
-            raise KitError(f"--annotations {annotations}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise KitError(f"--annotations {annotations}: not a COCO annotation file") from None
-        category_ids = tuple(categories.get(_plain(name)) for name in class_names)
-        if not any(category_ids) or not image_ids:
+            content = read_annotations(annotations, needed=("id", "area", "iscrowd"))
+        except KitError as error:
+            raise KitError(f"--annotations {error}") from None
+        image_ids = tuple(sorted(image["id"] for image in content["images"])[:limit])
+        coco = COCO()
+        coco.dataset = content
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco.createIndex()
+        category_ids = _category_ids(content, class_names)
+        if all(category is None for category in category_ids) or not image_ids:
             raise KitError(
                 f"--annotations {annotations}: no images, or none of the model's classes "
                 f"({', '.join(class_names[:3])}, ...)"
@@ -68,15 +64,27 @@ class CocoSet:
         return cls(folder, coco, image_ids, category_ids)
 
 
+def annotates(annotations: Path, class_names: Sequence[str]) -> bool:
+    """Does the set know one of the classes? Raises `KitError` for no COCO annotation file."""
+    return any(i is not None for i in _category_ids(read_annotations(annotations), class_names))
+
+
+def _category_ids(content: dict[str, Any], class_names: Sequence[str]) -> tuple[int | None, ...]:
+    categories = {_plain(c["name"]): c["id"] for c in content["categories"]}
+    return tuple(categories.get(_plain(name)) for name in class_names)
+
+
 @dataclass(frozen=True)
 class Scores:
     """Average precision and recall in percent; -1 where the set has nothing to measure it on.
 
-    figures: by the names of `FIGURES`. per_class: class name -> (AP50, AP).
+    figures: by the names of `FIGURES`. per_class: class name -> (AP50, AP). curves: IoU that makes
+    a match -> precision in percent at recalls of 0, 1, ..., 100 %, mean over the classes.
     """
 
     figures: dict[str, float]
     per_class: dict[str, tuple[float, float]]
+    curves: dict[str, tuple[float, ...]]
 
 
 def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> list[dict[str, Any]]:
@@ -109,7 +117,12 @@ def score(images: CocoSet, results: list[dict[str, Any]], class_names: Sequence[
         )
         for i, category in enumerate(evaluation.params.catIds)
     }
-    return Scores(figures, per_class)
+    curves = {
+        "0.50": _curve(precision[:1]),
+        "0.75": _curve(precision[5:6]),
+        "0.50 to 0.95": _curve(precision),
+    }
+    return Scores(figures, per_class, curves)
 
 
 def _plain(name: str) -> str:
@@ -124,6 +137,11 @@ def _as_coco(truth: COCO, results: list[dict[str, Any]]) -> COCO:
     empty.dataset = {**truth.dataset, "annotations": []}
     empty.createIndex()
     return empty
+
+
+def _curve(precision: np.ndarray) -> tuple[float, ...]:
+    """precision: (IoU thresholds, recall steps, classes)."""
+    return tuple(_percent(_mean(precision[:, step])) for step in range(precision.shape[1]))
 
 
 def _mean(precision: np.ndarray) -> float:

@@ -14,7 +14,7 @@ _FORMATS = (".svg", ".png")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG or PNG, by the name's suffix; makes the folder."""
+    """Write a figure as SVG, PNG or JPEG, by the name's suffix; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"Date": None} if path.suffix == ".svg" else None
     with mpl.rc_context({"svg.hashsalt": path.stem}), writing(path) as temporary:

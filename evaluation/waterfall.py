@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.coco import CocoSet, detect_all, score
+from evaluation.coco import CocoSet, Scores, detect_all, score
 from evaluation.figures import plot_path, save
 from runtime.cli import Parser, positive, run
 from runtime.detector import Detector
@@ -22,8 +23,19 @@ from runtime.files import write_text
 from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
-# What is evaluated, and its AP in percent.
-Step = tuple[str, float]
+
+@dataclass(frozen=True)
+class Step:
+    """What was evaluated, in words and by its engine's name, and what it scores."""
+
+    name: str
+    engine: str
+    scores: Scores
+
+    @property
+    def ap(self) -> float:
+        """In percent."""
+        return self.scores.figures["AP"]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -41,33 +53,37 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def engines(options: argparse.Namespace, file: TfliteFile) -> Iterator[tuple[str, Engine]]:
-    """The steps, in order."""
-    import assets
+def engines(
+    file: TfliteFile, weights: Path, onnx: Path, micro: bool = True, kind: str = ""
+) -> Iterator[tuple[str, Engine]]:
+    """The steps, in order.
+
+    onnx: the float network that `file` was made from. micro: end with TFLite Micro, if it can.
+    kind: what the file's numbers are called, by default as the type of its input.
+    """
     from convert.checkpoint import load_network
     from convert.engines import OnnxEngine, TorchEngine
 
+    kind = kind or file.input.dtype.lower()
     cut = as_trained(file.spec)
     whole = cut.with_strides(cut.architecture.strides)
-    network = load_network(assets.weights(cut, options.weights), cut).network
+    network = load_network(weights, cut).network
     yield f"float, strides {_listed(whole)}", TorchEngine(network, whole)
     if whole.graph.strides != cut.graph.strides:
         yield f"strides {_listed(cut)}", TorchEngine(network, cut)
-    yield "rewrites", _lowered(options, file, OnnxEngine)
-    yield f"{file.input.dtype.lower()}, LiteRT", LiteRtEngine(file)
-    if file.input.dtype != "FLOAT32":
-        yield f"{file.input.dtype.lower()}, TFLite Micro", TflmEngine(file)
+    yield "rewrites", OnnxEngine(onnx)
+    yield f"{kind}, LiteRT", LiteRtEngine(file)
+    if micro and file.input.dtype != "FLOAT32":
+        yield f"{kind}, TFLite Micro", TflmEngine(file)
 
 
-def _lowered(options: argparse.Namespace, file: TfliteFile, engine: type) -> Engine:
-    path = options.onnx or options.model.parent / "build" / options.model.stem / "model.onnx"
-    if not path.is_file():
-        raise KitError(f"{path}: no such file; name the build's model.onnx with --onnx")
-    found: Engine = engine(path)
-    same = found.spec.name, found.spec.graph.strides, found.spec.classes
-    if same != (file.spec.name, file.spec.graph.strides, file.spec.classes):
-        raise KitError(f"{path}: is not what {options.model} was made from; choose with --onnx")
-    return found
+def evaluate(
+    engines: Iterable[tuple[str, Engine]], images: CocoSet, progress: bool = True
+) -> Iterator[Step]:
+    """Score one after the other."""
+    for name, engine in engines:
+        results = detect_all(Detector(engine), images, progress)
+        yield Step(name, engine.name, score(images, results, engine.spec.classes))
 
 
 def _listed(spec: ModelSpec) -> str:
@@ -75,25 +91,43 @@ def _listed(spec: ModelSpec) -> str:
 
 
 def measure(options: argparse.Namespace) -> list[Step]:
-    """AP at each step; prints a line each."""
+    """Scores at each step; prints a line each."""
     import assets
 
     file = TfliteFile.read(options.model)
+    weights, onnx = assets.weights(file.spec, options.weights), _lowered(options, file)
     found = assets.evaluation_set(file.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, file.spec.classes, options.limit)
     steps: list[Step] = []
-    for name, engine in engines(options, file):
-        results = detect_all(Detector(engine), images)
-        ap = score(images, results, file.spec.classes).figures["AP"]
-        change = f"  {ap - steps[-1][1]:+.2f}" if steps else ""
-        print(f"{ap:6.2f}{change:8}  {name}", flush=True)
-        steps.append((name, ap))
+    for step in evaluate(engines(file, weights, onnx), images):
+        change = f"  {step.ap - steps[-1].ap:+.2f}" if steps else ""
+        print(f"{step.ap:6.2f}{change:8}  {step.name}", flush=True)
+        steps.append(step)
     return steps
 
 
-def plot(steps: Sequence[Step], title: str, path: Path) -> None:
-    """Bars: the whole at first and last, what each step takes or gives between."""
+def _lowered(options: argparse.Namespace, file: TfliteFile) -> Path:
+    from convert.engines import OnnxEngine
+
+    path: Path = options.onnx or options.model.parent / "build" / options.model.stem / "model.onnx"
+    if not path.is_file():
+        raise KitError(f"{path}: no such file; name the build's model.onnx with --onnx")
+    spec = OnnxEngine(path).spec
+    if (spec.name, spec.graph.strides, spec.classes) != (
+        file.spec.name,
+        file.spec.graph.strides,
+        file.spec.classes,
+    ):
+        raise KitError(f"{path}: is not what {options.model} was made from; choose with --onnx")
+    return path
+
+
+def plot(steps: Sequence[tuple[str, float]], title: str, path: Path) -> None:
+    """Bars: the whole at first and last, what each step takes or gives between.
+
+    steps: name and AP in percent.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 0.5 * len(steps) + 1.2), layout="constrained")
@@ -118,10 +152,10 @@ def main() -> int:
     options = parse_arguments()
     steps = measure(options)
     if options.json is not None:
-        content = [{"step": name, "AP": round(ap, 4)} for name, ap in steps]
+        content = [{"step": step.name, "AP": round(step.ap, 4)} for step in steps]
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     if options.plot is not None:
-        plot(steps, f"Where AP goes: {options.model.name}", options.plot)
+        plot([(s.name, s.ap) for s in steps], f"Where AP goes: {options.model.name}", options.plot)
     return 0
 
 

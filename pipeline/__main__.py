@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
         help="build the most accurate model whose arena fits, e.g. 512K",
     )
     add("--budget-ms", type=float, metavar="MS", help="... and which takes no longer on --board")
-    add("--board", choices=tuple(BOARDS), default="rt1170", help="i.MX %(default)s by default")
+    add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(
         "--annotations",

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from runtime.files import write_text
+from runtime.errors import KitError
+from runtime.files import is_still_at, remove_leftovers, write_text
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other builds out of a work folder; waits, and says so, while one is in it.
+
+    A build that fails before it has written anything leaves no folder behind.
+    """
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    path = folder / ".lock"
+    with _locked(path):
+        try:
+            yield
+        except BaseException:
+            if missing and [p.name for p in folder.iterdir()] == [path.name]:
+                path.unlink()
+                with contextlib.suppress(OSError):  # Somebody else has begun.
+                    for made in missing:
+                        made.rmdir()
+            raise
+
+
+def _locked(path: Path) -> IO[str]:
+    """The file there, locked; another build may have removed it in the meantime."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.open("w")
+        except OSError as error:
+            raise KitError(f"{path.parent}: cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another build is at work in {path.parent}; waiting for it to finish")
+            sys.stdout.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_still_at(lock, path):
+            return lock
+        lock.close()
 
 
 @dataclass(frozen=True)
@@ -44,6 +87,8 @@ def run_stage(
     if before.get("fingerprint") == fingerprint and before.get("outputs") == checksums(outputs):
         return Done(name, before["result"], before["outputs"], before["wall_s"], skipped=True)
     stamp.unlink(missing_ok=True)
+    for path in (stamp, *outputs):
+        remove_leftovers(path)
     start = time.perf_counter()
     result = run()
     done = Done(name, result, checksums(outputs), time.perf_counter() - start, skipped=False)

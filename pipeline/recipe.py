@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 
 import assets
 from pipeline import names, report, stages
-from pipeline.cache import Done, checksums, run_stage, source_checksum
+from pipeline.cache import Done, alone_in, checksums, run_stage, source_checksum
 from pipeline.escalation import escalate
 from pipeline.fallback import use_embedded_model_if_needed
 from pipeline.targets import left_out
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
+from report.contract import Job
 from runtime.errors import KitError
 from runtime.image import list_images
 from runtime.spec import ModelSpec
@@ -39,15 +41,20 @@ class Recipe:
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
         self.quantization = options.quantization
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
-        self.total = 3 if options.stop_after == "onnx" else 6
+        self.total = 3 if options.stop_after == "onnx" else 7
         self.done: list[Done] = []
+        self.command = report.command(sys.argv[1:])
         self.escalation: list[dict[str, Any]] = []
         self.code = source_checksum(names.ROOT, _SOURCES)
 
     def run(self) -> None:
         """Checkpoint -> quantized file, summary and report."""
-        folder, log = self.folder, self.folder / "build.log"
         found = self._find_inputs()
+        with alone_in(self.folder):
+            self._build(found)
+
+    def _build(self, found: dict[str, Any]) -> None:
+        folder, log = self.folder, self.folder / "build.log"
         images, evaluation = found["images"], found["evaluation"]
         onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
         image_sums = checksums(images)
@@ -75,13 +82,38 @@ class Recipe:
             report.measure_detail,
         )
         self._publish(quantized_path, final, quantized.outputs)
+        self._report(found, final, image_sums)
+
+    def _report(self, found: dict[str, Any], final: Path, image_sums: dict[str, str]) -> None:
+        """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
+        folder = self.folder
         content = report.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
         content["escalation"] = self.escalation
-        report_path = folder / "report.json"
-        report.write_report(content, report_path)
-        print(report.summary(content, final, report_path))
+        job = Job(
+            tflite=final,
+            onnx=folder / "model.onnx",
+            weights=found["weights"],
+            calibration=found["images"],
+            evaluation=found["evaluation"],
+            limit=EVALUATED_IMAGES,
+            content=content,
+            command=self.command,
+            official=self.options.weights is None,
+        )
+        page, card = folder / "report.html", folder / "MODEL_CARD.md"
+        done = self._stage(
+            "report",
+            {**_report_inputs(job), "images": image_sums},
+            [page, card],
+            lambda: stages.report(job, page, card, folder / "build.log"),
+            lambda r: f"{page.name}, {card.name}",
+        )
+        content["waterfall"] = done.result["waterfall"]
+        content["stages"] = report.stage_times(self.done)
+        report.write_report(content, folder / "report.json")
+        print(report.summary(content, final, page, card))
 
     def _quantize(
         self,
@@ -132,8 +164,9 @@ class Recipe:
         found = self._find_inputs()
         made = self.folder / f"{layout}.onnx"
         final = names.onnx_path(self.spec, self.out, layout)
-        onnx = self._onnx_stage(found, made, layout)
-        self._publish(made, final, onnx.outputs)
+        with alone_in(self.folder):
+            onnx = self._onnx_stage(found, made, layout)
+            self._publish(made, final, onnx.outputs)
         print(f"file     {final}, {final.stat().st_size:,} bytes")
 
     def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> Done:
@@ -182,7 +215,7 @@ class Recipe:
         outputs: list[Path],
         run: Callable[[], dict[str, Any]],
     ) -> Done:
-        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _lock()}
+        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _locks()}
         return run_stage(name, self.folder, inputs, outputs, run)
 
     def _announce(self, done: Done, detail: str) -> None:
@@ -208,9 +241,7 @@ class Recipe:
             raise KitError("--annotations and --evaluation-images belong together; give both")
         weights = assets.weights(self.spec, given.weights)
         images = assets.calibration_images(self.spec, given.images)
-        evaluation = assets.evaluation_set(
-            self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
-        )
+        evaluation = self._find_evaluation()
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)
         print(f"{self.spec.name}, strides {strides}, weights {weights}")
         done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
@@ -223,11 +254,36 @@ class Recipe:
             "qat": self._find_qat(weights),
         }
 
+    def _find_evaluation(self) -> tuple[Path, Path] | None:
+        """The annotated images; those that happen to be at hand only if they have a class of the
+        model."""
+        given = self.options
+        found = assets.evaluation_set(
+            self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
+        )
+        if found is None or given.annotations is not None:
+            return found
+        from evaluation.coco import annotates
+
+        return found if annotates(found[1], self.spec.classes) else None
+
     def _find_qat(self, weights: Path) -> stages.QatInputs | None:
         folder = self.options.qat
         if folder is None:
             return None
         return stages.QatInputs(weights, tuple(list_images(folder)), self.options.qat_epochs)
+
+
+def _report_inputs(job: Job) -> dict[str, Any]:
+    return {
+        "content": job.content,
+        "evaluation": [str(p) for p in job.evaluation or ()],
+        "annotations": checksums(job.evaluation[1:]) if job.evaluation else {},
+        "command": job.command,
+        "official": job.official,
+        "report": source_checksum(names.ROOT, ("evaluation", "report")),
+        "templates": checksums([names.ROOT / "report" / "templates"]),
+    }
 
 
 def _qat_inputs(tuning: stages.QatInputs) -> dict[str, Any]:
@@ -245,5 +301,6 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _lock() -> str:
-    return checksums([names.ROOT / "requirements.lock"])["requirements.lock"]
+def _locks() -> dict[str, str]:
+    locks = ("requirements.lock", "requirements-torch-cpu.lock", "requirements-torch-cuda.lock")
+    return checksums([names.ROOT / lock for lock in locks])

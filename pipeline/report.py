@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def build_report(
     stages: Sequence[Done],
     fallback: str,
 ) -> dict[str, Any]:
-    """The content of `report.json`; `wall_s` is each stage's time when it last ran.
+    """The content of `report.json` but for what the last stage gives.
 
     fallback: why the embedded model was taken; "" when it was asked for or is another one.
     """
@@ -104,12 +105,28 @@ def build_report(
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),
         "ap": results["measure"].get("ap"),
-        "stages": [
-            {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
-            for done in stages
-        ],
         "versions": _versions(),
     }
+
+
+def stage_times(stages: Sequence[Done]) -> list[dict[str, Any]]:
+    """Of `report.json`: `wall_s` is each stage's time when it last ran."""
+    return [
+        {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
+        for done in stages
+    ]
+
+
+def command(arguments: Sequence[str]) -> str:
+    """What was typed, but for `--out`, which decides nothing of what is built."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(["bash", "recipe.sh", *kept])
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:
@@ -117,7 +134,7 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     write_text(path, json.dumps(report, indent=2) + "\n")
 
 
-def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
+def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str:
     """The closing lines on the console."""
     file = report["tflite"]
     operators = " ".join(f"{name} {n}" for name, n in file["operators"].items())
@@ -126,7 +143,7 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
     accuracy = (
         f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; python evaluate.py for all)"
         if ap
-        else "not measured, no annotated images at hand (see NANODET_DATA in the README)"
+        else "not measured, no annotated images with its classes at hand (README, NANODET_DATA)"
     )
     stages = ", ".join(
         f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
@@ -143,7 +160,8 @@ def summary(report: dict[str, Any], tflite: Path, report_path: Path) -> str:
             f"AP       {accuracy}",
             *_microcontroller(report),
             f"seconds  {stages}",
-            f"report   {report_path}",
+            f"report   {page}",
+            f"card     {card}",
         )
     )
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import calibration
 from quantize.scheme import FLOAT_FORMATS, SCHEMES
+from report.contract import Job
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.quiet import output_to
@@ -188,10 +189,11 @@ def measure(
 
 
 def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
-    from quantize.cost import total
+    from runtime.benchmark.cortex_m7 import total
+    from runtime.benchmark.graph import Graph
     from runtime.engines.arena import arena_bytes
 
-    cost = total(tflite.read_bytes())
+    cost = total(Graph.read(tflite))
     result: dict[str, Any] = {
         "cortex_m7": {
             "instructions": round(cost.instructions),
@@ -204,7 +206,7 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
     except KitError as error:
         if TfliteFile.read(tflite).input.dtype == "INT8":
             raise
-        return {**result, "no_arena": str(error)}
+        return {**result, "no_arena": str(error).removeprefix(f"{tflite}: ")}
 
 
 def average_precision(
@@ -227,6 +229,14 @@ def _average_precision(
     images = CocoSet.load(*evaluation, names, limit)
     figures = score(images, detect_all(detector, images, progress=False), names).figures
     return {"images": len(images.image_ids), "engine": "litert", **figures}
+
+
+def report(job: Job, page: Path, card: Path, log: Path) -> dict[str, Any]:
+    """`report.html` and `MODEL_CARD.md`."""
+    with output_to(log):
+        from report.build import make
+
+        return make(job, page, card)
 
 
 def publish(source: Path, target: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.cocoeval import COCOeval
 
 from evaluation import CocoSet, detect_all, score
-from evaluation.coco import FIGURES
+from evaluation.coco import FIGURES, annotates
 from runtime.detections import Detections
 from runtime.errors import KitError
 
@@ -43,6 +44,15 @@ def annotated(tmp_path: Path) -> Path:
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(content))
     return path
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(("dog", "unicorn"), True), (("unicorn",), False)],
+    ids=["one class is enough", "a network of a user's own"],
+)
+def test_annotates(annotated: Path, names: tuple[str, ...], expected: bool) -> None:
+    assert annotates(annotated, names) is expected
 
 
 class Oracle:
@@ -86,6 +96,29 @@ def test_shifted_boxes_lose_the_strict_thresholds(annotated: Path) -> None:
     assert figures["AP50"] > 60 and figures["AP"] < 60
 
 
+@pytest.mark.parametrize(
+    ("iou", "thresholds", "shift"),
+    [("0.50", [0.5], 3), ("0.75", [0.75], 2), ("0.50 to 0.95", 0.5 + 0.05 * np.arange(10), 2)],
+)
+def test_curves_are_those_of_pycocotools(
+    annotated: Path, iou: str, thresholds: list[float], shift: float
+) -> None:
+    """pycocotools asked for these thresholds, and each class, alone."""
+    images = CocoSet.load(annotated.parent, annotated, CLASSES)
+    results = detect_all(Oracle(shift), images, progress=False)  # type: ignore[arg-type]
+    wanted = []
+    for category in (17, 18):
+        evaluation = COCOeval(images.coco, images.coco.loadRes(results), "bbox")
+        evaluation.params.iouThrs = np.array(thresholds)
+        evaluation.params.catIds = [category]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        wanted.append(evaluation.eval["precision"][:, :, 0, 0, -1].mean(axis=0))
+    curve = score(images, results, CLASSES).curves[iou]
+    assert len(curve) == 101 and len(set(curve)) > 1
+    np.testing.assert_allclose(curve, 100 * np.mean(wanted, axis=0))
+
+
 def test_no_detections_at_all(annotated: Path) -> None:
     class Blind:
         def detect(self, path: Path) -> Detections:
@@ -100,15 +133,36 @@ def test_limit_takes_the_smallest_ids(annotated: Path) -> None:
     assert images.category_ids == (17, 18, None)
 
 
+def coco(**changed: object) -> str:
+    """A file with one annotation that is wrong in one field."""
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}
+    content = {
+        "images": [{"id": 1, "file_name": "1.jpg"}],
+        "categories": [{"id": 1, "name": CLASSES[0]}],
+        "annotations": [box | changed],
+    }
+    return json.dumps(content)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "not a COCO annotation file"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "not a COCO annotation file"),
+        (coco(id=None), "a box, area or flag is no number"),
+        (coco(image_id="1"), "an `id` is no whole number"),
+        (coco(bbox=[1, 2, 3]), "not enough values"),
+        (coco(bbox=[1, 2, 3, float("nan")]), "a box, area or flag is no number"),
+        (coco(area="9"), "a box, area or flag is no number"),
+        (coco(iscrowd=7), "neither 0 nor 1"),
         ('{"images": [], "categories": []}', "no images"),
-        ('{"images": [{"id": 1}], "categories": [{"id": 1, "name": "fish"}]}', "classes"),
+        (
+            '{"images": [{"id": 1, "file_name": ""}], "categories": [{"id": 1, "name": "fish"}]}',
+            "classes",
+        ),
     ],
-)
+)  # fmt: skip
 def test_wrong_annotations(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(KitError, match=f"a.json.*{message}"):

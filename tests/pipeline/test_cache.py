@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.cache import Done, run_stage, source_checksum
+from pipeline.cache import Done, alone_in, run_stage, source_checksum
+from runtime.errors import KitError
 
 
 class Stage:
@@ -77,3 +80,41 @@ def test_source_checksum_sees_edits(tmp_path: Path) -> None:
     assert source_checksum(tmp_path, ["package"]) == before
     (tmp_path / "package" / "a.py").write_text("x = 2\n")
     assert source_checksum(tmp_path, ["package"]) != before
+
+
+def test_a_second_build_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+
+    def build(name: str) -> None:
+        with alone_in(tmp_path / "work"):
+            order.append(f"{name} begins")
+            time.sleep(0.2)
+            order.append(f"{name} ends")
+
+    threads = [threading.Thread(target=build, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first, second = order[0][0], order[2][0]
+    assert order == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]
+    assert capsys.readouterr().out.count("waiting for it to finish") == 1
+
+
+def test_no_room_for_a_work_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KitError, match="cannot be written"), alone_in(tmp_path / "file" / "work"):
+        pass
+
+
+def test_a_build_that_wrote_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    folder = tmp_path / "out" / "build" / "model"
+    with pytest.raises(KitError), alone_in(folder):
+        raise KitError("no such weights")
+    assert list((tmp_path / "out").iterdir()) == []
+    with alone_in(folder):
+        (folder / "model.onnx").write_text("")
+    with pytest.raises(KitError), alone_in(folder):
+        raise KitError("a gate")
+    assert (folder / "model.onnx").is_file()
