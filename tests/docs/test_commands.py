@@ -1,0 +1,69 @@
+"""Every command of README and docs, run as it stands there, in a newcomer's checkout."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.docs.commands import commands, documents
+from tests.docs.sandbox import Sandbox
+from tests.runtime.test_serial_monitor import frame, watch
+
+# Not run, and why.
+_EXEMPT = {
+    "bash tests/run.sh": "runs this test",
+    "pip install -r requirements-benchmark.lock": "needs a package index",
+    "bash tools/lock.sh": "needs a package index, and uv",
+}
+# Nobody answers here who knows of vulnerabilities.
+_CODES = {".venv/bin/python -m tools.audit": 3}
+# They measure for hours, or build first: imported, for what they need must be there.
+_LONG = re.compile(r"python -m (benchmarks\.\w+|tools\.pictures|tests\.robustness)")
+# Sentences name these without arguments: their help must come.
+_PROGRAM = re.compile(r"python -m [\w.]+")
+_DOCUMENTS = [str(path.relative_to(ROOT)) for path in documents() if commands(path)]
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS)
+def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.become("imx93" if "imx93" in document else "imx8mp")
+    for command in commands(ROOT / document):
+        long = _LONG.match(command)
+        if long:
+            importlib.import_module(long[1])
+        elif "serial_monitor" in command:
+            done = watch(tmp_path, [frame(0)], *shlex.split(command)[4:])
+            assert "frame 0" in done.stdout, command
+        elif command not in _EXEMPT:
+            named = _PROGRAM.fullmatch(command)
+            done = sandbox.run(f"{command} --help" if named else command)
+            assert done.returncode == _CODES.get(command, 0), (
+                f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("    bash recipe.sh   # comment\n", ["bash recipe.sh"]),
+        ("so `python -m\nx --y` and `no command`.\n", ["python -m x --y"]),
+        ("```\npython a.py\n```\n\n```yaml\npython: 3\n```\n", ["python a.py"]),
+        ("    A=1 bash b.sh\n    bash b.sh\n    A=1 bash b.sh\n", ["A=1 bash b.sh", "bash b.sh"]),
+        ("    from runtime import Detector\n", []),
+    ],
+    ids=["comment", "within a sentence", "fences", "each once", "no shell"],
+)
+def test_what_is_a_command(text: str, expected: list[str], tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(text)
+    assert commands(tmp_path / "page.md") == expected
+
+
+def test_links_lead_somewhere() -> None:
+    for path in documents():
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
