@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import requests
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from assets.download import fetch
 from calibration import dataset
-from runtime.errors import DataUnavailable
+from runtime.errors import DataUnavailable, KitError
 from runtime.files import writing
 
 ANNOTATIONS_URL = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
@@ -19,6 +19,7 @@ ANNOTATIONS_BYTES = 252_907_541
 ANNOTATIONS_SHA256 = "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268"
 VAL_URL = "http://images.cocodataset.org/val2017/"
 _MEMBER = "annotations/instances_val2017.json"
+_MEMBER_MOST_BYTES = 64 << 20  # Three times what it has.
 _HELP = "Set NANODET_DATA to a folder that holds {what}, or give --images"
 
 
@@ -47,12 +48,16 @@ def fetch_val2017(folder: Path, limit: int | None) -> tuple[Path, Path]:
 
     Returns the image folder and the annotation file.
     """
+    from evaluation.annotations import read_annotations
+
     images, annotations = folder / "val2017", folder / _MEMBER
     try:
         if not annotations.is_file():
             _fetch_annotations(annotations)
-        listed = json.loads(annotations.read_text(encoding="utf-8"))["images"]
+        listed = read_annotations(annotations)["images"]
         names = sorted(image["file_name"] for image in listed)[:limit]
+        if astray := [name for name in names if Path(name).name != name]:
+            raise KitError(f"{annotations}: `{astray[0]}` is no plain file name")
         missing = [name for name in names if not (images / name).is_file()]
         session = requests.Session()
         for name in tqdm(missing, desc="val2017 images", disable=None if missing else True):
@@ -70,8 +75,10 @@ def _fetch_annotations(path: Path) -> None:
     fetch(ANNOTATIONS_URL, archive, size_bytes=ANNOTATIONS_BYTES, sha256=ANNOTATIONS_SHA256)
     try:
         with zipfile.ZipFile(archive) as file, writing(path) as temporary:
+            if file.getinfo(_MEMBER).file_size > _MEMBER_MOST_BYTES:
+                raise zipfile.BadZipFile
             temporary.write_bytes(file.read(_MEMBER))  # zipfile checks the member's CRC.
-    except (zipfile.BadZipFile, KeyError):
+    except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError):
         archive.unlink()
         raise DataUnavailable(f"{ANNOTATIONS_URL}: damaged archive, it was discarded") from None
     archive.unlink()

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from runtime.errors import DataUnavailable
+from runtime.files import is_still_at
 
 _CHUNK_BYTES = 1 << 16
-_TIMEOUT_S = (10, 30)
+_CONNECT_S = 10
+# A server that sends less than so much in so long has stalled.
+_STALL_S = 30
+_STALL_BYTES = 1 << 10
+_MOST_BYTES = 2 << 30  # Of a file whose size is not known beforehand.
 
 
 def fetch(
@@ -26,17 +36,30 @@ def fetch(
 ) -> None:
     """Download `url` to `path`, going on from `path` + `.part` if a download broke off.
 
-    Size and checksums are compared where given. Raises `DataUnavailable` when the server cannot
-    be reached, stalls, breaks off, or sends something else.
+    Size and checksums are compared where given. A second download of the same file waits for the
+    first. Raises `DataUnavailable` when the server cannot be reached, stalls, breaks off, or sends
+    something else.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part, there = path.with_name(path.name + ".part"), path.exists()
+    most_bytes = size_bytes or _MOST_BYTES
     try:
-        _receive(url, part, session or requests.Session(), progress)
-    except (requests.RequestException, OSError) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(part) as file:
+            if path.exists() and not there:  # Whoever had the lock has finished it.
+                part.unlink()
+                return
+            try:
+                _receive(url, file, session or requests.Session(), most_bytes, progress)
+            finally:
+                empty = not file.seek(0, 2)
+                if empty:
+                    part.unlink()
+            if empty:
+                raise OSError("the server sends nothing")
+            _verify(part, url, size_bytes, {"sha256": sha256, "sha384": sha384})
+            part.replace(path)
+    except (requests.RequestException, HTTPError, OSError) as error:
         raise DataUnavailable(f"{url}: download failed ({_reason(error)})") from None
-    _verify(part, url, size_bytes, {"sha256": sha256, "sha384": sha384})
-    part.replace(path)
 
 
 def fetch_google_drive(file_id: str, path: Path) -> None:
@@ -73,32 +96,76 @@ def verify_checksum(path: Path, algorithm: str, expected: str) -> bool:
     return digest.hexdigest() == expected
 
 
-def _receive(url: str, part: Path, session: requests.Session, progress: bool) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+def _locked(part: Path) -> BinaryIO:
+    """The file there, to append to, locked; who had it before may have moved or removed it."""
+    while True:
+        file = part.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if is_still_at(file, part):
+            return file
+        file.close()
+
+
+def _receive(
+    url: str, file: BinaryIO, session: requests.Session, most_bytes: int, progress: bool
+) -> None:
+    """Append to `file` what it lacks."""
+    have = file.seek(0, 2)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    timeouts = _CONNECT_S, _STALL_S
+    with session.get(url, headers=headers, stream=True, timeout=timeouts) as response:
         if response.status_code == 416:  # The part is already whole.
             return
         response.raise_for_status()
+        if "text/html" in response.headers.get("Content-Type", ""):
+            raise OSError("the server sends a web page instead")
         if response.status_code != 206:  # The server starts over.
             have = 0
-        length = int(response.headers.get("Content-Length", 0))
-        with (
-            part.open("ab" if have else "wb") as file,
-            tqdm(
-                total=have + length or None,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                desc=part.stem,
-                disable=None if progress else True,
-            ) as bar,
-        ):
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            file.truncate(0)
+        elif not _range(response, f"bytes {have}-").startswith(f"bytes {have}-"):
+            raise OSError("the server sends another part of the file")
+        length = _length(response)
+        with tqdm(
+            total=have + length or None,
+            initial=have,
+            unit="B",
+            unit_scale=True,
+            desc=Path(file.name).stem,
+            disable=None if progress else True,
+        ) as bar:
+            received = have
+            for chunk in _chunks(response):
+                received += len(chunk)
+                if received > most_bytes:
+                    file.truncate(0)
+                    raise OSError(f"the server sends more than {most_bytes:,} bytes")
                 file.write(chunk)
                 bar.update(len(chunk))
-        if length and part.stat().st_size != have + length:
+        if length and received != have + length:
             raise OSError("the connection broke off")
+
+
+def _range(response: requests.Response, default: str) -> str:
+    """What part of the file the server says it sends."""
+    return str(response.headers.get("Content-Range", default))
+
+
+def _length(response: requests.Response) -> int:
+    """Bytes that the server says it sends; 0 where it does not say."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body as it comes, so that one that trickles is noticed."""
+    start, received = time.monotonic(), 0
+    while chunk := response.raw.read1(_CHUNK_BYTES):
+        received += len(chunk)
+        yield chunk
+        if time.monotonic() - start > _STALL_S:
+            if received < _STALL_BYTES:
+                raise requests.Timeout
+            start, received = time.monotonic(), 0
 
 
 def _verify(part: Path, url: str, size_bytes: int, checksums: dict[str, str]) -> None:
@@ -116,8 +183,14 @@ def _verify(part: Path, url: str, size_bytes: int, checksums: dict[str, str]) ->
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code}"
+    if isinstance(error, (requests.Timeout, ReadTimeoutError)):
+        return "the server stalls"
+    if isinstance(error, requests.TooManyRedirects):
+        return "it redirects without end"
+    if isinstance(error, ProtocolError):
+        return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    if isinstance(error, requests.Timeout):
-        return "timed out"
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return error.strerror or str(error)
     return type(error).__name__ + f": {error}".split("\n")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
         if tensor.shape != value.shape:
             shapes = f"has shape {tuple(tensor.shape)}, expected {tuple(value.shape)}"
             raise KitError(_mismatch(path, spec, f"key `{key}` {shapes}"))
+        if tensor.layout != torch.strided or not tensor.is_floating_point():
+            raise KitError(_mismatch(path, spec, f"key `{key}` holds {tensor.dtype}"))
         if not torch.isfinite(tensor).all():
             raise KitError(f"{path}: key `{key}` holds NaN or infinity; train again or re-export")
     surplus = sorted(set(weights) - set(expected))
@@ -91,6 +94,7 @@ def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
 
 def _read_state_dict(path: Path) -> dict[str, Any]:
     try:
+        _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An odd pickle is refused below, in one line.
             loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -103,12 +107,31 @@ def _read_state_dict(path: Path) -> dict[str, Any]:
                 'save it again with torch.save({"state_dict": model.state_dict()}, path)'
             ) from None
         raise KitError(f"{path}: damaged checkpoint; download or copy it again") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError):
+    except KitError:
+        raise
+    except Exception:  # Damaged bytes lead the unpickler anywhere.
         raise KitError(f"{path}: truncated or no PyTorch checkpoint; copy it again") from None
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(state, dict) or not state:
+    if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
         raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
     return state
+
+
+def _check_archive(path: Path) -> None:
+    """PyTorch's reader of archives skips the checksums in them, and unpacks whatever is packed.
+
+    Raises `KitError`; files of PyTorch before 1.6 are no archives and pass.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise KitError(f"{path}: refused, a checkpoint is not compressed; save it with torch")
+        if damaged := archive.testzip():
+            raise KitError(
+                f"{path}: damaged checkpoint, the checksum of `{damaged}` differs; download or "
+                "copy it again"
+            )
 
 
 def _mismatch(path: Path, spec: ModelSpec, problem: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -50,11 +51,14 @@ def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
         np.save(scratch / _SAMPLE_FILE, sample)
         copy = shutil.copy(onnx_path, scratch)  # onnx2tf writes into the file it reads.
         copy, folder, before = Path(copy).resolve(), temporary.resolve(), Path.cwd()
+        recursion = sys.getrecursionlimit()
         os.chdir(scratch)
         try:
             _convert(copy, folder)
         finally:
             os.chdir(before)
+            # onnx2tf takes the limit away, and a deeply nested file kills the process after that.
+            sys.setrecursionlimit(recursion)
 
 
 def _convert(onnx_path: Path, folder: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
+from runtime.yaml_file import read_yaml
 
 _ACTIVATIONS = {"LeakyReLU": "leaky_relu", "ReLU": "relu", "ReLU6": "relu6"}
 _HEADS = {
@@ -43,10 +43,7 @@ def read_training_config(path: Path) -> ModelSpec:
 
     Raises `KitError` naming the part that this kit does not support.
     """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise KitError(f"--config {path}: cannot be read as YAML ({error})") from None
+    config = read_yaml(path, f"--config {path}")
     return _Reader(config, f"--config {path}").spec(re.sub(r"[^\w.-]", "-", path.stem))
 
 
@@ -103,7 +100,9 @@ class _Reader:
         return value
 
     def refuse(self, field: str, value: Any, supported: Any) -> None:
-        raise KitError(f"{self.source}: {field} is {value!r}, this kit supports {supported!r}")
+        raise KitError(
+            f"{self.source}: {field} is {reprlib.repr(value)}, this kit supports {supported!r}"
+        )
 
     def activation(self, part: str, section: dict[str, Any], default: str) -> str:
         value = section.get("activation", default)

@@ -44,6 +44,8 @@ def main() -> int:
     from pytorch_lightning.callbacks import ModelCheckpoint
     from pytorch_lightning.loggers import CSVLogger
 
+    from convert.checkpoint import read_weights
+
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     lightning.seed_everything(options.seed, verbose=False)
@@ -52,6 +54,8 @@ def main() -> int:
     last = options.out / "last.ckpt"
     if options.resume and not last.is_file():
         raise KitError(f"--resume: {last} is not there; start without --resume")
+    if options.resume:
+        read_weights(last)  # Refuses in one line what Lightning would.
     trainer = lightning.Trainer(
         max_epochs=training.settings.epochs,
         accelerator=options.accelerator,

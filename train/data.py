@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
+from evaluation.annotations import read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas
@@ -38,19 +38,17 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
 
     Raises `KitError` for a file that is none, or a category the model does not know.
     """
-    try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-        names = {int(c["id"]): str(c["name"]) for c in content["categories"]}
-        files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
-        boxes = [
-            (int(a["image_id"]), int(a["category_id"]), tuple(map(float, a["bbox"])))
-            for a in content["annotations"]
-            if not a.get("iscrowd", 0)
-        ]
-    except OSError as error:
-        raise KitError(f"{annotations}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise KitError(f"{annotations}: not a COCO annotation file") from None
+    content = read_annotations(annotations)
+    names = {c["id"]: c["name"] for c in content["categories"]}
+    files = {image["id"]: image["file_name"] for image in content["images"]}
+    boxes = [
+        (a["image_id"], a["category_id"], tuple(map(float, a["bbox"])))
+        for a in content["annotations"]
+        if not a.get("iscrowd", 0)
+    ]
+    nameless = sorted({c for _, c, _ in boxes if c not in names})
+    if nameless:
+        raise KitError(f"{annotations}: category {nameless[0]} of a box is not listed")
     number = {_plain(name): i for i, name in enumerate(class_names)}
     unknown = sorted({names[c] for _, c, _ in boxes if _plain(names[c]) not in number})
     if unknown:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from runtime.errors import KitError
+from runtime.yaml_file import read_yaml
 from train.augment import Augmentation
 
 _OPTIMIZERS = ("SGD", "AdamW")
@@ -23,6 +24,23 @@ DEFAULT_AUGMENTATION = Augmentation(
     brightness=0.2,
     contrast=(0.6, 1.4),
     saturation=(0.5, 1.2),
+)
+
+_LARGE, _SMALL = 1e9, 1e-12
+# Setting, the least and the most it may be.
+_LIMITS = (
+    ("epochs", 1, _LARGE),
+    ("batch", 1, _LARGE),
+    ("rate", _SMALL, _LARGE),
+    ("momentum", 0, 1),
+    ("weight_decay", 0, _LARGE),
+    ("warmup_steps", 0, _LARGE),
+    ("warmup_ratio", 0, 1),
+    ("gamma", _SMALL, 1),
+    ("last_rate", 0, _LARGE),
+    ("gradient_clip", 0, _LARGE),
+    ("average_decay", 0, 1),
+    ("detach_epoch", 0, _LARGE),
 )
 
 
@@ -52,27 +70,37 @@ class Settings:
     detach_epoch: int = 10
     augmentation: Augmentation = DEFAULT_AUGMENTATION
 
+    def __post_init__(self) -> None:
+        for name, lowest, highest in _LIMITS:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise KitError(f"{name} is {value}, expected {lowest:g} to {highest:g}")
+
 
 def read_settings(path: Path) -> Settings:
     """The training part of an upstream configuration.
 
     Raises `KitError` naming a setting this kit does not know.
     """
+    config = read_yaml(path, f"--config {path}")
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        schedule, device = config["schedule"], config.get("device", {})
-        optimizer, rates = schedule["optimizer"], schedule["lr_schedule"]
-        warmup = schedule.get("warmup", {})
-        model = config["model"]
-        averager = model.get("weight_averager") or {}
-        pipeline = config["data"]["train"]["pipeline"]
-    except OSError as error:
-        raise KitError(f"--config {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        return _settings(config)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise KitError(f"--config {path}: no training part of NanoDet's ({error})") from None
+    except KitError as error:
+        raise KitError(f"--config {path}: {error}") from None
+
+
+def _settings(config: Any) -> Settings:
+    schedule, device = config["schedule"], config.get("device", {})
+    optimizer, rates = schedule["optimizer"], schedule["lr_schedule"]
+    warmup = schedule.get("warmup", {})
+    model = config["model"]
+    averager = model.get("weight_averager") or {}
+    pipeline = config["data"]["train"]["pipeline"]
     for value, known in ((optimizer.get("name"), _OPTIMIZERS), (rates.get("name"), _SCHEDULES)):
         if value not in known:
-            raise KitError(f"--config {path}: `{value}`, this kit knows {' and '.join(known)}")
+            raise KitError(f"{reprlib.repr(value)}, this kit knows {' and '.join(known)}")
     return Settings(
         epochs=int(schedule["total_epochs"]),
         batch=int(device.get("batchsize_per_gpu", Settings.batch)),
@@ -82,7 +110,7 @@ def read_settings(path: Path) -> Settings:
         weight_decay=float(optimizer.get("weight_decay", 0.0)),
         warmup_steps=int(warmup.get("steps", 0)),
         warmup_ratio=float(warmup.get("ratio", 1.0)),
-        milestones=tuple(rates.get("milestones", ())),
+        milestones=tuple(int(m) for m in rates.get("milestones", ())),
         gamma=float(rates.get("gamma", 0.1)),
         last_rate=float(rates.get("eta_min", 0.0)),
         gradient_clip=float(config.get("grad_clip", Settings.gradient_clip)),
@@ -93,9 +121,17 @@ def read_settings(path: Path) -> Settings:
 
 
 def _augmentation(pipeline: dict[str, Any]) -> Augmentation:
-    known = {field.name for field in fields(Augmentation)}
-    return Augmentation(**{k: _frozen(v) for k, v in pipeline.items() if k in known})
+    defaults = Augmentation()
+    known = {field.name: getattr(defaults, field.name) for field in fields(Augmentation)}
+    return Augmentation(**{k: _like(known[k], v, k) for k, v in pipeline.items() if k in known})
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+def _like(default: Any, value: Any, name: str) -> Any:
+    """`value` with the structure of `default`: a number, or pairs of such."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or len(value) != len(default):
+            raise ValueError(f"`{name}` is {reprlib.repr(value)}")
+        return tuple(_like(d, v, name) for d, v in zip(default, value, strict=True))
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"`{name}` is {reprlib.repr(value)}")
+    return value

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,45 @@ def test_code_is_refused_and_not_run(tiny: ModelSpec, tmp_path: Path, plain: boo
 def test_missing_file(tiny: ModelSpec, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="no such checkpoint"):
         load_network(tmp_path / "nowhere.ckpt", tiny)
+
+
+@pytest.mark.parametrize("key", ["data.pkl", "data/0"])
+def test_a_flipped_bit_is_noticed(
+    tiny: ModelSpec, state: dict[str, torch.Tensor], tmp_path: Path, key: str
+) -> None:
+    """PyTorch itself loads such a file and says nothing."""
+    path = tmp_path / "a.ckpt"
+    torch.save({"state_dict": state}, path)
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(f"a/{key}")
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(content) + len(content) // 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(KitError, match=f"checksum of `a/{key}` differs"):
+        load_network(path, tiny)
+
+
+def test_a_compressed_archive_is_not_unpacked(
+    tiny: ModelSpec, state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    """It may hold a thousand times its size."""
+    torch.save({"state_dict": state}, tmp_path / "a.ckpt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.ckpt") as archive,
+        zipfile.ZipFile(tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    with pytest.raises(KitError, match="not compressed"):
+        load_network(tmp_path / "b.ckpt", tiny)
+
+
+@pytest.mark.parametrize(
+    "value", [torch.zeros(112, dtype=torch.int32), torch.zeros(112).to_sparse()], ids=str
+)
+def test_weights_of_another_kind(
+    tiny: ModelSpec, state: dict[str, torch.Tensor], tmp_path: Path, value: torch.Tensor
+) -> None:
+    torch.save({"state_dict": state | {"head.gfl_cls.0.bias": value}}, tmp_path / "a.ckpt")
+    with pytest.raises(KitError, match=r"`head\.gfl_cls\.0\.bias` holds torch"):
+        load_network(tmp_path / "a.ckpt", tiny)

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,7 +94,37 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     assert factors == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
     config["schedule"] = SCHEDULE | {"lr_schedule": {"name": "Magic"}}
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(KitError, match="`Magic`, this kit knows CosineAnnealingLR"):
+    with pytest.raises(KitError, match="'Magic', this kit knows CosineAnnealingLR"):
+        read_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"total_epochs": 0}, "epochs is 0, expected 1 to"),
+        ({"total_epochs": float("inf")}, "no training part"),
+        ({"total_epochs": "many"}, "no training part"),
+        ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "rate is nan"),
+        ({"optimizer": []}, "no training part"),
+        ({"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}}, "no training part"),
+    ],
+)
+def test_unusable_settings(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    config = m_config() | {"schedule": SCHEDULE | change}
+    config["data"]["train"] = {"pipeline": {}}
+    path = tmp_path / "own.yml"
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(KitError, match=message):
+        read_settings(path)
+
+
+@pytest.mark.parametrize("value", [[1], [1, "a"], "wide", float("nan"), {}])
+def test_unusable_augmentation(tmp_path: Path, value: Any) -> None:
+    config = m_config() | {"schedule": SCHEDULE}
+    config["data"]["train"] = {"pipeline": {"scale": value}}
+    path = tmp_path / "own.yml"
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(KitError, match="`scale` is"):
         read_settings(path)
 
 
