@@ -1,6 +1,9 @@
 # Sourced by recipe.sh and tests/run.sh: makes .venv with the locked versions, once.
 #   environment LOCK   installs LOCK into .venv unless it is there already
 
+# Containers set it; without .pyc files of PyTorch and TensorFlow every start takes 10 s more.
+unset PYTHONDONTWRITEBYTECODE
+
 python_in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
 
 find_python() {
@@ -12,30 +15,39 @@ find_python() {
   return 2
 }
 
-install_torch() {  # $1 = pip, $2 = torch==VERSION
-  if ! command -v nvidia-smi >/dev/null && "$1" install --quiet --no-compile "$2+cpu" 2>/dev/null; then
-    return
-  fi
-  echo "torch: pip offers no build without CUDA (see Installation in README.md); taking $2" >&2
-  "$1" install --quiet --no-compile "$2"
+install() {  # $1 = lock; a file that is not in it by its hash is refused
+  .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+    --require-hashes -r "$1"
 }
 
+install_torch() {
+  local reason
+  if ! command -v nvidia-smi >/dev/null; then
+    reason=$(install requirements-torch-cpu.lock 2>&1) && return
+    echo "torch: no build without CUDA (${reason##*$'\n'}; see Installation in README.md)," \
+      "taking the one with it" >&2
+  fi
+  install requirements-torch-cuda.lock
+}
+
+marker_of() { echo ".venv/.installed-$(cat "$1" requirements-torch-*.lock | sha256sum | cut -c1-16)"; }
+
 environment() {
-  local lock=$1 pip=.venv/bin/pip marker
-  marker=.venv/.installed-$(sha256sum "$lock" | cut -c1-16)
+  local lock=$1 marker
+  marker=$(marker_of "$lock")
   [ -e "$marker" ] && return
   [ "$(uname -sm)" = "Linux x86_64" ] || {
     echo "error: building needs Linux on x86-64 (tflite-micro has no other build)" >&2; return 2; }
-  mkdir -p .venv
+  { mkdir -p .venv && [ -w .venv ]; } 2>/dev/null || {
+    echo "error: the checkout's .venv cannot be written; run this once in one that can be" >&2; return 2; }
   (
     flock 9  # A second run waits for the first one's installation.
     [ -e "$marker" ] && exit
     python=$(find_python) || exit
     echo "installing $lock into .venv (once, a few minutes)"
     "$python" -m venv .venv &&
-      grep -v '^torch==' "$lock" >".venv/$lock" &&
-      "$pip" install --quiet --disable-pip-version-check --no-deps --no-compile -r ".venv/$lock" &&
-      install_torch "$pip" "$(grep -o '^torch==[^ ;]*' "$lock")" &&
-      touch "$marker"
+      install "$lock" &&
+      install_torch &&
+      touch "$marker" "$(marker_of requirements.lock)"  # Every other lock holds this one.
   ) 9>.venv/.lock
 }

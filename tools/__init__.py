@@ -1,0 +1,1 @@
+"""Upkeep of the repository: locks, environment, what it depends on."""
