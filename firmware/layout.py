@@ -9,9 +9,8 @@ from pathlib import Path
 from firmware.board import Board, Memory
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.operators import registrations
-from quantize import flatbuffer
 from quantize.split import Stem
-from runtime import integer
+from runtime import graph_file, integer
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
@@ -84,7 +83,7 @@ def lay_out(
     """
     about = describe(file.spec, file.outputs, selection.score_threshold)
     described = None if stem is None else describe_stem(stem, file.path)
-    counts = flatbuffer.operator_counts(flatbuffer.parse(content))
+    counts = graph_file.operator_counts(graph_file.parse(content))
     arena = _arena(content, counts["LEAKY_RELU"])
     memory = board.place(arena.bytes)
     if arena.bytes > memory.bytes:

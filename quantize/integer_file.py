@@ -14,6 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from quantize import flatbuffer
 from quantize.graph import Graph, Operator
 from quantize.simulate import STEPS, WEIGHT_PEAK, scale_and_zero_point, weight_step
+from runtime import graph_file
 from runtime.engines.base import INPUT_STEPS
 
 # Versions of the operators that take int8 and int16, as the kernels' registrations demand.
@@ -57,16 +58,16 @@ def write(graph: Graph, ranges: dict[int, tuple[float, float]]) -> Any:
     convolutions = (
         op
         for op in model.subgraphs[0].operators
-        if "CONV_2D" in flatbuffer.operator_name(model, op)
+        if "CONV_2D" in graph_file.operator_name(model, op)
     )
     for written, op in zip(convolutions, graph.convolutions, strict=True):
         input_scale = float(tensors[op.inputs[0]].quantization.scale[0])
         _write_layer(model, written, graph, op, input_scale)
     for code in model.operatorCodes:
-        name = flatbuffer.code_name(code)
+        name = graph_file.code_name(code)
         code.version = _VERSIONS.get(name, 2 * (code.version,))[graph.scheme.wide]
     for op in model.subgraphs[0].operators:
-        if graph.scheme.wide and flatbuffer.operator_name(model, op) == "ADD":
+        if graph.scheme.wide and graph_file.operator_name(model, op) == "ADD":
             op.builtinOptions.potScaleInt16 = False
     flatbuffer.drop_unused(model)
     return model

@@ -7,6 +7,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
+from runtime import graph_file
 from runtime.errors import GateFailed
 from runtime.spec import METADATA_NAME, ModelSpec
 
@@ -21,18 +22,18 @@ def name_tensors(model: Any, spec: ModelSpec) -> None:
     """
     graph = model.subgraphs[0]
     (signature,) = model.signatureDefs
-    index = {flatbuffer.text(entry.name): entry.tensorIndex for entry in signature.outputs}
+    index = {graph_file.text(entry.name): entry.tensorIndex for entry in signature.outputs}
     if set(index) != set(spec.output_names):
         raise GateFailed(f"converter returned outputs {sorted(index)}, not {spec.output_names}")
     for position, op in enumerate(graph.operators):
         for tensor in op.outputs:
-            name = flatbuffer.operator_name(model, op).lower()
+            name = graph_file.operator_name(model, op).lower()
             graph.tensors[tensor].name = f"{position:03d}_{name}"
     graph.outputs = [index[name] for name in spec.output_names]
     for name in spec.output_names:
         graph.tensors[index[name]].name = name
     graph.tensors[graph.inputs[0]].name = INPUT_NAME
-    signature.outputs.sort(key=lambda entry: spec.output_names.index(flatbuffer.text(entry.name)))
+    signature.outputs.sort(key=lambda entry: spec.output_names.index(graph_file.text(entry.name)))
     model.description = spec.name
 
 

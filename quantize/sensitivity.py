@@ -41,6 +41,16 @@ class TensorReport:
     relief: float
 
 
+@dataclass(frozen=True)
+class TensorNoise:
+    """One tensor that int8 arithmetic rounds. noise_db, total_db: as in `TensorReport`."""
+
+    name: str
+    operator: str
+    noise_db: float
+    total_db: float
+
+
 class SimulatedEngine:
     """The int8 network as PyTorch simulates it, on request with one tensor, and those that share
     its scale, in float."""
@@ -67,6 +77,26 @@ def tensor_ranges(graph: Graph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     return {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in graph.ranges.items()}
 
 
+def noise(graph: Graph, images: torch.Tensor) -> list[TensorNoise]:
+    """The noise of each rounded tensor, in the graph's order; images (N, 3, H, W)."""
+    ranges = tensor_ranges(graph)
+    exact, rounded = _values(graph, images, None), _values(graph, images, ranges)
+    kinds = {op.outputs[0]: op.kind for op in graph.operators}
+    found = []
+    for tensor in graph.rounded:
+        signal = exact[tensor]
+        own = round_activation(signal, *ranges[graph.scale_group[tensor]])
+        found.append(
+            TensorNoise(
+                name=graph.name(tensor),
+                operator=kinds[tensor],
+                noise_db=_decibel(signal, own - signal),
+                total_db=_decibel(signal, rounded[tensor] - signal),
+            )
+        )
+    return found
+
+
 def measure(
     graph: Graph,
     images: torch.Tensor,
@@ -74,32 +104,29 @@ def measure(
     progress: Callable[[int, int], None],
 ) -> list[TensorReport]:
     """A report of each rounded tensor, in the graph's order; images (N, 3, H, W)."""
-    ranges = tensor_ranges(graph)
-    exact, rounded = _values(graph, images, None), _values(graph, images, ranges)
-    kinds = {op.outputs[0]: op.kind for op in graph.operators}
+    ranges, exact = tensor_ranges(graph), _values(graph, images, None)
     teacher = {name: exact[tensor] for name, tensor in graph.outputs.items()}
     everything = _loss(graph, images, ranges, teacher, num_bins)
     reports = []
-    for i, tensor in enumerate(graph.rounded):
+    for i, (tensor, heard) in enumerate(zip(graph.rounded, noise(graph, images))):
         group = graph.scale_group[tensor]
         low, high = ranges[group]
         signal = exact[tensor]
-        own = round_activation(signal, low, high)
         others = {g: limits for g, limits in ranges.items() if g != group}
         filled = float(signal.max().clamp(max=high) - signal.min().clamp(min=low))
         step = (high - low) / STEPS
         outside = (signal < low - step / 2) | (signal > high + step / 2)
         reports.append(
             TensorReport(
-                name=graph.name(tensor),
-                operator=kinds[tensor],
+                name=heard.name,
+                operator=heard.operator,
                 shape_nhwc=graph.shape_nhwc(tensor),
                 low=float(low),
                 high=float(high),
                 used=min(1.0, filled / float(high - low)),
                 saturated=float(outside.float().mean()),
-                noise_db=_decibel(signal, own - signal),
-                total_db=_decibel(signal, rounded[tensor] - signal),
+                noise_db=heard.noise_db,
+                total_db=heard.total_db,
                 cost=_loss(graph, images, {group: ranges[group]}, teacher, num_bins),
                 relief=everything - _loss(graph, images, others, teacher, num_bins),
             )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from quantize import flatbuffer
+from runtime import graph_file
 from runtime.errors import KitError
 from runtime.spec import METADATA_NAME
 
@@ -49,7 +50,7 @@ def split(content: bytes, path: str) -> tuple[Stem, bytes]:
 
     Raises `KitError` where the first layers are others.
     """
-    model = flatbuffer.parse(content)
+    model = graph_file.parse(content)
     graph = model.subgraphs[0]
     position = _end_of_stem(model, path)
     operators, rest = graph.operators[:position], graph.operators[position:]
@@ -57,7 +58,7 @@ def split(content: bytes, path: str) -> tuple[Stem, bytes]:
     graph.operators, graph.inputs = rest, [operators[-1].outputs[0]]
     graph.tensors[graph.inputs[0]].name = "input"
     model.signatureDefs = []
-    model.metadata = [m for m in model.metadata if flatbuffer.text(m.name) != METADATA_NAME]
+    model.metadata = [m for m in model.metadata if graph_file.text(m.name) != METADATA_NAME]
     flatbuffer.drop_unused(model)
     return stem, flatbuffer.serialize(model)
 
@@ -67,20 +68,20 @@ def _end_of_stem(model: Any, path: str) -> int:
     _, height, width, _ = graph.tensors[graph.inputs[0]].shape
     pooled = [int(height) // _SHRINKS, int(width) // _SHRINKS]
     for position, op in enumerate(graph.operators):
-        name = flatbuffer.operator_name(model, op)
+        name = graph_file.operator_name(model, op)
         if name not in _OPERATORS:
             break
         shape = [int(n) for n in graph.tensors[op.outputs[0]].shape]
         if shape[1:3] == pooled and name in ("MAX_POOL_2D", "CONCATENATION"):
             following = graph.operators[position + 1]
-            follows = flatbuffer.operator_name(model, following) == "LEAKY_RELU"
+            follows = graph_file.operator_name(model, following) == "LEAKY_RELU"
             return position + 2 if follows else position + 1
     raise KitError(f"{path}: its first layers are no stem that can be split off")
 
 
 def _read(model: Any, operators: list[Any], path: str) -> Stem:
     graph = model.subgraphs[0]
-    named = [(flatbuffer.operator_name(model, op), op) for op in operators]
+    named = [(graph_file.operator_name(model, op), op) for op in operators]
     conv = next(op for name, op in named if name == "CONV_2D")
     leaky = [op for name, op in named if name == "LEAKY_RELU"]
     source, weight, bias = (graph.tensors[i] for i in conv.inputs)

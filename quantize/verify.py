@@ -8,7 +8,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from quantize import flatbuffer
+from runtime import graph_file
 from runtime.engines.base import check_input
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
@@ -31,16 +31,14 @@ def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
     Raises `GateFailed` naming the tensor or operator at fault, and `KitError` where the input
     does not mean `pixel - 128`.
     """
-    file = TfliteFile.parse(content, path)  # Checks names and shapes of inputs and outputs.
-    check_input(file)
-    model = flatbuffer.parse(content)
+    model = graph_file.parse(content)
     graph = model.subgraphs[0]
     wide = graph.tensors[graph.inputs[0]].type == schema.TensorType.INT16
     for tensor in graph.tensors:
         if tensor.type not in (_INT16 if wide else _INT8):
             raise GateFailed(f"{path}: tensor {tensor.name!r} is neither INT8 nor INT32")
         _check_scales(tensor, path)
-    counts = flatbuffer.operator_counts(model)
+    counts = graph_file.operator_counts(model)
     foreign = sorted(set(counts) - MICRO_OPERATORS)
     if foreign:
         raise GateFailed(f"{path}: operator {foreign[0]} is not known to the targets")
@@ -49,8 +47,9 @@ def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
             raise GateFailed(f"{path}: {counts[name]} {name} operators, expected {number}")
     for op in graph.operators:
         rank = len(graph.tensors[op.inputs[0]].shape)
-        if flatbuffer.operator_name(model, op) == "TRANSPOSE" and rank > _MAX_TRANSPOSE_RANK:
+        if graph_file.operator_name(model, op) == "TRANSPOSE" and rank > _MAX_TRANSPOSE_RANK:
             raise GateFailed(f"{path}: TRANSPOSE of rank {rank}, at most {_MAX_TRANSPOSE_RANK}")
+    check_input(TfliteFile.parse(content, path))  # Also that its shapes and names fit the spec.
     return counts
 
 

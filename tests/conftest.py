@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
+import coverage
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,7 +23,34 @@ from runtime.spec import ModelSpec
 if TYPE_CHECKING:
     import torch
 
+    from convert.network import NanoDet
+
 ROOT = Path(__file__).parent.parent
+# Whose tests are traced for coverage; `firmware` tests `quantize.split`.
+_TRACED = ("convert", "firmware", "quantize", "runtime")
+
+
+def _is_traced(item: pytest.Item) -> bool:
+    return item.path.relative_to(ROOT / "tests").parts[0] in _TRACED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first, so that no process is left with it at the end."""
+    items.sort(key=_is_traced)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Other tests, whole recipes and trainings, go untraced: tracing takes them a third longer."""
+    tracing = coverage.Coverage.current()
+    if tracing is None or _is_traced(item):
+        return (yield)
+    tracing.stop()
+    with mock.patch.dict(os.environ):
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # Nor their processes.
+        result = yield
+    tracing.start()
+    return result
 
 
 def photo(seed: int, width: int, height: int) -> np.ndarray:
@@ -92,7 +121,7 @@ def calibration(spec: ModelSpec) -> list[torch.Tensor]:
 
 @dataclass(frozen=True)
 class Build:
-    """What the stages made of `tiny` with random weights and all strides."""
+    """What the stages made of a network, `tiny` with random weights if nothing else is said."""
 
     spec: ModelSpec
     onnx: Path
@@ -102,49 +131,54 @@ class Build:
     checkpoint: Path
 
 
-def make_build(
-    spec: ModelSpec, canvas: np.ndarray, folder: Path, left_out: Collection[str] = ()
+def make_build(spec: ModelSpec, folder: Path, left_out: Collection[str] = ()) -> Build:
+    """The whole conversion of `spec` with random weights."""
+    from convert.checkpoint import random_network
+
+    return convert_network(random_network(spec), spec, canvases(spec), folder, left_out)
+
+
+def convert_network(
+    network: NanoDet,
+    spec: ModelSpec,
+    photographs: Sequence[np.ndarray],
+    folder: Path,
+    left_out: Collection[str] = (),
 ) -> Build:
-    """The whole conversion of `spec` with random weights, quantized min/max."""
+    """Every stage, quantized min/max; the gates compare on the first photograph."""
     import torch
 
     from convert import onnx_export, tensorflow_export
-    from convert.checkpoint import random_network
     from convert.lowering import REWRITES, lower
     from quantize import float_file
     from quantize.build import build_int8
 
-    network = random_network(spec)
-    checkpoint = folder / "random.ckpt"
-    torch.save({"state_dict": network.state_dict()}, checkpoint)
-    lowered, _ = lower(network, spec, canvas, [n for n in REWRITES if n not in left_out])
+    checkpoint, tflite = folder / "weights.ckpt", folder / "model.tflite"
     onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
+    torch.save({"state_dict": network.state_dict()}, checkpoint)
+    canvas, rewrites = photographs[0], [n for n in REWRITES if n not in left_out]
+    lowered, _ = lower(network, spec, canvas, rewrites)
     onnx_export.export(lowered, onnx_path)
     onnx_export.check(lowered, onnx_path, canvas)
     tensorflow_export.export(onnx_path, saved_model, canvas)
     tensorflow_export.check(onnx_path, saved_model, canvas)
     float_model = float_file.convert(saved_model)
-    built = build_int8(
-        float_model, lowered.spec, canvases(spec), "tiny.tflite", onnx_path, methods=()
-    )
-    tflite = folder / "tiny.tflite"
+    built = build_int8(float_model, lowered.spec, photographs, tflite.name, onnx_path, methods=())
     tflite.write_bytes(built.content)
     return Build(lowered.spec, onnx_path, saved_model, float_model, tflite, checkpoint)
 
 
 @pytest.fixture(scope="session")
-def build(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build(tiny: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """The whole conversion, once for all tests that read its files."""
-    return make_build(tiny, canvas, tmp_path_factory.mktemp("build"))
+    return make_build(tiny, tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="session")
-def shuffled(
-    tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory
-) -> Build:
+def shuffled(tiny: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """The same with its channel shuffles left in."""
     folder = tmp_path_factory.mktemp("shuffled")
-    return make_build(tiny, canvas, folder, ("shuffle_by_slices",))
+    return make_build(tiny, folder, ("shuffle_by_slices",))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from train.guidance import TrainedNetwork
 CLASSES = ["bolt", "nut", "washer"]
 _COLOURS = ((220, 40, 40), (40, 220, 40), (40, 60, 220))
 _STEPS = 500
-_BATCH = 8
+_BATCH = 4
 _RATE = 3e-3
 
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from quantize import flatbuffer
+from runtime import graph_file
 from tests.conftest import ROOT, Build, photo
 
 RECIPE = [sys.executable, "-m", "pipeline"]
@@ -42,7 +43,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (folder / "images").iterdir():
         (folder / "corrupt" / path.name).write_bytes(path.read_bytes())
     (folder / "corrupt" / "007.jpg").write_bytes(b"\xff\xd8 nothing")
-    model = flatbuffer.parse(build.tflite.read_bytes())
+    model = graph_file.parse(build.tflite.read_bytes())
     model.metadata = []
     (folder / "bare.tflite").write_bytes(flatbuffer.serialize(model))
     (folder / "good.tflite").write_bytes(build.tflite.read_bytes())
@@ -165,10 +166,19 @@ def test_recipe_builds_own_weights_and_images(
     assert first.returncode == 0, first.stderr
     built = tmp_path / "out" / "nanodet_m_0.5x.tflite"
     content = built.read_bytes()
-    assert (tmp_path / "out" / "build" / "nanodet_m_0.5x" / "report.json").is_file()
+    folder = tmp_path / "out" / "build" / "nanodet_m_0.5x"
+    assert (folder / "report.json").is_file()
+    pages = {
+        folder / name: (folder / name).read_bytes() for name in ("report.html", "MODEL_CARD.md")
+    }
+    assert str(folder / "report.html") in first.stdout
     again = run(command, tmp_path)
-    assert again.stdout.count("unchanged") == 5
+    assert again.stdout.count("unchanged") == 6
     assert built.read_bytes() == content
-    outside = sorted(p.name for p in tmp_path.iterdir())
-    assert outside == ["out"], "nothing is written elsewhere"
+    (folder / "report.html").unlink()
+    assert run(command, tmp_path).stdout.count("unchanged") == 5
+    assert all(path.read_bytes() == before for path, before in pages.items())
+    assert "No annotated images are at hand" in pages[folder / "report.html"].decode()
+    outside = {p.name for p in tmp_path.iterdir()} | {p.name for p in tmp_path.glob("cache/*")}
+    assert outside <= {"out", "cache", "matplotlib"}, "elsewhere matplotlib's list of fonts alone"
     assert np.frombuffer(content, np.uint8).size < 385_000

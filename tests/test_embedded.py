@@ -15,6 +15,7 @@ import assets
 from tests.conftest import ROOT
 
 NAME = "nanodet-m-0.5x-shapes"
+IMAGES = 200
 
 
 class Offline:
@@ -43,9 +44,10 @@ class Offline:
         return done.stdout
 
     def evaluate(self, *options: str) -> dict[str, Any]:
-        self(str(ROOT / "evaluate.py"), "--json", "scores.json", *options)
+        limit = ("--limit", str(IMAGES))
+        self(str(ROOT / "evaluate.py"), "--json", "scores.json", *limit, *options)
         values: dict[str, Any] = json.loads((self.folder / "scores.json").read_text())
-        assert values["images"] == 500
+        assert values["images"] == IMAGES
         return values
 
 
@@ -68,16 +70,21 @@ def test_default_run_builds_it_and_says_so(offline: Offline) -> None:
     report = json.loads((offline.folder / "build/nanodet_m_0.5x_shapes/report.json").read_text())
     assert report["model"] == NAME and "could not be had" in report["fallback"]
     assert report["ap"]["images"] == 50
+    page = (offline.folder / "build/nanodet_m_0.5x_shapes/report.html").read_text()
+    assert f"This is a demo, trained on generated shapes: {report['fallback']}" in page
+    last = report["waterfall"][-2]
+    assert last["step"] == "int8, LiteRT" and last["AP"] == report["ap"]["AP"]
     drawn = offline(str(ROOT / "example.py"), "--model", "nanodet_m_0.5x_shapes.tflite")
     assert "drawn in result.jpg" in drawn
 
 
 def test_average_precision(offline: Offline) -> None:
     """All strides: float at least 60, int8 near it."""
-    offline("-m", "pipeline", "--model", NAME, "--target", "linux", "--out", ".")
+    linux = ("--target", "linux", "--without", "reconstruct", "--out", ".")
+    offline("-m", "pipeline", "--model", NAME, *linux)
     model = "nanodet_m_0.5x_shapes_s8.tflite"
     wanted = offline.evaluate(model, "--engine", "torch")["AP"]
     assert wanted >= 60
     for engine in ("litert", "tflm"):
-        # Within 0.3 where it was trained; another processor rounds, and so builds, otherwise.
-        assert offline.evaluate(model, "--engine", engine)["AP"] > wanted - 0.5, engine
+        # On all 500 within 0.3 where it was trained; another processor builds otherwise.
+        assert offline.evaluate(model, "--engine", engine)["AP"] > wanted - 0.8, engine

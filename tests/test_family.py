@@ -9,16 +9,12 @@ import pytest
 import torch
 
 import assets
-from convert import onnx_export, tensorflow_export
 from convert.checkpoint import random_network
 from convert.engines import OnnxEngine
-from convert.lowering import lower
-from quantize import float_file
-from quantize.build import build_int8
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT, canvases, photo, small
+from tests.conftest import ROOT, canvases, convert_network, photo, small
 
 VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("*.yaml"))
 
@@ -37,16 +33,9 @@ def test_variant(name: str, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in network.head.gfl_cls.parameters():
             parameter.mul_(0.1)  # The gates are absolute; rounding grows with depth and logits.
-    lowered, _ = lower(network, spec, canvas)
-    onnx_path, saved_model = tmp_path / "model.onnx", tmp_path / "saved_model"
-    onnx_export.export(lowered, onnx_path)
-    onnx_export.check(lowered, onnx_path, canvas)
-    tensorflow_export.export(onnx_path, saved_model, canvas)
-    tensorflow_export.check(onnx_path, saved_model, canvas)
-    content = float_file.convert(saved_model)
-    built = build_int8(content, lowered.spec, canvases(spec), name, onnx_path, methods=())
-    model = TfliteFile.parse(built.content, name)
-    wanted = OnnxEngine(onnx_path).infer(canvas)
+    built = convert_network(network, spec, canvases(spec), tmp_path)
+    model = TfliteFile.read(built.tflite)
+    wanted = OnnxEngine(built.onnx).infer(canvas)
     for engine in (LiteRtEngine(model), TflmEngine(model)):
         for output, values in engine.infer(canvas).items():
             # Min/max rounding hurts random weights much; a wrong wiring leaves nothing.

@@ -57,7 +57,7 @@ def recipe(own: Path, *options: str) -> str:
 
 
 def test_int8_detects_what_the_averaged_float_network_detects(own: Path) -> None:
-    output = recipe(own, "--target", "linux")
+    output = recipe(own, "--target", "linux", "--without", "reconstruct")
     assert "uses the averaged weights" in output
     model = TfliteFile.read(own / "out" / "own_s8.tflite")
     assert model.spec.classes == tuple(CLASSES)

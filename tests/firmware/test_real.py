@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import assets
+import calibration
+from convert.checkpoint import load_network
 from firmware.describe import describe
 from runtime import integer
 from runtime.engines import LiteRtEngine
 from runtime.image import list_images, load_rgb
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT
+from tests.conftest import convert_network
 from tests.firmware.cases import Runner, Writer, lying
 from tests.firmware.test_postprocess import assert_same
 from tests.firmware.test_preprocess import description
@@ -33,17 +33,13 @@ BUDGET = {"32": 350_000, "16,32": 1_200_000}
 def engine(
     request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> LiteRtEngine:
-    folder = tmp_path_factory.mktemp("model")
-    options = ["--fast", "--strides", request.param, "--out", str(folder)]
-    subprocess.run(
-        [sys.executable, "-m", "pipeline", *options],
-        cwd=ROOT,
-        env={**os.environ, "NANODET_DATA": str(data)},
-        capture_output=True,
-        check=True,
-    )
-    (path,) = folder.glob("*.tflite")
-    return LiteRtEngine(TfliteFile.read(path))
+    strides = tuple(int(s) for s in request.param.split(","))
+    spec = assets.model_spec("nanodet-m-0.5x").with_strides(strides)
+    network = load_network(data / "weights" / "nanodet_m_0.5x.ckpt", spec).network
+    photographs = list_images(data / "coco" / "calibration")[:20]
+    canvases = list(calibration.canvases(photographs, spec.input))
+    built = convert_network(network, spec, canvases, tmp_path_factory.mktemp("model"))
+    return LiteRtEngine(TfliteFile.read(built.tflite))
 
 
 def compare(runner: Runner, engine: LiteRtEngine, photographs: list[Path], score: float) -> int:

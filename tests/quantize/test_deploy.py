@@ -17,6 +17,7 @@ from quantize.graph import Graph
 from quantize.methods import quantize
 from quantize.rewrites import slices, strips
 from quantize.verify import expected_counts
+from runtime import graph_file
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.engines.arena import arena_bytes
 from runtime.errors import GateFailed
@@ -83,7 +84,7 @@ def test_strips_take_less_memory(finish: Callable[..., Deployed], tmp_path: Path
 def test_a_stem_that_pads_is_left_alone(
     tiny: ModelSpec, canvas: np.ndarray, tmp_path: Path
 ) -> None:
-    upright = make_build(tiny.with_strides((32,)), canvas, tmp_path, ("rotate_180",))
+    upright = make_build(tiny.with_strides((32,)), tmp_path, ("rotate_180",))
     graph = Graph.parse(upright.float_model)
     ranges = quantize(graph, upright.spec, calibration(upright.spec), ()).ranges
     model = integer_file.write(graph, ranges)
@@ -135,7 +136,7 @@ def test_a_slice_with_steps(quantized: Any) -> None:
     op = next(
         o
         for o in model.subgraphs[0].operators
-        if flatbuffer.operator_name(model, o) == "STRIDED_SLICE"
+        if graph_file.operator_name(model, o) == "STRIDED_SLICE"
     )
     op.inputs[3] = flatbuffer.add_tensor(
         model, "steps", np.array([1, 1, 1, 2], "<i4"), schema.TensorType.INT32, None
@@ -153,8 +154,8 @@ def test_strips_of_other_sizes(
 ) -> None:
     spec = small(official, width, height).with_strides((32,))
     canvas, _ = to_canvas(photo(3, 90, 90), spec.input)
-    built = make_build(spec, canvas, tmp_path)
-    model = flatbuffer.parse(built.tflite.read_bytes())
+    built = make_build(spec, tmp_path)
+    model = graph_file.parse(built.tflite.read_bytes())
     assert strips.cut_stem(model) == 3, reason
     cut = TfliteFile.parse(flatbuffer.serialize(model), "cut")
     before = TflmEngine(TfliteFile.read(built.tflite)).infer_raw(canvas)

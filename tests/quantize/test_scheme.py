@@ -9,9 +9,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.engines import OnnxEngine
-from quantize import flatbuffer, float_file
+from quantize import equalize, float_file, reconstruct
 from quantize.build import build_int8
 from quantize.scheme import SCHEMES
+from runtime import graph_file
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
@@ -19,9 +20,9 @@ from tests.conftest import Build, canvases, make_build
 
 
 @pytest.fixture(scope="module")
-def coarse(tiny: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Build:
+def coarse(tiny: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Stride 32 alone, whose operators TFLite Micro knows for int16, too."""
-    return make_build(tiny.with_strides((32,)), canvas, tmp_path_factory.mktemp("coarse"))
+    return make_build(tiny.with_strides((32,)), tmp_path_factory.mktemp("coarse"))
 
 
 def integers(build: Build, name: str, methods: tuple[str, ...] = ()) -> TfliteFile:
@@ -60,16 +61,25 @@ def test_int16_keeps_what_calibration_did_not_see(coarse: Build) -> None:
     assert worst_correlation(file, coarse, noise, LiteRtEngine) > 0.98
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the methods take a scheme shows early."""
+    monkeypatch.setattr(equalize, "_ITERATIONS", 100)
+    monkeypatch.setattr(reconstruct, "ITERATIONS", 50)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_int16_by_all_methods(coarse: Build, canvas: np.ndarray) -> None:
     methods = ("ranges", "equalize", "reconstruct")
     file = integers(coarse, "int16x8", methods)
     assert worst_correlation(file, coarse, canvas, LiteRtEngine) > 0.98
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("methods", [(), ("ranges", "equalize", "reconstruct")])
 def test_one_scale_a_layer(coarse: Build, canvas: np.ndarray, methods: tuple[str, ...]) -> None:
     file = integers(coarse, "int8-per-tensor", methods)
-    graph = flatbuffer.parse(file.content).subgraphs[0]
+    graph = graph_file.parse(file.content).subgraphs[0]
     constants = [t for t in graph.tensors if b"/weight" in t.name or b"/bias" in t.name]
     assert len(constants) > 100
     assert all(len(t.quantization.scale) == 1 for t in constants)
@@ -93,6 +103,6 @@ def test_float_formats(
     file = TfliteFile.parse(content, kind)
     assert file.input.dtype == "FLOAT32" and file.spec == coarse.spec
     assert operators["LEAKY_RELU"] == 40
-    types = {t.type for t in flatbuffer.parse(content).subgraphs[0].tensors}
+    types = {t.type for t in graph_file.parse(content).subgraphs[0].tensors}
     assert stored in types, reason
     assert worst_correlation(file, coarse, canvas, LiteRtEngine) > least, reason
