@@ -45,10 +45,10 @@ def watch(folder: Path, sent: list[str], *options: str) -> subprocess.CompletedP
     os.write(board, "".join(f"{line}\r\n" for line in sent).encode())
     os.close(port)
     try:
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=40)
     except subprocess.TimeoutExpired:
         os.close(board)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=40)
     return subprocess.CompletedProcess(command, process.returncode, first + out, err)
 
 

@@ -117,7 +117,7 @@ class Server:
         self._wait()
 
     def _wait(self) -> None:
-        for _ in range(100):
+        for _ in range(400):
             if self.process.poll() is not None:
                 assert self.process.stderr is not None
                 pytest.skip(f"sshd does not run here: {self.process.stderr.read().decode()}")
@@ -132,7 +132,7 @@ class Server:
         command = self.board(ControlPath=str(path), ControlMaster="yes")._ssh
         self._master = subprocess.Popen([*command[:-2], "-N", *command[-2:]])
         self.shared_options = [*self.options, "--ssh-option", f"ControlPath={path}"]
-        for _ in range(100):
+        for _ in range(400):
             if path.exists():
                 return
             time.sleep(0.05)
