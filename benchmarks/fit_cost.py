@@ -27,6 +27,7 @@ from runtime.files import write_text
 
 SINGLES = Path(__file__).with_name("m7_counts.csv")
 _GOOD = 0.01  # Root mean square of relative errors with which fewer features are preferred.
+_WORTH = 0.999  # What a further feature must reduce the errors to; less is a processor's rounding.
 _MATTERS = 0.02  # Share of a model's instructions.
 _DIGITS = 6
 
@@ -78,7 +79,7 @@ def _fit_kind(rows: Sequence[Counted]) -> list[float]:
     for chosen in itertools.chain(*(itertools.combinations(usable, n) for n in sizes)):
         found, *_ = np.linalg.lstsq(relative[:, chosen], np.ones(len(rows)))
         error = float(np.sqrt(np.mean((relative[:, chosen] @ found - 1) ** 2)))
-        if (found >= 0).all() and error < least:
+        if (found >= 0).all() and error < least * _WORTH:
             best, least = np.zeros(len(FEATURES)), error
             best[list(chosen)] = found
         if least < _GOOD:
