@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fit_cost import SINGLES, fit, left_out, read
+from benchmarks.fit_cost import SINGLES, Counted, fit, left_out, read
 from runtime.benchmark.cortex_m7 import (
     PUBLISHED_INSTRUCTIONS,
     Node,
@@ -124,6 +124,18 @@ def test_counted_model(data: Path) -> None:
     """NXP's own file was counted in an emulator: 396.98 M."""
     (path,) = (data / "peers").glob("nxp_*.tflite")
     assert total(Graph.read(path)).instructions == pytest.approx(PUBLISHED_INSTRUCTIONS, rel=0.01)
+
+
+def test_equal_fits_are_settled_by_features() -> None:
+    """All rows have 96 channels, so pixels say what elements say: one of them must do."""
+    counts = {(20, 20): 2.28e6, (40, 40): 9.40e6, (10, 10): 0.58e6, (30, 30): 5.20e6}
+    rows = [
+        Counted("", Node("", "RESIZE_BILINEAR", (1, *size, 96), 0), count)
+        for size, count in counts.items()
+    ]
+    _, pixel, element, mac = fit(rows)["RESIZE_BILINEAR"]
+    assert pixel == mac == 0
+    assert element == pytest.approx(60, rel=0.03)
 
 
 @pytest.mark.real
