@@ -15,14 +15,16 @@ and weights, to second order (see `statistics`). No network runs meanwhile.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
 from quantize.channels import Channels
+from quantize.clipping import BINS, WIDEST
 from quantize.graph import Graph
 from quantize.simulate import STEPS, WEIGHT_PEAK
-from quantize.statistics import BINS, Progress, Statistics
+from quantize.statistics import Progress, Statistics
 
 _ITERATIONS = 500
 _RATE = 0.03
@@ -65,7 +67,7 @@ def choose(
             optimizer.step()
             schedule.step()
             with torch.no_grad():
-                log_width.clamp_(_NARROWEST_LOG, 0)
+                log_width.clamp_(_NARROWEST_LOG, math.log(WIDEST))
             progress(i + 1, _ITERATIONS)
     with torch.no_grad():
         limits = cost.limits(log_factor, log_width)
@@ -88,24 +90,20 @@ class _Cost:
         place = {group: i for i, group in enumerate(self.groups)}
 
         # One entry for each channel of each tensor.
-        sizes = torch.tensor([len(statistics.tensors[t].low) for t in tensors])
+        sizes = torch.tensor([len(statistics.tensors[t].curvature) for t in tensors])
         self._group = torch.tensor([place[graph.scale_group[t]] for t in tensors])
         self._group = self._group.repeat_interleave(sizes)
         self._slot = torch.cat([channels.of[t] for t in tensors])
         every = [statistics.tensors[t] for t in tensors]
         self._curvature = torch.cat([s.curvature for s in every])
-        # Side 0: below 0, as positive numbers; side 1: above.
-        self._extreme = torch.stack(
-            [-torch.cat([s.low for s in every]), torch.cat([s.high for s in every])]
-        )
-        self._clip = torch.stack(
-            [torch.cat([s.clip_low for s in every]), torch.cat([s.clip_high for s in every])]
-        )
+        # Sides go first: below 0, as positive numbers, and above.
+        self._extreme = torch.cat([s.extreme for s in every], 1)
+        self._clip = torch.cat([s.clip for s in every], 1)
         dropped = torch.tensor([t in graph.pooled_only for t in tensors]).repeat_interleave(sizes)
         self._needed = torch.where(dropped, torch.zeros(()), self._extreme)
 
     def limits(self, log_factor: torch.Tensor, log_width: torch.Tensor) -> torch.Tensor:
-        """-low and high of each group, (2, groups): the extremes times exp(`log_width`) <= 1."""
+        """-low and high of each group, (2, groups): the extremes times exp(`log_width`)."""
         scaled = self._needed * self._factor(log_factor)
         whole = torch.zeros(2, len(self.groups))
         index = self._group.expand(2, -1)
@@ -122,7 +120,7 @@ class _Cost:
         if self._graph.scheme.wide:  # 16 bits round next to nothing.
             rounding = rounding / _WIDER**2
         share = (limits[:, self._group] / (factor * self._extreme.clamp(min=_SMALLEST))) * BINS
-        share = share.clamp(max=BINS - 1e-3)
+        share = share.clamp(max=BINS * WIDEST - 1e-3)
         below = share.detach().long()
         part = share - below
         tables = self._clip

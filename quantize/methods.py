@@ -117,7 +117,9 @@ def _last_method(
     if fine_tuning is not None:
         return "qat", fine_tuning.adapt
     if "reconstruct" in methods:
-        return "reconstruct", partial(reconstruct, images=images, num_bins=spec.num_bins)
+        pixels = input_range(spec)
+        adapt = partial(reconstruct, images=images, num_bins=spec.num_bins, pixels=pixels)
+        return "reconstruct", adapt
     return None
 
 

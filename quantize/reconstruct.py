@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 
+from quantize.augment import vary
 from quantize.graph import Graph
 from quantize.learn import Ends, Learned, LossOf, Schedule, learn
 from quantize.loss import distillation_loss
@@ -32,19 +33,23 @@ def reconstruct(
     *,
     images: Sequence[torch.Tensor],
     num_bins: int,
+    pixels: Ends,
 ) -> Learned:
-    """Train the graph's weights and biases in place; returns the ranges learned with them."""
+    """Train the graph's weights and biases in place; returns the ranges learned with them.
+
+    pixels: see `augment.vary`.
+    """
     photographs = torch.cat(list(images))
-    photographs = torch.cat([photographs, photographs.flip(3)])
-    with torch.no_grad():
-        parts = [run(graph, part) for part in photographs.split(BATCH)]
-    teacher = {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
     order = _shuffled(len(photographs), ITERATIONS * BATCH)
+    generator = torch.Generator().manual_seed(_SEED)
+    weights, biases = graph.weights, graph.biases
 
     def objective(i: int) -> tuple[torch.Tensor, LossOf]:
         chosen = order[i * BATCH : (i + 1) * BATCH]
-        wanted = {name: values[chosen] for name, values in teacher.items()}
-        return photographs[chosen], lambda outputs: distillation_loss(outputs, wanted, num_bins)
+        batch = vary(photographs[chosen], pixels, generator)
+        with torch.no_grad():
+            wanted = run(graph, batch, None, weights, biases)
+        return batch, lambda outputs: distillation_loss(outputs, wanted, num_bins)
 
     return learn(graph, ranges, objective, Schedule(ITERATIONS, _RATE), progress)
 
