@@ -46,15 +46,15 @@ class Moments:
         """Of one photograph, both (C, H, W)."""
         channels = len(self._extreme)
         x = value.reshape(channels, -1)
-        negative = (x < 0).long()
-        x = x.abs()
-        extreme = torch.where(negative == 1, self._extreme[:, :1], self._extreme[:, 1:])
-        place = (x / torch.where(extreme == 0, 1.0, extreme) * BINS).long().clamp_(0, BINS - 1)
-        loudest = torch.stack([(x * side).amax(1) for side in (negative, 1 - negative)], 1)
+        own = torch.stack([-x.amin(1), x.amax(1)], 1)
         # A hair below: a run that keeps gradients may round otherwise.
-        loudest = (loudest >= self._extreme * (1 - 1e-5)).long().gather(1, 1 - negative)
-        sides = (loudest * channels + torch.arange(channels)[:, None]) * 2 + 1 - negative
-        place += sides * BINS
+        loudest = (own >= self._extreme * (1 - 1e-5)).long()
+        first_bin = (loudest * channels + torch.arange(channels)[:, None]) * 2 + torch.arange(2)
+        per_bin = torch.where(self._extreme == 0, 1.0, self._extreme) / BINS
+        negative, x = x < 0, x.abs()
+        place = (x / torch.where(negative, per_bin[:, :1], per_bin[:, 1:])).long()
+        place.clamp_(0, BINS - 1)
+        place += torch.where(negative, *(first_bin * BINS).split(1, 1))
         flat, weight = place.flatten(), curvature.reshape(channels, -1).double()
         for power in range(3):
             counted = torch.bincount(flat, weight.flatten(), minlength=4 * channels * BINS)
