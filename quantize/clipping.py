@@ -54,7 +54,7 @@ class Moments:
         negative, x = x < 0, x.abs()
         place = (x / torch.where(negative, per_bin[:, :1], per_bin[:, 1:])).long()
         place.clamp_(0, BINS - 1)
-        place += torch.where(negative, *(first_bin * BINS).split(1, 1))
+        place += torch.where(negative, first_bin[:, :1], first_bin[:, 1:]) * BINS
         flat, weight = place.flatten(), curvature.reshape(channels, -1).double()
         for power in range(3):
             counted = torch.bincount(flat, weight.flatten(), minlength=4 * channels * BINS)
