@@ -1,7 +1,7 @@
 """Other pictures out of the calibration photographs, to learn from without learning them by heart.
 
-A network that is adapted to a hundred photographs overfits them (QDrop, arXiv:2203.05740, section
-3); what is learned from ever other copies holds for pictures that were not seen.
+A network that is adapted to a hundred photographs overfits them (as QDrop found, arXiv:2203.05740);
+what is learned from ever other copies holds for pictures that were not seen.
 """
 
 from __future__ import annotations

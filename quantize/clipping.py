@@ -67,7 +67,7 @@ class Moments:
 
     def clip_cost(self, growth: torch.Tensor) -> torch.Tensor:
         """Curvature times squared error, summed, when |x| beyond k / BINS of the extreme is
-        clipped there: (2, C, BINS * WIDEST + 1). growth: see there."""
+        clipped there: (2, C, BINS * WIDEST + 1). growth: what the function of that name gives."""
         rest, loudest = (_clip_cost(sums, self._extreme) for sums in self._sums)
         for ratio in growth:
             rest = rest + ratio**2 * _at(loudest, _THRESHOLDS / ratio) / len(growth)
