@@ -15,6 +15,7 @@ from quantize.equalize import choose
 from quantize.graph import Graph
 from quantize.learn import Ends, Learned
 from quantize.reconstruct import reconstruct
+from quantize.slopes import exact
 from runtime.spec import ModelSpec
 
 # Is told what is going on, how much is done, and of how much.
@@ -73,7 +74,7 @@ def quantize(
     switches = "equalize" in methods, "ranges" in methods
     choice = choose(graph, channels, seen, *switches, partial(progress, "equalize"))
     channels.scale(graph, choice.factor)
-    ranges = {**choice.ranges, graph.scale_group[graph.input]: limits}
+    ranges = _with_exact_slopes(graph, {**choice.ranges, graph.scale_group[graph.input]: limits})
     notes["expected_cost"] = choice.cost
     learn = _last_method(spec, images, methods, fine_tuning)
     if learn is None:
@@ -86,6 +87,11 @@ def quantize(
         graph.weights, graph.biases = before
         return Quantized(ranges, {**notes, "left_out": f"{name}, which gained nothing"})
     return Quantized(learned.ranges, notes)
+
+
+def _with_exact_slopes(graph: Graph, ranges: dict[int, Ends]) -> dict[int, Ends]:
+    tensors = {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in ranges.items()}
+    return {g: (float(low), float(high)) for g, (low, high) in exact(graph, tensors).items()}
 
 
 def _prepare(
