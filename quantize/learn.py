@@ -1,10 +1,8 @@
 """Learning a graph's weights, biases and ranges, with int8 rounding in place or in float.
 
-Weights and biases learn in units of their own grids, a weight in steps of its channel, a bias in
-steps of its tensor; limits and scales of channels learn as logarithms. One rate then suits all,
-whatever the network. Ranges learn as in LSQ+ (arXiv:2004.09576), weights through their rounding
-(straight-through, arXiv:1308.3432), scales of channels, which leave the float network's function
-alone (see `equalize`), as in OmniQuant (arXiv:2308.13137).
+Everything learns in units of its own grid: a weight in steps of its channel, a bias and a limit in
+steps of their tensor. One rate then suits all, whatever the network. Ranges learn as in LSQ+
+(arXiv:2004.09576), weights through their rounding (straight-through, arXiv:1308.3432).
 """
 
 from __future__ import annotations
@@ -15,15 +13,11 @@ from dataclasses import dataclass
 
 import torch
 
-from quantize.channels import Channels
 from quantize.graph import Graph
 from quantize.loss import Logits
 from quantize.simulate import STEPS, Ranges, round_weight, run, weight_step
 from quantize.slopes import exact
 from quantize.statistics import Progress
-
-# What the logarithm of a limit or of a channel's scale moves by where a weight moves by one step.
-_LOG_UNIT = 0.3
 
 Ends = tuple[float, float]
 LossOf = Callable[[Logits], torch.Tensor]
@@ -52,7 +46,7 @@ class Learned:
 
 
 class _Offsets:
-    """Weights, biases, limits and scales of channels as offsets from where they start."""
+    """Weights, biases and limits as offsets in steps from where they start."""
 
     def __init__(self, graph: Graph, ranges: dict[int, Ends]) -> None:
         self._graph = graph
@@ -67,27 +61,22 @@ class _Offsets:
         self._weights = [torch.zeros_like(w, requires_grad=True) for w in graph.weights]
         self._biases = [torch.zeros_like(b, requires_grad=True) for b in graph.biases]
         self._ranges = torch.zeros_like(self._limits, requires_grad=True)
-        self._channels = Channels(graph)
-        self._factors = torch.zeros(self._channels.count, requires_grad=True)
 
-    def learned(self, rounding: bool) -> list[torch.Tensor]:
-        """In float a channel's scale changes nothing, so there is nothing to learn it from."""
-        factors = [self._factors] if rounding else []
-        return [*self._weights, *self._biases, self._ranges, *factors]
+    def all(self) -> list[torch.Tensor]:
+        return [*self._weights, *self._biases, self._ranges]
 
-    def weights_and_biases(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        factor = torch.cat([_LOG_UNIT * self._factors, self._factors.new_zeros(1)]).exp()
-        gains = [self._channels.gain(op, factor) for op in self._graph.convolutions]
-        weights = zip(self._graph.weights, self._weight_steps, self._weights, gains, strict=True)
-        made = [factor[self._channels.of[op.outputs[0]]] for op in self._graph.convolutions]
-        biases = zip(self._graph.biases, self._bias_steps, self._biases, made, strict=True)
-        return (
-            [(w + step * offset) * gain[..., None, None] for w, step, offset, gain in weights],
-            [(b + step * offset) * gain for b, step, offset, gain in biases],
-        )
+    def weights(self) -> list[torch.Tensor]:
+        parts = zip(self._graph.weights, self._weight_steps, self._weights, strict=True)
+        return [w + step * offset for w, step, offset in parts]
+
+    def biases(self) -> list[torch.Tensor]:
+        parts = zip(self._graph.biases, self._bias_steps, self._biases, strict=True)
+        return [b + step * offset for b, step, offset in parts]
 
     def ranges(self) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-        low, high = (self._limits * (_LOG_UNIT * self._ranges).exp()).unbind(1)
+        limits = self._limits + self._step[:, None] * self._ranges
+        # 0 stays inside, and the range does not vanish.
+        low, high = limits[:, 0].clamp(max=0), torch.maximum(limits[:, 1], self._step)
         return exact(self._graph, {g: (low[i], high[i]) for i, g in enumerate(self._groups)})
 
 
@@ -100,7 +89,7 @@ def learn(
 ) -> Learned:
     """Train the graph's weights and biases in place; returns the ranges learned with them."""
     offsets = _Offsets(graph, ranges)
-    optimizer = torch.optim.Adam(offsets.learned(schedule.rounding), lr=schedule.rate)
+    optimizer = torch.optim.Adam(offsets.all(), lr=schedule.rate)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.iterations)
     losses = []
     for i in range(schedule.iterations):
@@ -113,7 +102,7 @@ def learn(
         losses.append(float(loss.detach()))
         progress(i + 1, schedule.iterations)
     with torch.no_grad():
-        graph.weights, graph.biases = offsets.weights_and_biases()
+        graph.weights, graph.biases = offsets.weights(), offsets.biases()
         final = {g: (float(low), float(high)) for g, (low, high) in offsets.ranges().items()}
     tenth = math.ceil(schedule.iterations / 10)
     ends = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
@@ -121,7 +110,7 @@ def learn(
 
 
 def _run(graph: Graph, images: torch.Tensor, offsets: _Offsets, rounding: bool) -> Logits:
-    weights, biases = offsets.weights_and_biases()
+    weights, biases = offsets.weights(), offsets.biases()
     if not rounding:
         return run(graph, images, None, weights, biases)
     limits: Ranges | None = None if graph.scheme.wide else offsets.ranges()

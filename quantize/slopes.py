@@ -1,8 +1,9 @@
 """Ranges with which every engine gives LEAKY_RELU the slopes that it has.
 
 On int8 the operator multiplies by input scale / output scale, below 0 also by alpha. XNNPACK
-rounds both factors to whole 256ths, so its slopes are off by up to 0.3 % above and 3 % below 0,
-TFLite Micro's by nothing. Where the factors are such fractions the two engines agree.
+rounds both factors to whole 256ths: where the scales' ratio is 0.6, its slopes are off by up to
+0.3 % above 0 and 3 % below. TFLite Micro's are not, and the two agree where the factors are such
+fractions.
 """
 
 from __future__ import annotations
