@@ -86,7 +86,7 @@ def test_fraction(ratio: float, alpha: float, expected: float, reason: str) -> N
 
 
 def test_ranges_of_a_network(build: Build) -> None:
-    """Whatever was chosen, the file holds such fractions; tensors that others share stay."""
+    """Whatever was chosen, steps in float32 have such ratios."""
     graph = Graph.parse(build.float_model)
     ranges = quantize(graph, build.spec, calibration(build.spec), ("ranges",)).ranges
     steps = {
