@@ -82,6 +82,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="run on this Dask scheduler's workers instead (pip install distributed)",
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
+    add("--detections", type=Path, metavar="OUT", help="write what was found here, as COCO results")
     options = parser.parse_args(arguments)
     torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
@@ -198,6 +199,8 @@ def main() -> int:
     state, code = assets.cache() / "evaluation", source_checksum(ROOT, _SOURCES)
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
+    if options.detections is not None:
+        write_text(options.detections, json.dumps(results) + "\n")
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")
     print_table(values)

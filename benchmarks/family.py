@@ -1,8 +1,9 @@
 """The table of the whole family: `python -m benchmarks.family`.
 
 Builds every variant whose weights are at hand, evaluates it in float and int8, measures its
-latency beside ONNX Runtime's, and writes results/family.json and the table in README.md.
-Figures of a file that has not changed are kept, so an interrupted run goes on where it stopped.
+latency beside ONNX Runtime's, and writes results/family.json, the table in README.md and the one of
+int8's losses in docs/quantization.md. Figures of a file that has not changed are kept, so an
+interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from runtime.spec import ModelSpec
 
 RESULTS = ROOT / "benchmarks" / "results" / "family.json"
 README = ROOT / "README.md"
+LOSSES = ROOT / "docs" / "quantization.md"
 _HEADER = (
     "model",
     "strides",
@@ -40,7 +42,9 @@ _HEADER = (
     "of ONNX Runtime's",
 )
 _RUNS = 50
-_FLOAT = ("torch", "onnx")
+_FLOAT, _INT8 = ("torch", "onnx"), ("litert", "tflm")
+_NAMES = {"litert": "LiteRT", "tflm": "TFLM"}
+_LOSSES = ("AP", "AP75")
 _MCU_STRIDES = {"nanodet-m-0.5x": ((32,), (16, 32))}
 
 
@@ -78,20 +82,60 @@ def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
         "arena_bytes": report["arena_bytes"],
         "weights_sha256": report["weights"]["sha256"],
         "ap": {},
+        "losses": {},
     }
     for engine, figures in known.get("ap", {}).items():
-        key = "weights_sha256" if engine in _FLOAT else "sha256"
-        if known.get(key) == row[key]:
+        if known.get(_key(engine)) == row[_key(engine)]:
             row["ap"][engine] = figures
+    base = _base(row)
+    for engine, losses in known.get("losses", {}).items():
+        if base and engine in row["ap"] and known["ap"].get(base) == row["ap"][base]:
+            row["losses"][engine] = losses
     return row
 
 
-def evaluate(spec: ModelSpec, engine: str, threads: int) -> dict[str, float]:
+def evaluate(spec: ModelSpec, row: dict[str, Any], engine: str, threads: int) -> dict[str, float]:
     """AP, AP50 and AP75 in percent, by evaluate.py."""
     files = {"torch": _options(spec), "onnx": [str(onnx_path(spec, ROOT, "plain"))]}
     scores = work_folder(spec, ROOT) / f"{engine}.json"
     model = files.get(engine, [str(tflite_path(spec, ROOT))])
-    return builds.evaluate(scores, *model, "--engine", engine, threads=threads)
+    found = ["--detections", str(_detections(spec, row, engine))]
+    return builds.evaluate(scores, *model, "--engine", engine, *found, threads=threads)
+
+
+def losses(spec: ModelSpec, row: dict[str, Any], engine: str) -> dict[str, list[float]]:
+    """Of int8 in an engine against float: change of AP and AP75 in percent, standard error."""
+    files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
+    out = work_folder(spec, ROOT) / "compare.json"
+    python("-m", "evaluation.compare", *files, "--json", str(out))
+    found = json.loads(out.read_text(encoding="utf-8"))
+    return {
+        name: [found[name]["other"] - found[name]["base"], found[name]["standard_error"]]
+        for name in _LOSSES
+    }
+
+
+def _base(row: dict[str, Any]) -> str:
+    """The float engine that was measured, the network as trained before the lowered one."""
+    return next((engine for engine in _FLOAT if engine in row["ap"]), "")
+
+
+def _key(engine: str) -> str:
+    """Field of a row that says which file an engine runs."""
+    return "weights_sha256" if engine in _FLOAT else "sha256"
+
+
+def _detections(spec: ModelSpec, row: dict[str, Any], engine: str) -> Path:
+    return work_folder(spec, ROOT) / f"detections_{engine}_{row[_key(engine)][:12]}.json"
+
+
+def _needed(spec: ModelSpec, row: dict[str, Any], engines: list[str]) -> list[str]:
+    """Engines without figures, and those whose detections are gone but still to be compared."""
+    without = [engine for engine in engines if engine not in row["ap"]]
+    open_ = [engine for engine in _INT8 if engine in engines and engine not in row["losses"]]
+    compared = [_base(row), *open_] if open_ and _base(row) else []
+    gone = [e for e in compared if e not in without and not _detections(spec, row, e).is_file()]
+    return without + gone
 
 
 def _options(spec: ModelSpec) -> list[str]:
@@ -135,6 +179,26 @@ def render(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def render_losses(rows: list[dict[str, Any]]) -> str:
+    """The table of int8's losses in Markdown."""
+
+    def cell(row: dict[str, Any], engine: str, figure: str) -> str:
+        if engine not in row["losses"]:
+            return "-"
+        change, error = row["losses"][engine][figure]
+        return f"{change:+.2f} \N{PLUS-MINUS SIGN} {error:.2f}"
+
+    columns = [(engine, figure) for figure in _LOSSES for engine in _INT8]
+    header = ("model", "strides", *(f"{figure} {_NAMES[engine]}" for engine, figure in columns))
+    return table(
+        header,
+        [
+            (row["model"], row["strides"], *(cell(row, *column) for column in columns))
+            for row in rows
+        ],
+    )
+
+
 def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str]) -> None:
     """Fill `rows` in, by file stem; what is done is written at once.
 
@@ -147,16 +211,20 @@ def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str
     with ThreadPoolExecutor(jobs) as pool:
         threads = max(1, (os.cpu_count() or 1) // jobs)
         running = {
-            pool.submit(evaluate, spec, engine, threads): (stem, engine)
+            pool.submit(evaluate, spec, rows[stem], engine, threads): (stem, engine)
             for stem, spec in specs.items()
-            for engine in engines
-            if engine not in rows[stem]["ap"]
+            for engine in _needed(spec, rows[stem], engines)
         }
         for done in as_completed(running):
             stem, engine = running[done]
             rows[stem]["ap"][engine] = done.result()
             _save(rows)
     for stem, spec in specs.items():
+        row = rows[stem]
+        for engine in _INT8:
+            if _base(row) and engine in row["ap"] and engine not in row["losses"]:
+                row["losses"][engine] = losses(spec, row, engine)
+                _save(rows)
         times = latencies(tflite_path(spec, ROOT), onnx_path(spec, ROOT, "plain"))
         rows[stem]["latency_ms"], rows[stem]["onnxruntime_ms"] = times
         _save(rows)
@@ -180,7 +248,9 @@ def main() -> None:
         rows = json.loads(RESULTS.read_text(encoding="utf-8"))
     if not options.render:
         update(rows, options.engines.split(","), options.jobs, options.models)
-    replace_block(README, "family", render([rows[stem] for stem in sorted(rows)]))
+    ordered = [rows[stem] for stem in sorted(rows)]
+    replace_block(README, "family", render(ordered))
+    replace_block(LOSSES, "losses", render_losses(ordered))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
-"""Reads a COCO annotation file and believes nothing in it."""
+"""Reads COCO annotation and result files and believes nothing in them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import KitError
+
+# Detections in COCO's result format.
+Results = list[dict[str, Any]]
 
 
 def read_annotations(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
@@ -17,19 +21,50 @@ def read_annotations(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
 
     needed: fields of annotations besides, numbers all. Raises `KitError` naming what is wrong.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    content = _read(path, "annotation")
+    with _named(path, "annotation"):
         _check(content, needed)
+    found: dict[str, Any] = content
+    return found
+
+
+def read_results(path: Path, images: Container[int], categories: Container[int]) -> Results:
+    """COCO results: detections, each with a box of four finite numbers and a score.
+
+    images, categories: `id`s that a detection may name. Raises `KitError` naming what is wrong.
+    """
+    content = _read(path, "result")
+    with _named(path, "result"):
+        if not isinstance(content, list):
+            raise ValueError("no list of detections")
+        for detection in content:
+            _, _, _, _ = (_finite(value) for value in detection["bbox"])
+            _finite(detection["score"])
+            if _whole(detection["image_id"]) not in images:
+                raise ValueError(f"no image {detection['image_id']} is annotated")
+            if _whole(detection["category_id"]) not in categories:
+                raise ValueError(f"no category {detection['category_id']} is annotated")
+    return content
+
+
+def _read(path: Path, kind: str) -> Any:
+    with _named(path, kind):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def _named(path: Path, kind: str) -> Iterator[None]:
+    """Errors in reading become `KitError`s that name the file."""
+    try:
+        yield
     except OSError as error:
         raise KitError(f"{path}: {error.strerror}") from None
     except RecursionError:
-        raise KitError(f"{path}: not a COCO annotation file (nested too deeply)") from None
+        raise KitError(f"{path}: not a COCO {kind} file (nested too deeply)") from None
     except KeyError as error:
-        raise KitError(f"{path}: not a COCO annotation file (no {error})") from None
+        raise KitError(f"{path}: not a COCO {kind} file (no {error})") from None
     except (ValueError, TypeError, OverflowError) as error:
-        raise KitError(f"{path}: not a COCO annotation file ({error})") from None
-    found: dict[str, Any] = content
-    return found
+        raise KitError(f"{path}: not a COCO {kind} file ({error})") from None
 
 
 def _check(content: Any, needed: Sequence[str]) -> None:
@@ -59,5 +94,5 @@ def _whole(value: Any) -> int:
 
 def _finite(value: Any) -> float:
     if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) >= 1 << 63:
-        raise ValueError("a box, area or flag is no number")
+        raise ValueError("a box, area, score or flag is no number")
     return value

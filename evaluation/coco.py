@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evaluation.annotations import read_annotations
+from evaluation.annotations import Results, read_annotations
 from runtime.detector import Detector
 from runtime.errors import KitError
 
@@ -87,9 +87,9 @@ class Scores:
     curves: dict[str, tuple[float, ...]]
 
 
-def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> list[dict[str, Any]]:
+def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> Results:
     """Detections of every image in COCO's result format."""
-    results = []
+    results: Results = []
     for image_id in tqdm(
         images.image_ids, desc="evaluate", unit="image", disable=None if progress else True
     ):
@@ -98,13 +98,26 @@ def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> li
     return results
 
 
-def score(images: CocoSet, results: list[dict[str, Any]], class_names: Sequence[str]) -> Scores:
-    """COCO scores of `detect_all`'s results, over the classes that model and set share."""
+def evaluated(images: CocoSet, results: Results, every_size: bool = True) -> COCOeval:
+    """Results matched to the boxes of each image, to be accumulated.
+
+    every_size: also for small, medium and large boxes alone, and for fewer boxes an image.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(images.coco, _as_coco(images.coco, results), "bbox")
         evaluation.params.imgIds = list(images.image_ids)
         evaluation.params.catIds = sorted(c for c in images.category_ids if c is not None)
+        if not every_size:
+            evaluation.params.areaRng = evaluation.params.areaRng[:1]
+            evaluation.params.maxDets = evaluation.params.maxDets[-1:]
         evaluation.evaluate()
+    return evaluation
+
+
+def score(images: CocoSet, results: Results, class_names: Sequence[str]) -> Scores:
+    """COCO scores of `detect_all`'s results, over the classes that model and set share."""
+    evaluation = evaluated(images, results)
+    with contextlib.redirect_stdout(io.StringIO()):
         evaluation.accumulate()
         evaluation.summarize()
     figures = {name: _percent(value) for name, value in zip(FIGURES, evaluation.stats)}
@@ -130,7 +143,7 @@ def _plain(name: str) -> str:
     return name.replace("_", " ").strip().lower()
 
 
-def _as_coco(truth: COCO, results: list[dict[str, Any]]) -> COCO:
+def _as_coco(truth: COCO, results: Results) -> COCO:
     if results:
         return truth.loadRes(results)
     empty = COCO()  # `loadRes` refuses an empty list.

@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from evaluation.annotations import Results
 from evaluation.coco import CocoSet
 from runtime.detector import Detector
 from runtime.engines import Engine, open_engine
@@ -30,9 +31,8 @@ from runtime.tflite_file import TfliteFile
 
 SHARD_IMAGES = 20
 
-# Number of an image, its file, and what was found in it, as COCO results.
+# Number of an image, and its file.
 Image = tuple[int, Path]
-Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """`python -m evaluation.waterfall MODEL.tflite`: where AP goes between checkpoint and device.
 
 Evaluates the float network with all strides, with those of the file, the rewritten network, and
-the quantized file in LiteRT and in TFLite Micro, on any COCO-format set.
+the quantized file in LiteRT and in TFLite Micro, on any COCO-format set. Each change comes with its
+standard error: how far it would move on other photographs of the kind.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.annotations import Results
+from evaluation.bootstrap import resampled, standard_error
 from evaluation.coco import CocoSet, Scores, detect_all, score
 from evaluation.figures import plot_path, save
 from runtime.cli import Parser, positive, run
@@ -26,16 +32,26 @@ from runtime.tflite_file import TfliteFile
 
 @dataclass(frozen=True)
 class Step:
-    """What was evaluated, in words and by its engine's name, and what it scores."""
+    """What was evaluated, in words and by its engine's name, what it finds and scores."""
 
     name: str
     engine: str
+    results: Results
     scores: Scores
 
     @property
     def ap(self) -> float:
         """In percent."""
         return self.scores.figures["AP"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A step to be drawn: AP in percent, and the standard error of its change from the last."""
+
+    name: str
+    ap: float
+    standard_error: float | None = None
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,14 +99,14 @@ def evaluate(
     """Score one after the other."""
     for name, engine in engines:
         results = detect_all(Detector(engine), images, progress)
-        yield Step(name, engine.name, score(images, results, engine.spec.classes))
+        yield Step(name, engine.name, results, score(images, results, engine.spec.classes))
 
 
 def _listed(spec: ModelSpec) -> str:
     return ",".join(str(stride) for stride in spec.graph.strides)
 
 
-def measure(options: argparse.Namespace) -> list[Step]:
+def measure(options: argparse.Namespace) -> list[Bar]:
     """Scores at each step; prints a line each."""
     import assets
 
@@ -99,12 +115,21 @@ def measure(options: argparse.Namespace) -> list[Step]:
     found = assets.evaluation_set(file.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, file.spec.classes, options.limit)
-    steps: list[Step] = []
+    bars: list[Bar] = []
+    before: NDArray[np.float64] | None = None
     for step in evaluate(engines(file, weights, onnx), images):
-        change = f"  {step.ap - steps[-1].ap:+.2f}" if steps else ""
-        print(f"{step.ap:6.2f}{change:8}  {step.name}", flush=True)
-        steps.append(step)
-    return steps
+        draws = resampled(images, step.results)
+        error = None if before is None else standard_error(before, draws)[0]
+        bars.append(Bar(step.name, step.ap, error))
+        change = _change(bars) if before is not None else ""
+        print(f"{step.ap:6.2f}  {change:15}  {step.name}", flush=True)
+        before = draws
+    return bars
+
+
+def _change(bars: Sequence[Bar]) -> str:
+    """Of the last bar, with its standard error."""
+    return f"{bars[-1].ap - bars[-2].ap:+.2f} \N{PLUS-MINUS SIGN} {bars[-1].standard_error:.2f}"
 
 
 def _lowered(options: argparse.Namespace, file: TfliteFile) -> Path:
@@ -123,25 +148,22 @@ def _lowered(options: argparse.Namespace, file: TfliteFile) -> Path:
     return path
 
 
-def plot(steps: Sequence[tuple[str, float]], title: str, path: Path) -> None:
-    """Bars: the whole at first and last, what each step takes or gives between.
-
-    steps: name and AP in percent.
-    """
+def plot(bars: Sequence[Bar], title: str, path: Path) -> None:
+    """The whole at first, what each step takes or gives after it."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 0.5 * len(steps) + 1.2), layout="constrained")
+    figure = Figure(figsize=(7, 0.5 * len(bars) + 1.2), layout="constrained")
     axes = figure.subplots()
-    for place, (_, ap) in enumerate(steps):
-        before = steps[place - 1][1] if place else 0.0
-        colour = "tab:blue" if not place else "tab:green" if ap >= before else "tab:red"
-        left, width = (0.0, ap) if not place else (min(ap, before), abs(ap - before))
+    for place, bar in enumerate(bars):
+        before = bars[place - 1].ap if place else 0.0
+        colour = "tab:blue" if not place else "tab:green" if bar.ap >= before else "tab:red"
+        left, width = (0.0, bar.ap) if not place else (min(bar.ap, before), abs(bar.ap - before))
         axes.barh(place, width, left=left, color=colour)
-        change = f"{ap:.2f}" if not place else f"{ap:.2f} ({ap - before:+.2f})"
-        axes.annotate(change, (max(ap, before), place), (4, -3), textcoords="offset points")
-    axes.set_yticks(range(len(steps)), [name for name, _ in steps])
+        text = f"{bar.ap:.2f} ({_change(bars[: place + 1])})" if place else f"{bar.ap:.2f}"
+        axes.annotate(text, (max(bar.ap, before), place), (4, -3), textcoords="offset points")
+    axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.25 * max(ap for _, ap in steps))
+    axes.set_xlim(0, 1.4 * max(bar.ap for bar in bars))
     axes.set_xlabel("AP, %")
     axes.set_title(title)
     save(figure, path)
@@ -150,12 +172,15 @@ def plot(steps: Sequence[tuple[str, float]], title: str, path: Path) -> None:
 def main() -> int:
     """Measure, print, write, draw."""
     options = parse_arguments()
-    steps = measure(options)
+    bars = measure(options)
     if options.json is not None:
-        content = [{"step": step.name, "AP": round(step.ap, 4)} for step in steps]
+        content = [
+            {"step": bar.name, "AP": round(bar.ap, 4), "standard_error": bar.standard_error}
+            for bar in bars
+        ]
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     if options.plot is not None:
-        plot([(s.name, s.ap) for s in steps], f"Where AP goes: {options.model.name}", options.plot)
+        plot(bars, f"Where AP goes: {options.model.name}", options.plot)
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.waterfall import plot
+from evaluation.waterfall import Bar, plot
 from tests.conftest import Build, run_python
 
 
@@ -24,6 +24,8 @@ def test_command(build: Build, annotated: Path, tmp_path: Path) -> None:
         "float, strides 8,16,32", "rewrites", "int8, LiteRT", "int8, TFLite Micro",
     ]  # fmt: skip
     assert len(done.stdout.splitlines()) == 4
+    assert steps[0]["standard_error"] is None
+    assert all(s["standard_error"] >= 0 for s in steps[1:])
     assert (tmp_path / "w.svg").read_text().count("TFLite Micro") >= 1
 
 
@@ -47,7 +49,13 @@ def test_bad_input(
 
 
 def test_plot_bytes_repeat(tmp_path: Path) -> None:
-    steps = [("float", 15.19), ("cut", 11.5), ("rewrites", 11.5), ("int8", 11.4)]
+    rows = [
+        ("float", 15.19, None),
+        ("cut", 11.5, 0.4),
+        ("rewrites", 11.5, 0.0),
+        ("int8", 11.4, 0.1),
+    ]
+    steps = [Bar(*row) for row in rows]
     for name in ("p.png", "p.svg"):
         for folder in ("one", "other"):
             plot(steps, "title", tmp_path / folder / name)

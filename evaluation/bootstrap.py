@@ -1,0 +1,57 @@
+"""How far AP would move on other photographs of the same kind, from the ones at hand.
+
+The photographs are drawn anew with replacement (Efron, "Bootstrap methods: another look at the
+jackknife", 1979). The draws are the same for every result, so two results' differences are paired.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from evaluation.annotations import Results
+from evaluation.coco import CocoSet, evaluated
+
+FIGURES = ("AP", "AP50", "AP75")
+RESAMPLES = 200
+_SEED = 0
+
+
+def resampled(images: CocoSet, results: Results, progress: bool = True) -> NDArray[np.float64]:
+    """`FIGURES` in percent on each draw, (RESAMPLES, 3); NaN on a draw without annotated boxes.
+
+    results: as `detect_all` gives them.
+    """
+    evaluation = evaluated(images, results, every_size=False)
+    count = len(images.image_ids)
+    generator = np.random.default_rng(_SEED)
+    draws = [generator.integers(count, size=count) for _ in range(RESAMPLES)]
+    bar = tqdm(draws, desc="resample", unit="draw", leave=False, disable=None if progress else True)
+    by_class = np.array(evaluation.evalImgs, object).reshape(-1, count)
+    return np.array([_figures(evaluation, by_class[:, draw]) for draw in bar])
+
+
+def standard_error(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, ...]:
+    """Of the difference of two results' `FIGURES`, in percent; see `resampled`."""
+    return tuple(float(error) for error in np.nanstd(other - one, axis=0, ddof=1))
+
+
+def _figures(evaluation: COCOeval, by_class: NDArray[Any]) -> tuple[float, float, float]:
+    """by_class: `evalImgs` of the images drawn, (classes, images)."""
+    evaluation.evalImgs = by_class.ravel().tolist()
+    # `accumulate` wants each image's number once; what it takes for images are draws.
+    evaluation.params.imgIds = evaluation._paramsEval.imgIds = list(range(by_class.shape[1]))
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][..., 0, -1]  # (IoU thresholds, recall steps, classes)
+    thresholds = precision[:, 0, :] > -1
+    if not thresholds.any():
+        return (np.nan,) * 3
+    by_threshold = 100 * precision[:, :, thresholds[0]].mean((1, 2))
+    return float(by_threshold.mean()), float(by_threshold[0]), float(by_threshold[5])

@@ -1,0 +1,119 @@
+"""`python -m evaluation.compare BASE.json OTHER.json`: is one AP really lower than the other?
+
+Both files are what `evaluate.py --detections` wrote, or any COCO results of the same photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.annotations import Results, read_annotations, read_results
+from evaluation.bootstrap import FIGURES, resampled, standard_error
+from evaluation.coco import CocoSet, score
+from pipeline.fallback import default_model
+from pipeline.names import ROOT, variant
+from runtime.cli import Parser, positive, run
+from runtime.errors import KitError
+from runtime.files import write_text
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of two results in percent, and the standard error of what lies between."""
+
+    name: str
+    base: float
+    other: float
+    standard_error: float
+
+    @property
+    def value(self) -> float:
+        """Other minus base, in percent."""
+        return self.other - self.base
+
+
+def compare(
+    images: CocoSet, base: Results, other: Results, progress: bool = True
+) -> tuple[Difference, ...]:
+    """`FIGURES` of two results of the same images."""
+    names = [f"class {i}" for i in range(len(images.category_ids))]
+    before, after = (score(images, results, names).figures for results in (base, other))
+    errors = standard_error(*(resampled(images, results, progress) for results in (base, other)))
+    return tuple(
+        Difference(name, before[name], after[name], error)
+        for name, error in zip(FIGURES, errors, strict=True)
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(prog="python -m evaluation.compare", description=__doc__)
+    add = parser.add_argument
+    add("base", type=Path, metavar="BASE.json")
+    add("other", type=Path, metavar="OTHER.json")
+    add("--annotations", type=Path, metavar="JSON", help="of the photographs")
+    add("--limit", type=positive, help="only the first N images by id, as for evaluate.py")
+    add("--json", type=Path, metavar="OUT", help="write the figures here")
+    return parser.parse_args()
+
+
+def load(
+    annotations: Path, base: Path, other: Path, limit: int | None = None
+) -> tuple[CocoSet, Results, Results]:
+    """The images, of the classes that either detects, and both results."""
+    content = read_annotations(annotations)
+    ids = {image["id"] for image in content["images"]}
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    before, after = (read_results(path, ids, names) for path in (base, other))
+    detected = sorted({detection["category_id"] for detection in (*before, *after)})
+    if not detected:
+        raise KitError(f"{base}, {other}: no detections; there is nothing to compare")
+    chosen = [names[category] for category in detected]
+    return CocoSet.load(annotations.parent, annotations, chosen, limit), before, after
+
+
+def _annotations(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    import assets
+
+    found = assets.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
+    if found is None:
+        raise KitError("no annotated photographs are at hand; give --annotations")
+    return found[1]
+
+
+def print_table(differences: Sequence[Difference], images: int) -> None:
+    """A line for each figure."""
+    print(f"{images} images, in percent\n{'':5}   base  other  difference  standard error")
+    for d in differences:
+        print(f"{d.name:5} {d.base:6.2f} {d.other:6.2f} {d.value:+11.2f} {d.standard_error:15.2f}")
+
+
+def main() -> int:
+    """Compare, print, write."""
+    options = parse_arguments()
+    annotations = _annotations(options.annotations)
+    images, base, other = load(annotations, options.base, options.other, options.limit)
+    found = compare(images, base, other)
+    print_table(found, len(images.image_ids))
+    if options.json is not None:
+        content = {
+            d.name: {
+                "base": round(d.base, 4),
+                "other": round(d.other, 4),
+                "standard_error": round(d.standard_error, 4),
+            }
+            for d in found
+        }
+        write_text(options.json, json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
