@@ -12,7 +12,9 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +105,13 @@ def evaluate(spec: ModelSpec, row: dict[str, Any], engine: str, threads: int) ->
     return builds.evaluate(scores, *model, "--engine", engine, *found, threads=threads)
 
 
-def losses(spec: ModelSpec, row: dict[str, Any], engine: str) -> dict[str, list[float]]:
+def losses(
+    spec: ModelSpec, row: dict[str, Any], engine: str, threads: int
+) -> dict[str, list[float]]:
     """Of int8 in an engine against float: change of AP and AP75 in percent, standard error."""
     files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
-    out = work_folder(spec, ROOT) / "compare.json"
-    python("-m", "evaluation.compare", *files, "--json", str(out))
+    out = work_folder(spec, ROOT) / f"compare_{engine}.json"
+    python("-m", "evaluation.compare", *files, "--json", str(out), threads=threads)
     found = json.loads(out.read_text(encoding="utf-8"))
     return {
         name: [found[name]["other"] - found[name]["base"], found[name]["standard_error"]]
@@ -208,26 +212,37 @@ def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str
     for stem, spec in specs.items():
         rows[stem] = build(spec, rows.get(stem, {}))
         _save(rows)
-    with ThreadPoolExecutor(jobs) as pool:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        running = {
-            pool.submit(evaluate, spec, rows[stem], engine, threads): (stem, engine)
-            for stem, spec in specs.items()
-            for engine in _needed(spec, rows[stem], engines)
-        }
-        for done in as_completed(running):
-            stem, engine = running[done]
-            rows[stem]["ap"][engine] = done.result()
-            _save(rows)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    _fill(rows, "ap", jobs, {
+        (stem, engine): partial(evaluate, spec, rows[stem], engine, threads)
+        for stem, spec in specs.items()
+        for engine in _needed(spec, rows[stem], engines)
+    })  # fmt: skip
+    _fill(rows, "losses", jobs, {
+        (stem, engine): partial(losses, spec, rows[stem], engine, threads)
+        for stem, spec in specs.items()
+        for engine in _INT8
+        if _base(rows[stem]) and engine in rows[stem]["ap"] and engine not in rows[stem]["losses"]
+    })  # fmt: skip
     for stem, spec in specs.items():
-        row = rows[stem]
-        for engine in _INT8:
-            if _base(row) and engine in row["ap"] and engine not in row["losses"]:
-                row["losses"][engine] = losses(spec, row, engine)
-                _save(rows)
         times = latencies(tflite_path(spec, ROOT), onnx_path(spec, ROOT, "plain"))
         rows[stem]["latency_ms"], rows[stem]["onnxruntime_ms"] = times
         _save(rows)
+
+
+def _fill(
+    rows: dict[str, Any],
+    column: str,
+    jobs: int,
+    tasks: dict[tuple[str, str], Callable[[], dict[str, Any]]],
+) -> None:
+    """Run tasks by file stem and engine, so many at once; each result is saved as it comes."""
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(task): place for place, task in tasks.items()}
+        for done in as_completed(running):
+            stem, engine = running[done]
+            rows[stem][column][engine] = done.result()
+            _save(rows)
 
 
 def _save(rows: dict[str, Any]) -> None:
