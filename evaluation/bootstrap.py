@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from evaluation.annotations import Results
 from evaluation.coco import CocoSet, evaluated
+from runtime.errors import KitError
 
 FIGURES = ("AP", "AP50", "AP75")
 RESAMPLES = 200
@@ -26,7 +27,7 @@ _SEED = 0
 def resampled(images: CocoSet, results: Results, progress: bool = True) -> NDArray[np.float64]:
     """`FIGURES` in percent on each draw, (RESAMPLES, 3); NaN on a draw without annotated boxes.
 
-    results: as `detect_all` gives them.
+    results: as `detect_all` gives them. Raises `KitError` where no image has boxes.
     """
     evaluation = evaluated(images, results, every_size=False)
     count = len(images.image_ids)
@@ -34,7 +35,10 @@ def resampled(images: CocoSet, results: Results, progress: bool = True) -> NDArr
     draws = [generator.integers(count, size=count) for _ in range(RESAMPLES)]
     bar = tqdm(draws, desc="resample", unit="draw", leave=False, disable=None if progress else True)
     by_class = np.array(evaluation.evalImgs, object).reshape(-1, count)
-    return np.array([_figures(evaluation, by_class[:, draw]) for draw in bar])
+    found = np.array([_figures(evaluation, by_class[:, draw]) for draw in bar])
+    if np.isnan(found).all():
+        raise KitError("no box of these classes is annotated on these images; there is no AP")
+    return found
 
 
 def standard_error(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, ...]:

@@ -145,7 +145,9 @@ def _plain(name: str) -> str:
 
 def _as_coco(truth: COCO, results: Results) -> COCO:
     if results:
-        return truth.loadRes(results)
+        return truth.loadRes(
+            [dict(result) for result in results]
+        )  # It adds fields to what it gets.
     empty = COCO()  # `loadRes` refuses an empty list.
     empty.dataset = {**truth.dataset, "annotations": []}
     empty.createIndex()

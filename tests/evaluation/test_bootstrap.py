@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from evaluation import bootstrap
 from evaluation.annotations import Results
 from evaluation.bootstrap import RESAMPLES, resampled, standard_error
 from evaluation.coco import CocoSet
+from runtime.errors import KitError
 
 SIDE = 40.0
 
@@ -61,12 +63,12 @@ def found(boxes: list[tuple[int, int, float]], seed: int) -> Results:
 def drawn(images: CocoSet, results: Results, draw: np.ndarray) -> tuple[float, float, float]:
     """AP, AP50, AP75 by COCOeval on a set with a copy of each image drawn."""
     boxes, copies = [], []
-    for copy, position in enumerate(draw):
+    for number, position in enumerate(draw):
         image = images.image_ids[position]
         for a in images.coco.dataset["annotations"]:
             if a["image_id"] == image:
-                boxes.append((copy, a["category_id"], a["bbox"][0]))
-        copies += [{**r, "image_id": copy} for r in results if r["image_id"] == image]
+                boxes.append((number, a["category_id"], a["bbox"][0]))
+        copies += [{**r, "image_id": number} for r in results if r["image_id"] == image]
     truth = dataset(boxes).coco
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(copies), "bbox")
@@ -117,3 +119,16 @@ def test_draws_without_boxes_do_not_count() -> None:
     empty = np.isnan(draws).all(1)
     assert 0 < empty.sum() < len(draws) / 2
     assert np.isfinite(standard_error(draws, draws)).all()
+
+
+def test_no_boxes_at_all() -> None:
+    with pytest.raises(KitError, match="no box"):
+        resampled(dataset([(0, 3, 0.0)]), [], False)
+
+
+def test_results_stay_as_they_are() -> None:
+    boxes = [(0, 1, 0.0)]
+    results = found(boxes * 3, 1)
+    before = copy.deepcopy(results)
+    resampled(dataset(boxes), results, False)
+    assert before and results == before
