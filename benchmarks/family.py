@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import assets
@@ -193,14 +194,13 @@ def render_losses(rows: list[dict[str, Any]]) -> str:
         return f"{change:+.2f} \N{PLUS-MINUS SIGN} {error:.2f}"
 
     columns = [(engine, figure) for figure in _LOSSES for engine in _INT8]
+    lines = [(row["model"], row["strides"], *(cell(row, *c) for c in columns)) for row in rows]
+    known = [row["losses"] for row in rows if all(e in row["losses"] for e in _INT8)]
+    if known:
+        means = (fmean(losses[e][figure][0] for losses in known) for e, figure in columns)
+        lines.append(("mean", "", *(f"{mean:+.2f}" for mean in means)))
     header = ("model", "strides", *(f"{figure} {_NAMES[engine]}" for engine, figure in columns))
-    return table(
-        header,
-        [
-            (row["model"], row["strides"], *(cell(row, *column) for column in columns))
-            for row in rows
-        ],
-    )
+    return table(header, lines)
 
 
 def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str]) -> None:
