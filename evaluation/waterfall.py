@@ -175,7 +175,11 @@ def main() -> int:
     bars = measure(options)
     if options.json is not None:
         content = [
-            {"step": bar.name, "AP": round(bar.ap, 4), "standard_error": bar.standard_error}
+            {
+                "step": bar.name,
+                "AP": round(bar.ap, 4),
+                "standard_error": bar.standard_error and round(bar.standard_error, 4),
+            }
             for bar in bars
         ]
         write_text(options.json, json.dumps(content, indent=1) + "\n")
