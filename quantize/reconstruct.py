@@ -21,7 +21,7 @@ from quantize.loss import distillation_loss
 from quantize.simulate import run
 from quantize.statistics import Progress
 
-ITERATIONS = 300
+ITERATIONS = 600
 BATCH = 4
 _RATE = 0.01
 _SEED = 0

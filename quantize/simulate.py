@@ -12,6 +12,7 @@ from quantize.graph import CONVOLUTIONS, ROUNDING, Graph, Operator
 
 STEPS = 255  # Between the smallest and the largest int8.
 WEIGHT_PEAK = 127
+_CLIPPED = 0.501  # An error of so many steps is clipping; rounding makes half a step at most.
 
 # (low, high) of each group of tensors with one scale, each a tensor of one value.
 Ranges = Mapping[int, tuple[torch.Tensor, torch.Tensor]]
@@ -111,7 +112,7 @@ def _tie_shift(
     """
     steps = [(high - low) / STEPS for low, high in (source, target)]
     halvings = -math.frexp(alpha * float(steps[0] / steps[1]))[1]
-    return torch.where(x < 0, steps[1] * 0.25 * 0.5 ** max(halvings, 0), 0)
+    return x.sign().clamp_(max=0).mul_(-float(steps[1]) * 0.25 * 0.5 ** max(halvings, 0))
 
 
 def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:
@@ -149,20 +150,27 @@ class _RoundActivation(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, low, high):  # type: ignore[no-untyped-def]
         scale, zero_point = scale_and_zero_point(low, high)
-        q = torch.round(x / scale + zero_point)
-        inside = (q >= -128) & (q <= 127)
-        y = (q.clamp_(-128, 127) - zero_point) * scale
-        ctx.save_for_backward(x, y, inside, scale)
+        step, zero = float(scale), float(zero_point)
+        y = (x / step).add_(zero).round_().clamp_(-128, 127).sub_(zero).mul_(step)
+        # Clipped errors end up at the ends, which tells them from others.
+        ctx.step, ctx.end = step, step * _CLIPPED
+        ctx.save_for_backward((y - x).clamp_(-ctx.end, ctx.end))
         return y
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        x, y, inside, scale = ctx.saved_tensors
-        passed = gradient * inside
-        lost = (gradient - passed).flatten()
-        by_scale = torch.dot(passed.flatten(), ((y - x) / scale).flatten()) / STEPS
-        below = torch.dot(lost, (y < 0).flatten().to(lost.dtype))
-        return passed, below - by_scale, lost.sum() - below + by_scale
+        (error,) = ctx.saved_tensors
+        passed = torch.ops.aten.hardtanh_backward(gradient, error, -ctx.end, ctx.end)
+        by_scale = torch.dot(_flat(passed), _flat(error)) / (ctx.step * STEPS)
+        clipped = _flat(gradient - passed)
+        both, difference = clipped.sum(), torch.dot(clipped, _flat(error)) / ctx.end
+        below, above = (both + difference) / 2, (both - difference) / 2
+        return passed, below - by_scale, above + by_scale
+
+
+def _flat(x: torch.Tensor) -> torch.Tensor:
+    """In the order of channels_last memory, which needs no copy."""
+    return x.permute(0, 2, 3, 1).reshape(-1)
 
 
 def round_activation(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:

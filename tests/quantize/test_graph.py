@@ -104,8 +104,8 @@ def test_scale_and_zero_point(low: float, high: float, scale: float, zero_point:
 
 def test_gradients_of_the_limits() -> None:
     """Against autograd through the textbook form, rounding passed straight through."""
-    x = torch.linspace(-2, 3, 101)
-    seed = torch.sin(torch.arange(101.0))
+    x = torch.linspace(-2, 3, 120).reshape(1, 4, 5, 6)
+    seed = torch.sin(torch.arange(120.0)).reshape(x.shape)
     scale = torch.tensor(0.01, requires_grad=True)
     theirs = x.clone().requires_grad_()
     steps = theirs / scale - 78
