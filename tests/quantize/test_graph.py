@@ -102,16 +102,23 @@ def test_scale_and_zero_point(low: float, high: float, scale: float, zero_point:
     assert float(found[0]) == pytest.approx(scale) and int(found[1]) == zero_point
 
 
-def test_gradients_of_the_limits() -> None:
+@pytest.mark.parametrize(
+    "x",
+    [
+        pytest.param(torch.linspace(-2, 3, 120), id="some clipped"),
+        pytest.param(torch.arange(-96, 400) / 256, id="half-way between steps, none clipped"),
+    ],
+)
+def test_gradients_of_the_limits(x: torch.Tensor) -> None:
     """Against autograd through the textbook form, rounding passed straight through."""
-    x = torch.linspace(-2, 3, 120).reshape(1, 4, 5, 6)
-    seed = torch.sin(torch.arange(120.0)).reshape(x.shape)
-    scale = torch.tensor(0.01, requires_grad=True)
+    x = x.reshape(1, 4, 2, -1)
+    seed = torch.sin(torch.arange(float(x.numel()))).reshape(x.shape)
+    scale = torch.tensor(1 / 128, requires_grad=True)
     theirs = x.clone().requires_grad_()
     steps = theirs / scale - 78
     steps = (steps + (steps.round() - steps).detach()).clamp(-128, 127)
     ((steps + 78) * scale).backward(seed)
-    low, high = (torch.tensor(v, requires_grad=True) for v in (-0.5, 2.05))
+    low, high = (torch.tensor(v, requires_grad=True) for v in (-50 / 128, 205 / 128))
     mine = x.clone().requires_grad_()
     round_activation(mine, low, high).backward(seed)
     torch.testing.assert_close(mine.grad, theirs.grad)
