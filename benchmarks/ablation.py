@@ -25,6 +25,8 @@ _WAYS = {
     "ranges": ("ranges",),
     "equalize": ("equalize",),
     "ranges, equalize": ("ranges", "equalize"),
+    "ranges, equalize, rounding": ("ranges", "equalize", "rounding"),
+    "ranges, equalize, reconstruct": ("ranges", "equalize", "reconstruct"),
     "reconstruct": ("reconstruct",),
     "all": METHODS,
 }

@@ -15,6 +15,7 @@ from quantize.equalize import choose
 from quantize.graph import Graph
 from quantize.learn import Ends, Learned
 from quantize.reconstruct import reconstruct
+from quantize.rounding import round_weights
 from quantize.slopes import exact
 from runtime.spec import ModelSpec
 
@@ -76,6 +77,8 @@ def quantize(
     channels.scale(graph, choice.factor)
     ranges = _with_exact_slopes(graph, {**choice.ranges, graph.scale_group[graph.input]: limits})
     notes["expected_cost"] = choice.cost
+    if "rounding" in methods:
+        round_weights(graph, images, partial(progress, "round weights"))
     learn = _last_method(spec, images, methods, fine_tuning)
     if learn is None:
         return Quantized(ranges, notes)
