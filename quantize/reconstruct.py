@@ -21,8 +21,7 @@ from quantize.loss import distillation_loss
 from quantize.simulate import run
 from quantize.statistics import Progress
 
-# Twice as many bring confident cells nearer to the float network's and AP no gain, see
-# docs/quantization.md.
+# Twice as many gave no more AP, see docs/quantization.md.
 ITERATIONS = 300
 BATCH = 4
 _RATE = 0.01

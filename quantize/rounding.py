@@ -19,7 +19,7 @@ from quantize.statistics import Progress
 _DAMPING = 0.01  # Of the inputs' mean square, added to each, as in GPTQ.
 # Of a constant's square: keeps inputs that are never active, and the bias, from being singular.
 _SMALLEST = 1e-8
-_PEAK_SLACK = 1e-3
+_PEAK_SLACK = 1e-3  # In steps: the float32 step times 127 misses the peak by less.
 
 
 def round_weights(graph: Graph, images: Sequence[torch.Tensor], progress: Progress) -> None:
@@ -74,7 +74,10 @@ def _inputs(graph: Graph, op: Operator, values: torch.Tensor) -> torch.Tensor:
 def _round_layer(
     weight: torch.Tensor, bias: torch.Tensor, moments: torch.Tensor, per_channel: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """weight: (out, in, kh, kw). moments: (groups, K + 1, K + 1), K weights a channel."""
+    """The weight on its steps and the bias that goes with it.
+
+    weight: (out, in, kh, kw). moments: (groups, K + 1, K + 1), K weights a channel.
+    """
     groups, size = len(moments), moments.shape[1] - 1
     weights = weight.double().reshape(groups, -1, size)
     steps = weight_step(weight, per_channel).double().reshape(groups, -1)
