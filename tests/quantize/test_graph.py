@@ -17,11 +17,6 @@ from runtime.preprocess import float_input, int8_input
 from tests.conftest import Build, calibration
 
 
-@pytest.fixture
-def graph(build: Build) -> Graph:
-    return Graph.parse(build.float_model)
-
-
 def test_float_answers(build: Build, graph: Graph, canvas: np.ndarray) -> None:
     pixels = float_input(canvas, build.spec)
     runner = Interpreter(model_content=build.float_model).get_signature_runner()

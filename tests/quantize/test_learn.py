@@ -10,48 +10,40 @@ from quantize.learn import Ends, Learned, LossOf, Schedule, learn
 from quantize.loss import distillation_loss
 from quantize.methods import quantize
 from quantize.simulate import STEPS, run
-from tests.conftest import Build, calibration
-
-
-def silent(done: int, total: int) -> None:
-    pass
+from tests.conftest import Build
+from tests.quantize.conftest import silent
 
 
 @pytest.fixture(scope="module")
-def images(build: Build) -> torch.Tensor:
-    return torch.cat(calibration(build.spec))
+def batch(images: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(images)
 
 
 @pytest.fixture
-def graph(build: Build) -> Graph:
-    return Graph.parse(build.float_model)
-
-
-@pytest.fixture
-def ranges(build: Build, graph: Graph, images: torch.Tensor) -> dict[int, Ends]:
-    return quantize(graph, build.spec, images.split(1), ("ranges",)).ranges
+def ranges(build: Build, graph: Graph, images: list[torch.Tensor]) -> dict[int, Ends]:
+    return quantize(graph, build.spec, images, ("ranges",)).ranges
 
 
 def train(
-    build: Build, graph: Graph, ranges: dict, images: torch.Tensor, schedule: Schedule
+    build: Build, graph: Graph, ranges: dict, batch: torch.Tensor, schedule: Schedule
 ) -> Learned:
     """Towards the answers of the network as built."""
     teacher = Graph.parse(build.float_model)
 
     def objective(_: int) -> tuple[torch.Tensor, LossOf]:
         with torch.no_grad():
-            wanted = run(teacher, images)
-        return images, lambda outputs: distillation_loss(outputs, wanted, build.spec.num_bins)
+            wanted = run(teacher, batch)
+        return batch, lambda outputs: distillation_loss(outputs, wanted, build.spec.num_bins)
 
     return learn(graph, ranges, objective, schedule, silent)
 
 
 @pytest.mark.parametrize("rounding", [True, False])
 def test_a_rate_of_zero_changes_nothing(
-    build: Build, graph: Graph, ranges: dict[int, Ends], images: torch.Tensor, rounding: bool
+    build: Build, graph: Graph, ranges: dict[int, Ends], batch: torch.Tensor, rounding: bool
 ) -> None:
     before = [w.clone() for w in (*graph.weights, *graph.biases)]
-    learned = train(build, graph, ranges, images, Schedule(1, 0.0, rounding))
+    learned = train(build, graph, ranges, batch, Schedule(1, 0.0, rounding))
     after = [*graph.weights, *graph.biases]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     for group, ends in learned.ranges.items():
@@ -59,10 +51,10 @@ def test_a_rate_of_zero_changes_nothing(
 
 
 def test_ranges_keep_the_sides_of_zero_and_the_slopes(
-    build: Build, graph: Graph, ranges: dict[int, Ends], images: torch.Tensor
+    build: Build, graph: Graph, ranges: dict[int, Ends], batch: torch.Tensor
 ) -> None:
     """However fast they learn."""
-    learned = train(build, graph, ranges, images, Schedule(3, 5.0)).ranges
+    learned = train(build, graph, ranges, batch, Schedule(3, 5.0)).ranges
     assert any(learned[g] != pytest.approx(ranges[g], rel=0.02) for g in ranges)
     assert all(low <= 0 < high for low, high in learned.values())
     steps = {g: (high - low) / STEPS for g, (low, high) in learned.items()}

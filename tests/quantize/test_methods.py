@@ -17,21 +17,8 @@ from quantize.learn import Learned
 from quantize.loss import distillation_loss
 from quantize.methods import input_range, quantize
 from quantize.statistics import collect
-from tests.conftest import Build, calibration
-
-
-def silent(done: int, total: int) -> None:
-    pass
-
-
-@pytest.fixture
-def graph(build: Build) -> Graph:
-    return Graph.parse(build.float_model)
-
-
-@pytest.fixture(scope="module")
-def images(build: Build) -> list[torch.Tensor]:
-    return calibration(build.spec)
+from tests.conftest import Build
+from tests.quantize.conftest import silent
 
 
 def loss(graph: Graph, build: Build, ranges: dict, images: list[torch.Tensor]) -> float:

@@ -13,16 +13,8 @@ from quantize.loss import distillation_loss
 from quantize.rounding import round_weights
 from quantize.scheme import SCHEMES
 from quantize.simulate import round_weight, run, weight_step
-from tests.conftest import Build, calibration
-
-
-def silent(done: int, total: int) -> None:
-    pass
-
-
-@pytest.fixture(scope="module")
-def images(build: Build) -> list[torch.Tensor]:
-    return calibration(build.spec)
+from tests.conftest import Build
+from tests.quantize.conftest import silent
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from convert.engines import OnnxEngine
-from quantize import equalize, float_file, reconstruct
+from quantize import METHODS, equalize, float_file, reconstruct
 from quantize.build import build_int8
 from quantize.scheme import SCHEMES
 from runtime import graph_file
@@ -70,13 +70,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_int16_by_all_methods(coarse: Build, canvas: np.ndarray) -> None:
-    methods = ("ranges", "equalize", "reconstruct")
-    file = integers(coarse, "int16x8", methods)
+    file = integers(coarse, "int16x8", METHODS)
     assert worst_correlation(file, coarse, canvas, LiteRtEngine) > 0.98
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("methods", [(), ("ranges", "equalize", "reconstruct")])
+@pytest.mark.parametrize("methods", [(), METHODS])
 def test_one_scale_a_layer(coarse: Build, canvas: np.ndarray, methods: tuple[str, ...]) -> None:
     file = integers(coarse, "int8-per-tensor", methods)
     graph = graph_file.parse(file.content).subgraphs[0]

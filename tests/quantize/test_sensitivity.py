@@ -14,10 +14,7 @@ from quantize import simulate
 from quantize.graph import Graph
 from quantize.sensitivity import measure, worst
 from tests.conftest import Build, calibration, photo, run_python
-
-
-def silent(done: int, total: int) -> None:
-    pass
+from tests.quantize.conftest import silent
 
 
 @pytest.fixture
