@@ -25,8 +25,6 @@ _WAYS = {
     "ranges": ("ranges",),
     "equalize": ("equalize",),
     "ranges, equalize": ("ranges", "equalize"),
-    "ranges, equalize, rounding": ("ranges", "equalize", "rounding"),
-    "ranges, equalize, reconstruct": ("ranges", "equalize", "reconstruct"),
     "reconstruct": ("reconstruct",),
     "all": METHODS,
 }

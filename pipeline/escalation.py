@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.stages import QuantizationSettings
-from quantize import METHODS
 from runtime.errors import GateFailed
 
 # What is tried, in order: name, methods, numbers.
@@ -15,9 +14,8 @@ STEPS = (
     ("min/max", (), "int8"),
     ("ranges", ("ranges",), "int8"),
     ("equalization", ("ranges", "equalize"), "int8"),
-    ("rounding", ("ranges", "equalize", "rounding"), "int8"),
-    ("reconstruction", METHODS, "int8"),
-    ("int16 activations", METHODS, "int16x8"),
+    ("reconstruction", ("ranges", "equalize", "reconstruct"), "int8"),
+    ("int16 activations", ("ranges", "equalize", "reconstruct"), "int16x8"),
 )
 
 

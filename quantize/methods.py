@@ -15,7 +15,6 @@ from quantize.equalize import choose
 from quantize.graph import Graph
 from quantize.learn import Ends, Learned
 from quantize.reconstruct import reconstruct
-from quantize.rounding import round_weights
 from quantize.slopes import exact
 from runtime.spec import ModelSpec
 
@@ -77,8 +76,6 @@ def quantize(
     channels.scale(graph, choice.factor)
     ranges = _with_exact_slopes(graph, {**choice.ranges, graph.scale_group[graph.input]: limits})
     notes["expected_cost"] = choice.cost
-    if "rounding" in methods:
-        round_weights(graph, images, partial(progress, "round weights"))
     learn = _last_method(spec, images, methods, fine_tuning)
     if learn is None:
         return Quantized(ranges, notes)

@@ -71,7 +71,7 @@ def _compute(
         weight, stride = weights[op.layer], op.options.strideH
         groups = len(weight) if op.kind == "DEPTHWISE_CONV_2D" else 1
         if op.options.padding == 0:
-            x = pad_same(x, weight.shape[2:], stride, 0.0)
+            x = _pad_same(x, weight.shape[2:], stride, 0.0)
         y = F.conv2d(x, weight, biases[op.layer], stride, groups=groups)
     elif op.kind == "LEAKY_RELU":
         y = F.leaky_relu(x, op.options.alpha)
@@ -120,11 +120,11 @@ def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:
     if op.kind == "AVERAGE_POOL_2D":
         return F.avg_pool2d(x, kernel, stride)
     if op.options.padding == 0:
-        x = pad_same(x, (kernel, kernel), stride, -math.inf)
+        x = _pad_same(x, (kernel, kernel), stride, -math.inf)
     return F.max_pool2d(x, kernel, stride)
 
 
-def pad_same(x: torch.Tensor, kernel: Sequence[int], stride: int, value: float) -> torch.Tensor:
+def _pad_same(x: torch.Tensor, kernel: Sequence[int], stride: int, value: float) -> torch.Tensor:
     """TensorFlow's SAME padding: the odd row and column at the bottom and on the right."""
     height, width = (
         max((-(-size // stride) - 1) * stride + k - size, 0)

@@ -68,7 +68,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--config", "{m}/nowhere.yml", "--model", "nanodet-m"], "one of the two"),
         ([*RECIPE, "--classes", "unicorn"], "`unicorn` unknown"),
         ([*RECIPE, "--onnx-layout", "omz"], "--stop-after onnx"),
-        ([*RECIPE, "--without", "magic"], "ranges, equalize, rounding, reconstruct"),
+        ([*RECIPE, "--without", "magic"], "ranges, equalize, reconstruct"),
         ([*RECIPE, "--disable-rewrite", "magic"], "shuffle_by_slices, narrow_neck"),
         ([*RECIPE, "--quantization", "int4"], "int16x8"),
         ([*RECIPE, "--quantization", "float16", "--fast"], "leave out --qat, --fast"),

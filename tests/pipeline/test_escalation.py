@@ -6,7 +6,7 @@ from pipeline.escalation import STEPS, escalate
 from pipeline.stages import QuantizationSettings
 from runtime.errors import GateFailed
 
-APS = dict(zip((name for name, _, _ in STEPS), (14.1, 14.3, 14.7, 14.8, 14.9, 15.15), strict=True))
+APS = dict(zip((name for name, _, _ in STEPS), (14.1, 14.3, 14.7, 14.9, 15.15), strict=True))
 
 
 def ap_of(settings: QuantizationSettings) -> float:
