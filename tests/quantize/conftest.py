@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+import torch
 
+from quantize.graph import Graph
 from tests.conftest import Build, calibration
-
-if TYPE_CHECKING:
-    import torch
-
-    from quantize.graph import Graph
 
 
 @pytest.fixture
 def graph(build: Build) -> Graph:
     """The float network, to be changed at will."""
-    from quantize.graph import Graph
-
     return Graph.parse(build.float_model)
 
 
