@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.annotations import Results, read_annotations, read_results
-from evaluation.bootstrap import FIGURES, resampled, standard_error
-from evaluation.coco import CocoSet, score
+from evaluation.bootstrap import FIGURES, figures, resampled, standard_error
+from evaluation.coco import CocoSet
 from pipeline.fallback import default_model
 from pipeline.names import ROOT, variant
 from runtime.cli import Parser, positive, run
@@ -41,13 +41,9 @@ def compare(
     images: CocoSet, base: Results, other: Results, progress: bool = True
 ) -> tuple[Difference, ...]:
     """`FIGURES` of two results of the same images."""
-    names = [f"class {i}" for i in range(len(images.category_ids))]
-    before, after = (score(images, results, names).figures for results in (base, other))
+    before, after = (figures(images, results) for results in (base, other))
     errors = standard_error(*(resampled(images, results, progress) for results in (base, other)))
-    return tuple(
-        Difference(name, before[name], after[name], error)
-        for name, error in zip(FIGURES, errors, strict=True)
-    )
+    return tuple(map(Difference, FIGURES, before, after, errors))
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -14,11 +14,12 @@ from pycocotools.cocoeval import COCOeval
 
 from evaluation import bootstrap
 from evaluation.annotations import Results
-from evaluation.bootstrap import RESAMPLES, resampled, standard_error
+from evaluation.bootstrap import RESAMPLES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
 from runtime.errors import KitError
 
 SIDE = 40.0
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 def dataset(boxes: list[tuple[int, int, float]]) -> CocoSet:
@@ -60,8 +61,8 @@ def found(boxes: list[tuple[int, int, float]], seed: int) -> Results:
     ]
 
 
-def drawn(images: CocoSet, results: Results, draw: np.ndarray) -> tuple[float, float, float]:
-    """AP, AP50, AP75 by COCOeval on a set with a copy of each image drawn."""
+def drawn(images: CocoSet, results: Results, draw: np.ndarray) -> list[float]:
+    """AP by COCOeval on a set with a copy of each image drawn, of all thresholds and of each."""
     boxes, copies = [], []
     for number, position in enumerate(draw):
         image = images.image_ids[position]
@@ -70,13 +71,16 @@ def drawn(images: CocoSet, results: Results, draw: np.ndarray) -> tuple[float, f
                 boxes.append((number, a["category_id"], a["bbox"][0]))
         copies += [{**r, "image_id": number} for r in results if r["image_id"] == image]
     truth = dataset(boxes).coco
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(truth, truth.loadRes(copies), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    ap, ap50, ap75 = evaluation.stats[:3]
-    return 100 * ap, 100 * ap50, 100 * ap75
+    figures = []
+    for thresholds in (THRESHOLDS, *THRESHOLDS[:, None]):
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation = COCOeval(truth, truth.loadRes(copies), "bbox")
+            evaluation.params.iouThrs = thresholds
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        figures.append(100 * evaluation.stats[0])
+    return figures
 
 
 def test_against_sets_that_hold_the_images_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +95,7 @@ def test_against_sets_that_hold_the_images_drawn(monkeypatch: pytest.MonkeyPatch
     generator = np.random.default_rng(bootstrap._SEED)
     expected = [drawn(images, results, generator.integers(8, size=8)) for _ in range(10)]
     np.testing.assert_allclose(resampled(images, results, False), expected, atol=1e-9)
+    np.testing.assert_allclose(figures(images, results), drawn(images, results, np.arange(8)))
 
 
 def test_standard_error_of_a_share() -> None:
@@ -102,14 +107,14 @@ def test_standard_error_of_a_share() -> None:
            for i in range(int(share * count))]  # fmt: skip
     every = hit + [{**hit[0], "image_id": i} for i in range(len(hit), count)]
     errors = standard_error(resampled(images, every, False), resampled(images, hit, False))
-    assert errors == pytest.approx([100 * (share * (1 - share) / count) ** 0.5] * 3, rel=0.15)
+    assert errors == pytest.approx([100 * (share * (1 - share) / count) ** 0.5] * 11, rel=0.15)
 
 
 def test_equal_results_do_not_differ() -> None:
     boxes = [(image, 1, 0.0) for image in range(4)]
     images, results = dataset(boxes), found(boxes, 3)
     draws = resampled(images, results, False)
-    assert draws.shape == (RESAMPLES, 3) and standard_error(draws, draws) == (0, 0, 0)
+    assert draws.shape == (RESAMPLES, 11) and not any(standard_error(draws, draws))
 
 
 def test_draws_without_boxes_do_not_count() -> None:

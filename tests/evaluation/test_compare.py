@@ -24,13 +24,14 @@ def test_against_figures_by_hand(annotated: Path, tmp_path: Path) -> None:
     done = run_python(tmp_path, "-m", "evaluation.compare", *arguments)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "c.json").read_text())
-    for figure in ("AP", "AP50", "AP75"):
+    assert list(found) == ["AP", *(f"AP{iou}" for iou in range(50, 100, 5))]
+    for figure in found:
         assert found[figure]["base"] == pytest.approx(100)
         # Two of three boxes: 67 of COCO's 101 steps of recall.
         assert found[figure]["other"] == pytest.approx(100 * 67 / 101, abs=1e-3)
         # A share of 2/3 from three draws (binomial).
         assert found[figure]["standard_error"] == pytest.approx(100 * (2 / 9 / 3) ** 0.5, rel=0.2)
-    assert done.stdout.startswith("3 images") and done.stdout.count("-33.66") == 3
+    assert done.stdout.startswith("3 images") and done.stdout.count("-33.66") == 11
 
 
 def test_what_evaluate_writes(build: Build, annotated: Path, tmp_path: Path) -> None:
