@@ -1,7 +1,7 @@
 """The table of the whole family: `python -m benchmarks.family`.
 
 Builds every variant whose weights are at hand, evaluates it in float and int8, measures its
-latency beside ONNX Runtime's, and writes results/family.json, the table in README.md and the one of
+latency beside ONNX Runtime's, and writes results/family.json, the table in README.md and those of
 int8's losses in docs/quantization.md. Figures of a file that has not changed are kept, so an
 interrupted run goes on where it stopped.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import assets
@@ -24,6 +24,7 @@ from benchmarks import builds
 from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
 from benchmarks.networks import in_turns, litert, onnx_runtime
+from evaluation.bootstrap import FIGURES
 from pipeline.names import ROOT, onnx_path, tflite_path, work_folder
 from runtime.files import write_text
 from runtime.spec import ModelSpec
@@ -109,14 +110,14 @@ def evaluate(spec: ModelSpec, row: dict[str, Any], engine: str, threads: int) ->
 def losses(
     spec: ModelSpec, row: dict[str, Any], engine: str, threads: int
 ) -> dict[str, list[float]]:
-    """Of int8 in an engine against float: change of AP and AP75 in percent, standard error."""
+    """Of int8 in an engine against float: change of each figure in percent, standard error."""
     files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
     out = work_folder(spec, ROOT) / f"compare_{engine}.json"
     python("-m", "evaluation.compare", *files, "--json", str(out), threads=threads)
     found = json.loads(out.read_text(encoding="utf-8"))
     return {
-        name: [found[name]["other"] - found[name]["base"], found[name]["standard_error"]]
-        for name in _LOSSES
+        name: [round(figure["other"] - figure["base"], 4), figure["standard_error"]]
+        for name, figure in found.items()
     }
 
 
@@ -203,6 +204,21 @@ def render_losses(rows: list[dict[str, Any]]) -> str:
     return table(header, lines)
 
 
+def render_by_iou(rows: list[dict[str, Any]]) -> str:
+    """The losses at each IoU that makes a match, over the models, in Markdown."""
+    names = FIGURES[1:]
+    lines = []
+    for engine in _INT8:
+        known = [row["losses"][engine] for row in rows if engine in row["losses"]]
+        if len(known) < 2:
+            continue
+        changes = [[losses[name][0] for losses in known] for name in names]
+        means, deviations = map(fmean, changes), map(stdev, changes)
+        lines.append((f"mean, {_NAMES[engine]}", *(f"{mean:+.2f}" for mean in means)))
+        lines.append(("standard deviation", *(f"{deviation:.2f}" for deviation in deviations)))
+    return table(("", *names), lines)
+
+
 def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str]) -> None:
     """Fill `rows` in, by file stem; what is done is written at once.
 
@@ -266,6 +282,7 @@ def main() -> None:
     ordered = [rows[stem] for stem in sorted(rows)]
     replace_block(README, "family", render(ordered))
     replace_block(LOSSES, "losses", render_losses(ordered))
+    replace_block(LOSSES, "by-iou", render_by_iou(ordered))
 
 
 if __name__ == "__main__":
