@@ -150,7 +150,9 @@ def test_delegates_that_cache_by_options(board: StandIn, command: Command, model
 def test_interruption(board: StandIn, model: Path) -> None:
     """^C while the board is busy: the fixture sees that nothing stays there."""
     board.then(1, "sleep 100")
-    words = [sys.executable, "-m", "runtime.benchmark", "run", str(model), *board.options]
+    # Tests that were started in the background ignore ^C, and what they start would, too.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "runtime.benchmark"]
+    words += ["run", str(model), *board.options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
         while not (board.play / "calls").exists() and process.poll() is None:
