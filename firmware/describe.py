@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantize.fixed_point import leaky_relu_table
 from quantize.split import Stem
 from runtime import integer
 from runtime.errors import KitError
@@ -94,26 +95,6 @@ def _packed(weight: np.ndarray) -> np.ndarray:
     rows[..., :9] = weight.reshape(len(weight), 3, 9)
     words = rows.reshape(len(weight), -1).astype("<i2").view("<i4")
     return np.ascontiguousarray(words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1))
-
-
-def leaky_relu_table(leaky: Sequence[int]) -> np.ndarray:
-    """int8 (256,): what `nanodet_leaky_relu_s8_table` computes of the same numbers."""
-    input_zero_point, output_zero_point, *fixed = leaky
-    table = []
-    for q in range(-128, 128):
-        value = q - input_zero_point
-        multiplier, shift = fixed[:2] if value >= 0 else fixed[2:]
-        scaled = multiply_fixed(value, multiplier, shift) + output_zero_point
-        table.append(min(max(scaled, -128), 127))
-    return np.array(table, np.int8)
-
-
-def multiply_fixed(value: int, multiplier: int, shift: int) -> int:
-    """TensorFlow Lite's MultiplyByQuantizedMultiplier: rounded by 31 bits, then by the rest."""
-    high = ((value << max(shift, 0)) * multiplier + (1 << 30)) >> 31
-    if shift >= 0:
-        return high
-    return (high + (1 << (-shift - 1)) - (high < 0)) >> -shift
 
 
 def describe(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: float) -> Description:

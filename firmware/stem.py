@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firmware.describe import leaky_relu_table, multiply_fixed
+from quantize.fixed_point import leaky_relu_table, multiply
 from quantize.split import Stem
 
 
@@ -22,7 +22,7 @@ def run_stem(stem: Stem, image: np.ndarray) -> np.ndarray:
     for channel in range(len(stem.bias)):
         fixed = int(stem.multiplier[channel]), int(stem.shift[channel])
         values, inverse = np.unique(pooled[..., channel], return_inverse=True)
-        made = [multiply_fixed(int(v), *fixed) + stem.output_zero_point for v in values]
+        made = multiply(values, *fixed) + stem.output_zero_point
         steps = np.clip(made, -128, 127) + 128
         found[..., channel] = table[steps][inverse].reshape(pooled.shape[:2])
     return found

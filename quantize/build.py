@@ -15,6 +15,7 @@ from quantize.deploy import deploy
 from quantize.graph import Graph
 from quantize.methods import FineTuning, Progress, quantize, silent
 from quantize.scheme import INT8, Scheme
+from quantize.steady import settle
 from quantize.verify import expected_counts
 from runtime.preprocess import float_input
 from runtime.spec import ModelSpec
@@ -53,7 +54,8 @@ def build_int8(
     graph = Graph.parse(float_model, scheme)
     images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
     quantized = quantize(graph, spec, images, methods, progress, fine_tuning)
-    model = integer_file.write(graph, quantized.ranges)
+    ranges = quantized.ranges if scheme.wide else settle(graph, quantized.ranges)
+    model = integer_file.write(graph, ranges)
     deployed = deploy(model, spec, rewrites, expected_counts(onnx_path), canvases[0], path)
     notes = {**quantized.notes, "rewrites_left_out": deployed.left_out}
     return Int8Build(deployed.content, deployed.operators, notes)

@@ -7,13 +7,13 @@ the whole file, bit for bit.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from quantize import flatbuffer
+from quantize.fixed_point import quantize_multiplier
 from runtime import graph_file
 from runtime.errors import KitError
 from runtime.spec import METADATA_NAME
@@ -115,20 +115,10 @@ def _read(model: Any, operators: list[Any], path: str) -> Stem:
 
 def _leaky(graph: Any, op: Any) -> tuple[int, int, int, int, int, int]:
     source, made = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    # As TensorFlow Lite combines them: in single precision.
-    one, other = np.float32(_scales(source)[0]), np.float32(_scales(made)[0])
-    identity = quantize_multiplier(float(one / other))
-    alpha = quantize_multiplier(float(one * np.float32(op.builtinOptions.alpha) / other))
+    one, other = float(_scales(source)[0]), float(_scales(made)[0])
+    identity = quantize_multiplier(one / other)
+    alpha = quantize_multiplier(one * float(op.builtinOptions.alpha) / other)
     return _zero_point(source), _zero_point(made), *identity, *alpha
-
-
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """TensorFlow Lite's QuantizeMultiplier: a fraction in Q0.31 and a power of two."""
-    fraction, shift = math.frexp(real)
-    fixed = math.floor(fraction * 2**31 + 0.5)
-    if fixed == 2**31:
-        fixed, shift = fixed // 2, shift + 1
-    return (0, 0) if shift < -31 else (fixed, shift)
 
 
 def _scales(tensor: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from quantize.steady import unsteady
 from runtime import graph_file
 from runtime.engines.base import check_input
 from runtime.errors import GateFailed
@@ -38,6 +39,8 @@ def verify(content: bytes, expected: dict[str, int], path: str) -> Counter[str]:
         if tensor.type not in (_INT16 if wide else _INT8):
             raise GateFailed(f"{path}: tensor {tensor.name!r} is neither INT8 nor INT32")
         _check_scales(tensor, path)
+    if not wide:
+        _check_activations(model, path)
     counts = graph_file.operator_counts(model)
     foreign = sorted(set(counts) - MICRO_OPERATORS)
     if foreign:
@@ -70,6 +73,14 @@ def expected_counts(onnx_path: Path) -> dict[str, int]:
         "TRANSPOSE": shuffles,
         "RESHAPE": 2 * shuffles,
     }
+
+
+def _check_activations(model: Any, path: str) -> None:
+    for kind, name in unsteady(model):
+        raise GateFailed(
+            f"{path}: {kind} {name!r} rounds otherwise where the ratio of its scales is formed in "
+            "float32 than in float64; a board would not answer as this machine"
+        )
 
 
 def _check_scales(tensor: Any, path: str) -> None:

@@ -11,19 +11,19 @@ namespace {
 
 constexpr size_t kTableBytes = 256;
 
-// The scales as the reference kernel combines them, in float first.
+// In double, as later versions of the reference kernel; the kit builds no file where float differs.
 nanodet_leaky_relu_params Params(const TfLiteTensor& input, const TfLiteTensor& output,
                                  float alpha) {
   nanodet_leaky_relu_params params = {};
   params.input_zero_point = input.params.zero_point;
   params.output_zero_point = output.params.zero_point;
   int shift = 0;
-  const double alpha_ratio =
-      static_cast<double>(input.params.scale * alpha / output.params.scale);
+  const double from = static_cast<double>(input.params.scale);
+  const double to = static_cast<double>(output.params.scale);
+  const double alpha_ratio = from * static_cast<double>(alpha) / to;
   tflite::QuantizeMultiplier(alpha_ratio, &params.alpha_multiplier, &shift);
   params.alpha_shift = shift;
-  const double ratio = static_cast<double>(input.params.scale / output.params.scale);
-  tflite::QuantizeMultiplier(ratio, &params.identity_multiplier, &shift);
+  tflite::QuantizeMultiplier(from / to, &params.identity_multiplier, &shift);
   params.identity_shift = shift;
   return params;
 }

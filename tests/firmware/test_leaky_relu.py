@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quantize.split import quantize_multiplier
+from quantize.fixed_point import quantize_multiplier
 from tests.firmware import cases
 from tests.firmware.cases import Runner, Writer
 

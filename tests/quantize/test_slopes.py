@@ -18,14 +18,14 @@ from tests.conftest import Build, calibration
 from tests.runtime.benchmark.tflite import Maker
 
 _STEP, _ZERO = 0.01, -100
-_EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 1, 256)
+EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 1, 256)
 
 
 def litert(path: Path) -> np.ndarray:
     """What LiteRT with XNNPACK makes of each int8."""
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], _EVERY)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], EVERY)
     interpreter.invoke()
     answer: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     return answer.ravel()
@@ -34,7 +34,7 @@ def litert(path: Path) -> np.ndarray:
 def tflm(path: Path) -> np.ndarray:
     runtime = pytest.importorskip("tflite_micro", reason="no tflite-micro here").runtime
     interpreter = runtime.Interpreter.from_bytes(path.read_bytes(), arena_size=1 << 16)
-    interpreter.set_input(_EVERY, 0)
+    interpreter.set_input(EVERY, 0)
     interpreter.invoke()
     return np.array(interpreter.get_output(0)).ravel()
 
@@ -60,7 +60,7 @@ def test_slopes_of_engines(
     options.alpha = 0.1
     maker = Maker(1, 1, 1, 256, scale=_STEP * ratio, zero=20)
     maker.step("LEAKY_RELU", 1, 1, 1, 256, options=options, scale=_STEP, zero=_ZERO)
-    exact = (_EVERY.ravel().astype(float) - 20) * ratio
+    exact = (EVERY.ravel().astype(float) - 20) * ratio
     exact = np.where(exact < 0, 0.1 * exact, exact)
     answer = engine(maker.write(tmp_path / "leaky.tflite")).astype(float) - _ZERO
     error = np.abs(answer - exact).max()
