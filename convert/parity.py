@@ -19,6 +19,14 @@ def largest_difference(
     return max(_difference(reference[name], outputs[name]) for name in shared)
 
 
+def typical_difference(
+    reference: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+) -> float:
+    """Root mean square of the differences of all values of the outputs that both have."""
+    squares = [np.square(reference[n] - outputs[n]).ravel() for n in outputs if n in reference]
+    return float(np.sqrt(np.concatenate(squares).mean()))
+
+
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
     assert a.shape == b.shape, f"shapes {a.shape} and {b.shape}"
     difference = float(np.abs(a.astype(np.float64) - b).max(initial=0.0))

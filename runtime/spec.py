@@ -96,7 +96,8 @@ class InputSpec:
 
     mean, std: per channel in `colour_order`, on the 0..255 scale.
     raw_offset, raw_scale: a lowered graph takes (pixel - raw_offset) / raw_scale instead of the
-    normalised pixel; raw_offset is whole so that the int8 input is exactly `pixel - 128`.
+    normalised pixel; raw_offset is whole so that the int8 input is exactly `pixel - 128`. The
+    lowering chooses another where this one is far from the means.
     """
 
     width: int

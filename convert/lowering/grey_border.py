@@ -1,17 +1,24 @@
 """Pad the image with one grey for all channels instead of each channel's mean.
 
 Zero padding of normalised pixels pads with the mean colour. Raw pixels (next rewrite) can only be
-padded with `raw_offset`. This is the one rewrite that is not exact: it changes what lies one
-pixel outside the image, by at most 0.2 of a standard deviation with the official means, and so
-the first row and column of the first convolution. It stands alone so that the next one is exact.
+padded with `raw_offset`, one whole number for all channels. This is the one rewrite that is not
+exact: it changes what lies one pixel outside the image, with the official means by at most 0.2 of a
+standard deviation, and so the first row and column of the first convolution. It stands alone so
+that the next one is exact, and `lower` holds what it changes to a limit of its own.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import torch
 from torch import nn
 
 from convert.lowering.base import Lowered, editable, finish, layers, replace_layer
+from runtime.spec import InputSpec
+
+_NEAR = 0.25  # In standard deviations; the official means are 0.2 from the official grey.
 
 
 class BorderPaddedConv2d(nn.Module):
@@ -30,10 +37,26 @@ class BorderPaddedConv2d(nn.Module):
 
 
 def apply(model: Lowered) -> Lowered:
-    """First convolution: pad with (raw_offset - mean) / std."""
+    """First convolution: pad with (raw_offset - mean) / std, and say so in the spec."""
     module = editable(model)
     node, conv = layers(module, nn.Conv2d)[0]
-    pixels = model.spec.input
+    pixels = dataclasses.replace(model.spec.input, raw_offset=grey(model.spec.input))
     mean, std = conv.weight.new_tensor(pixels.mean), conv.weight.new_tensor(pixels.std)
     replace_layer(module, node, BorderPaddedConv2d(conv, (pixels.raw_offset - mean) / std))
-    return finish(module, model)
+    padded = finish(module, model)
+    return dataclasses.replace(padded, spec=dataclasses.replace(padded.spec, input=pixels))
+
+
+def grey(pixels: InputSpec) -> int:
+    """`raw_offset` for a normalisation, from 0 to 255: the spec's own where that is near to all
+    means, else the one with the least squares of its distances in standard deviations."""
+    if is_near(pixels):
+        return pixels.raw_offset
+    best = np.average(pixels.mean, weights=np.array(pixels.std) ** -2.0)
+    return int(np.clip(round(float(best)), 0, 255))
+
+
+def is_near(pixels: InputSpec) -> bool:
+    """Does `raw_offset` lie as near to each channel's mean as with the official means?"""
+    parts = zip(pixels.mean, pixels.std, strict=True)
+    return all(abs(pixels.raw_offset - mean) < _NEAR * std for mean, std in parts)

@@ -13,7 +13,7 @@ import convert.lowering
 from convert.checkpoint import random_network
 from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
 from convert.lowering.base import layers
-from convert.lowering.grey_border import BorderPaddedConv2d
+from convert.lowering.grey_border import BorderPaddedConv2d, grey
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
 from pipeline.targets import SWITCHABLE
@@ -111,6 +111,53 @@ def test_all_but_the_border_against_the_network_as_trained(
     other, _ = to_canvas(photo(10, 50, 64), spec.input)
     plain = trace(network, spec).run(other)
     assert largest_difference(plain, lowered.run(other)) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "expected", "reason"),
+    [
+        ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395), 115, "the official normalisation"),
+        ((0, 0, 0), (255, 255, 255), 0, "pixels from 0 to 1"),
+        ((255, 255, 255), (57, 57, 57), 255, "white is 0"),
+        ((127.5, 127.5, 127.5), (128, 128, 128), 115, "0.1 of a deviation off is near"),
+        ((127.5, 127.5, 127.5), (40, 40, 40), 128, "0.3 of a deviation off is not"),
+        ((0, 200, 200), (1, 100, 100), 0, "the narrow channel counts most"),
+        ((-40, -40, -40), (255, 255, 255), 0, "int8 holds no pixel below 0"),
+    ],
+)
+def test_grey(
+    tiny: ModelSpec,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    expected: int,
+    reason: str,
+) -> None:
+    assert grey(dataclasses.replace(tiny.input, mean=mean, std=std)) == expected, reason
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 255.0), (255.0, 57.0), (20.0, 30.0)])
+def test_a_normalisation_of_ones_own_is_exact(
+    tiny: ModelSpec, network: NanoDet, mean: float, std: float
+) -> None:
+    """One mean for all channels is the border's grey, so nothing at all changes."""
+    own = dataclasses.replace(tiny.input, mean=(mean,) * 3, std=(std,) * 3)
+    spec = dataclasses.replace(tiny, input=own)
+    canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
+    lowered, reports = lower(network, spec, canvas)
+    assert lowered.spec.input.raw_offset == round(mean)
+    assert max(r.largest_difference for r in reports) < 1e-9
+    other, _ = to_canvas(photo(10, 50, 64), spec.input)
+    plain = trace(network, spec).run(other)
+    assert largest_difference(plain, lowered.run(other)) < TOLERANCE
+
+
+def test_means_too_far_apart_stop_the_build(tiny: ModelSpec, network: NanoDet) -> None:
+    """No single grey pads blue, green and red alike."""
+    apart = dataclasses.replace(tiny.input, mean=(0.0, 127.0, 255.0), std=(5.0, 5.0, 5.0))
+    spec = dataclasses.replace(tiny, input=apart)
+    canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
+    with pytest.raises(GateFailed, match=r"grey_border changes the logits by .* 0, 127, 255"):
+        lower(network, spec, canvas)
 
 
 def test_grey_border_changes_the_border_alone(tiny: ModelSpec) -> None:
