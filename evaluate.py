@@ -16,8 +16,8 @@ from typing import Any
 
 import assets
 from evaluation import CocoSet, Job, Scores, detect_sharded, score
-from pipeline.cache import source_checksum
 from pipeline.fallback import default_model
+from pipeline.fingerprint import SOURCES, fingerprint
 from pipeline.names import (
     ROOT,
     add_model_options,
@@ -36,7 +36,6 @@ from runtime.postprocess import ARITHMETIC
 from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
-_SOURCES = ("convert", "evaluation", "runtime")
 ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
 
 
@@ -196,7 +195,7 @@ def main() -> int:
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")
     job = dataclasses.replace(job, category_ids=images.category_ids)
-    state, code = assets.cache() / "evaluation", source_checksum(ROOT, _SOURCES)
+    state, code = assets.cache() / "evaluation", fingerprint(SOURCES["measure"], {})
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ from runtime.errors import KitError
 
 # Detections in COCO's result format.
 Results = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """A COCO annotation file and the folder of its images. limit: only the first so many by id."""
+
+    folder: Path
+    path: Path
+    limit: int | None = None
+
+    def files(self) -> list[Path]:
+        """All that is read of it: the annotations, then the images."""
+        images = sorted(read_annotations(self.path)["images"], key=lambda image: image["id"])
+        return [self.path, *(self.folder / image["file_name"] for image in images[: self.limit])]
 
 
 def read_annotations(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:

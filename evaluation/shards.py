@@ -98,7 +98,7 @@ def detect_sharded(
     files = [(i, images.folder / images.coco.imgs[i]["file_name"]) for i in images.image_ids]
     shards = [files[k : k + SHARD_IMAGES] for k in range(0, len(files), SHARD_IMAGES)]
     folder = state / _fingerprint(job, files, code)
-    found = {k: done for k in range(len(shards)) if (done := _read(folder / f"{k}.json"))}
+    found = {k: d for k, shard in enumerate(shards) if (d := _read(folder / f"{k}.json", shard))}
     missing = [k for k in range(len(shards)) if k not in found]
     if len(missing) < len(shards):
         print(f"going on after {len(shards) - len(missing)} of {len(shards)} shards")
@@ -106,7 +106,7 @@ def detect_sharded(
     with tqdm(total=len(files), desc="evaluate", unit="image", disable=None) as bar:
         bar.update(sum(len(shards[k]) for k in found))
         for k, results in run(job, {k: shards[k] for k in missing}):
-            found[k] = {"results": results}
+            found[k] = {"results": results, "images": _content(shards[k])}
             write_text(folder / f"{k}.json", json.dumps(found[k]))
             bar.update(len(shards[k]))
     shutil.rmtree(folder, ignore_errors=True)
@@ -164,10 +164,16 @@ def _fingerprint(job: Job, files: Sequence[Image], code: str) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A shard's results; None where there are none, or half a file."""
+def _content(shard: Sequence[Image]) -> list[str]:
+    """SHA-256 of each image."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for _, path in shard]
+
+
+def _read(path: Path, shard: Sequence[Image]) -> dict[str, Any] | None:
+    """A shard's results; None where there are none, half a file, or those of other images."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and "results" in content else None
+    whole = isinstance(content, dict) and {"results", "images"} <= set(content)
+    return content if whole and content["images"] == _content(shard) else None

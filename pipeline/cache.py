@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.fingerprint import checksums, fingerprint
 from runtime.errors import KitError
 from runtime.files import is_still_at, remove_leftovers, write_text
 
@@ -70,62 +70,43 @@ class Done:
     skipped: bool
 
 
-def run_stage(
-    name: str,
-    folder: Path,
-    inputs: dict[str, Any],
-    outputs: Sequence[Path],
-    run: Callable[[], dict[str, Any]],
-) -> Done:
-    """Call `run` unless it ran before with the same `inputs` and its outputs are untouched.
+@dataclass(frozen=True)
+class Stage:
+    """A step of a build, called as `run(**reads, **writes)`; what `run` returns is its result.
 
-    inputs: JSON values that decide the result (checksums, spec, settings).
+    sources: folders of the checkout. reads: all that decides the result besides them, see
+    `pipeline.fingerprint`. writes: files and folders that it makes.
     """
+
+    name: str
+    run: Callable[..., dict[str, Any]]
+    sources: tuple[str, ...]
+    reads: Mapping[str, Any]
+    writes: Mapping[str, Path]
+
+
+def run_stage(folder: Path, stage: Stage) -> Done:
+    """Run the stage unless it ran before, read the same, and what it wrote is untouched."""
+    name, outputs = stage.name, list(stage.writes.values())
     stamp = folder / f"{name}.stamp.json"
-    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    read = fingerprint(stage.sources, stage.reads)
     before = _read(stamp)
-    if before.get("fingerprint") == fingerprint and before.get("outputs") == checksums(outputs):
+    if before.get("fingerprint") == read and before.get("outputs") == checksums(outputs):
         return Done(name, before["result"], before["outputs"], before["wall_s"], skipped=True)
     stamp.unlink(missing_ok=True)
     for path in (stamp, *outputs):
         remove_leftovers(path)
     start = time.perf_counter()
-    result = run()
+    result = stage.run(**stage.reads, **stage.writes)
     done = Done(name, result, checksums(outputs), time.perf_counter() - start, skipped=False)
     record = {
-        "fingerprint": fingerprint,
+        "fingerprint": read,
         "outputs": done.outputs,
         "result": done.result,
         "wall_s": done.wall_s,
     }
     write_text(stamp, json.dumps(record, indent=1, sort_keys=True) + "\n")
     return done
-
-
-def checksums(paths: Sequence[Path]) -> dict[str, str]:
-    """SHA-256 of each file, and of all files of each folder, by name; "" for what is missing."""
-    return {path.name: _checksum(path) for path in paths}
-
-
-def source_checksum(root: Path, packages: Sequence[str]) -> str:
-    """SHA-256 over the Python sources of packages, so that an edited stage runs again."""
-    digest = hashlib.sha256()
-    for package in packages:
-        for path in sorted((root / package).rglob("*.py")):
-            digest.update(f"{path.relative_to(root)}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _checksum(path: Path) -> str:
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    if not path.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(f"{file.relative_to(path)}\0{_checksum(file)}\0".encode())
-    return digest.hexdigest()
 
 
 def _read(stamp: Path) -> dict[str, Any]:

@@ -7,15 +7,17 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import assets
 from pipeline import names, report, stages
-from pipeline.cache import Done, alone_in, checksums, run_stage, source_checksum
+from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
 from pipeline.fallback import use_embedded_model_if_needed
+from pipeline.fingerprint import SOURCES, checksum
 from pipeline.targets import left_out
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
@@ -24,8 +26,10 @@ from runtime.errors import KitError
 from runtime.image import list_images
 from runtime.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from evaluation.annotations import AnnotatedImages
+
 EVALUATED_IMAGES = 50
-_SOURCES = ("calibration", "convert", "quantize", "runtime")
 
 
 class Recipe:
@@ -45,7 +49,7 @@ class Recipe:
         self.done: list[Done] = []
         self.command = report.command(sys.argv[1:])
         self.escalation: list[dict[str, Any]] = []
-        self.code = source_checksum(names.ROOT, _SOURCES)
+        self.log = self.folder / "build.log"
 
     def run(self) -> None:
         """Checkpoint -> quantized file, summary and report."""
@@ -54,37 +58,33 @@ class Recipe:
             self._build(found)
 
     def _build(self, found: dict[str, Any]) -> None:
-        folder, log = self.folder, self.folder / "build.log"
-        images, evaluation = found["images"], found["evaluation"]
-        onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
-        image_sums = checksums(images)
-        onnx = self._onnx_stage(found, onnx_path, "lowered")
-        tensorflow = self._stage(
+        onnx_path, saved_model = self.folder / "model.onnx", self.folder / "saved_model"
+        self._onnx_stage(found, onnx_path, "lowered")
+        self._stage(
             "tensorflow",
-            {"onnx": onnx.outputs, "image": image_sums[images[0].name]},
-            [saved_model],
-            lambda: stages.convert_tensorflow(self.spec, images, onnx_path, saved_model, log),
+            partial(stages.convert_tensorflow, log=self.log),
+            {"spec": self.spec, "images": found["images"][:1], "onnx_path": onnx_path},
+            {"saved_model": saved_model},
             lambda r: f"largest difference {r['largest_difference']:.1e} to ONNX",
         )
-        before = {"onnx": onnx.outputs, "saved_model": tensorflow.outputs, "images": image_sums}
-        settings = self._settings(found, before)
+        settings = self._settings(found)
         # The last attempt is the one that held, and is not made twice.
         name = "attempt" if self.escalation else "quantize"
-        quantized, quantized_path = self._quantize(found, before, settings, name)
+        quantized, quantized_path = self._quantize(found, settings, name)
         quantized = dataclasses.replace(quantized, name="quantize")
         self._announce(quantized, report.quantize_detail(quantized.result))
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
-            {"file": quantized.outputs, "evaluation": [str(p) for p in evaluation or ()]},
-            [],
-            lambda: stages.measure(quantized_path, evaluation, EVALUATED_IMAGES, log),
+            partial(stages.measure, log=self.log),
+            {"tflite": quantized_path, "evaluation": found["evaluation"]},
+            {},
             report.measure_detail,
         )
-        self._publish(quantized_path, final, quantized.outputs)
-        self._report(found, final, image_sums)
+        self._publish(quantized_path, final)
+        self._report(found, final)
 
-    def _report(self, found: dict[str, Any], final: Path, image_sums: dict[str, str]) -> None:
+    def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
         folder = self.folder
         content = report.build_report(
@@ -97,7 +97,6 @@ class Recipe:
             weights=found["weights"],
             calibration=found["images"],
             evaluation=found["evaluation"],
-            limit=EVALUATED_IMAGES,
             content=content,
             command=self.command,
             official=self.options.weights is None,
@@ -105,9 +104,9 @@ class Recipe:
         page, card = folder / "report.html", folder / "MODEL_CARD.md"
         done = self._stage(
             "report",
-            {**_report_inputs(job), "images": image_sums},
-            [page, card],
-            lambda: stages.report(job, page, card, folder / "build.log"),
+            partial(stages.report, log=self.log),
+            {"job": job},
+            {"page": page, "card": card},
             lambda r: f"{page.name}, {card.name}",
         )
         content["waterfall"] = done.result["waterfall"]
@@ -116,45 +115,36 @@ class Recipe:
         print(report.summary(content, final, page, card))
 
     def _quantize(
-        self,
-        found: dict[str, Any],
-        before: dict[str, Any],
-        settings: stages.QuantizationSettings,
-        name: str,
+        self, found: dict[str, Any], settings: stages.QuantizationSettings, name: str
     ) -> tuple[Done, Path]:
         """Run or skip the stage that quantizes; the file is called as the stage."""
-        images, tuning, folder = found["images"], found["qat"], self.folder
-        path = folder / f"{name}.tflite"
-        inputs = {
-            **before,
-            "settings": dataclasses.asdict(settings),
-            "qat": None if tuning is None else _qat_inputs(tuning),
+        path = self.folder / f"{name}.tflite"
+        reads = {
+            "images": found["images"],
+            "onnx_path": self.folder / "model.onnx",
+            "saved_model": self.folder / "saved_model",
+            "settings": settings,
+            "tuning": found["qat"],
         }
-        onnx_path, saved_model = folder / "model.onnx", folder / "saved_model"
-        log = folder / "build.log"
+        sources = SOURCES["quantize"] + (SOURCES["fine-tuning"] if found["qat"] else ())
+        run = partial(stages.quantize, log=self.log)
+        return run_stage(self.folder, Stage(name, run, sources, reads, {"tflite": path})), path
 
-        def quantize() -> dict[str, Any]:
-            return stages.quantize(images, onnx_path, saved_model, path, settings, log, tuning)
-
-        return self._run(name, inputs, [path], quantize), path
-
-    def _settings(
-        self, found: dict[str, Any], before: dict[str, Any]
-    ) -> stages.QuantizationSettings:
+    def _settings(self, found: dict[str, Any]) -> stages.QuantizationSettings:
         """As the options say, or the first that keep to `--max-drop`."""
         rewrites, limit = tuple(self.rewrites), self.options.max_drop
         if limit is None:
             methods = tuple(names.quantization_methods(self.options))
             return stages.QuantizationSettings(self.quantization, methods, rewrites)
-        evaluation, log = found["evaluation"], self.folder / "build.log"
-        if evaluation is None:
+        if found["evaluation"] is None:
             raise KitError("--max-drop: no annotated images at hand; give --annotations")
+        every_image = dataclasses.replace(found["evaluation"], limit=None)
 
         def ap_of(settings: stages.QuantizationSettings) -> float:
-            _, path = self._quantize(found, before, settings, "attempt")
-            return stages.average_precision(path, evaluation, None, log)
+            _, path = self._quantize(found, settings, "attempt")
+            return stages.average_precision(path, every_image, self.log)
 
-        float_ap = stages.average_precision(self.folder / "model.onnx", evaluation, None, log)
+        float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
         print(f"      float: AP {float_ap:.2f}")
         settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of)
         return settings
@@ -165,58 +155,49 @@ class Recipe:
         made = self.folder / f"{layout}.onnx"
         final = names.onnx_path(self.spec, self.out, layout)
         with alone_in(self.folder):
-            onnx = self._onnx_stage(found, made, layout)
-            self._publish(made, final, onnx.outputs)
+            self._onnx_stage(found, made, layout)
+            self._publish(made, final)
         print(f"file     {final}, {final.stat().st_size:,} bytes")
 
-    def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> Done:
-        weights, images = found["weights"], found["images"]
+    def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> None:
         done = self._stage(
             "onnx" if layout == "lowered" else f"onnx-{layout}",
+            stages.convert_onnx,
             {
-                "weights": found["weights_sha256"],
-                "image": checksums(images[:1]),
-                "left_out": sorted(self.left_out),
+                "spec": self.spec,
+                "weights": found["weights"],
+                "images": found["images"][:1],
+                "layout": layout,
+                "left_out": self.left_out,
             },
-            [path],
-            lambda: stages.convert_onnx(self.spec, weights, images, path, layout, self.left_out),
+            {"onnx_path": path},
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
         )
         for note in done.result["notes"]:
-            print(f"      {weights.name} {note}")
-        return done
+            print(f"      {found['weights'].name} {note}")
 
-    def _publish(self, source: Path, final: Path, sums: dict[str, str]) -> None:
+    def _publish(self, source: Path, final: Path) -> None:
         self._stage(
             "publish",
-            {"file": sums, "final": final.name},
-            [final],
-            lambda: stages.publish(source, final),
+            stages.publish,
+            {"source": source},
+            {"target": final},
             lambda r: final.name,
         )
 
     def _stage(
         self,
         name: str,
-        inputs: dict[str, Any],
-        outputs: list[Path],
-        run: Callable[[], dict[str, Any]],
+        run: Callable[..., dict[str, Any]],
+        reads: Mapping[str, Any],
+        writes: Mapping[str, Path],
         detail: Callable[[dict[str, Any]], str],
     ) -> Done:
         """Run or skip one stage and print its line."""
-        done = self._run(name, inputs, outputs, run)
+        sources = SOURCES[name.partition("-")[0]]  # Of `onnx-omz`, those of `onnx`.
+        done = run_stage(self.folder, Stage(name, run, sources, reads, writes))
         self._announce(done, detail(done.result))
         return done
-
-    def _run(
-        self,
-        name: str,
-        inputs: dict[str, Any],
-        outputs: list[Path],
-        run: Callable[[], dict[str, Any]],
-    ) -> Done:
-        inputs = {**inputs, "spec": self.spec.to_json(), "code": self.code, "lock": _locks()}
-        return run_stage(name, self.folder, inputs, outputs, run)
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)
@@ -248,24 +229,27 @@ class Recipe:
         self._announce(done, f"{weights.name}, {len(images)} calibration images")
         return {
             "weights": weights,
-            "weights_sha256": checksums([weights])[weights.name],
+            "weights_sha256": checksum(weights),
             "images": images,
             "evaluation": evaluation,
             "qat": self._find_qat(weights),
         }
 
-    def _find_evaluation(self) -> tuple[Path, Path] | None:
+    def _find_evaluation(self) -> AnnotatedImages | None:
         """The annotated images; those that happen to be at hand only if they have a class of the
         model."""
         given = self.options
         found = assets.evaluation_set(
             self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
         )
-        if found is None or given.annotations is not None:
-            return found
+        if found is None:
+            return None
+        from evaluation.annotations import AnnotatedImages
         from evaluation.coco import annotates
 
-        return found if annotates(found[1], self.spec.classes) else None
+        chosen = AnnotatedImages(*found, EVALUATED_IMAGES)
+        of_use = annotates(chosen.path, self.spec.classes)
+        return chosen if of_use or given.annotations is not None else None
 
     def _find_qat(self, weights: Path) -> stages.QatInputs | None:
         folder = self.options.qat
@@ -274,33 +258,8 @@ class Recipe:
         return stages.QatInputs(weights, tuple(list_images(folder)), self.options.qat_epochs)
 
 
-def _report_inputs(job: Job) -> dict[str, Any]:
-    return {
-        "content": job.content,
-        "evaluation": [str(p) for p in job.evaluation or ()],
-        "annotations": checksums(job.evaluation[1:]) if job.evaluation else {},
-        "command": job.command,
-        "official": job.official,
-        "report": source_checksum(names.ROOT, ("evaluation", "report")),
-        "templates": checksums([names.ROOT / "report" / "templates"]),
-    }
-
-
-def _qat_inputs(tuning: stages.QatInputs) -> dict[str, Any]:
-    return {
-        "images": checksums(tuning.images),
-        "epochs": tuning.epochs,
-        "code": source_checksum(names.ROOT, ("train",)),
-    }
-
-
 def _writable(folder: Path) -> Path:
     existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise KitError(f"--out {folder}: cannot be written; choose another folder")
     return folder
-
-
-def _locks() -> dict[str, str]:
-    locks = ("requirements.lock", "requirements-torch-cpu.lock", "requirements-torch-cuda.lock")
-    return checksums([names.ROOT / lock for lock in locks])

@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-import calibration
-from quantize.scheme import FLOAT_FORMATS, SCHEMES
-from report.contract import Job
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.quiet import output_to
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
+
+if TYPE_CHECKING:
+    from evaluation.annotations import AnnotatedImages
+    from report.contract import Job
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def quantize(
     with output_to(log):
         from convert.engines import OnnxEngine
         from quantize import float_file
+        from quantize.scheme import FLOAT_FORMATS
 
         spec = OnnxEngine(onnx_path).spec
     if settings.quantization in FLOAT_FORMATS:
@@ -129,7 +131,9 @@ def _integers(
     tuning: QatInputs | None,
 ) -> tuple[bytes, Counter[str], dict[str, Any]]:
     """Content, operators and notes of an integer file."""
+    import calibration
     from quantize.build import build_int8
+    from quantize.scheme import SCHEMES
 
     fine_tuning = None if tuning is None else _fine_tuning(spec, tuning)
     canvases = list(calibration.canvases(images, spec.input))
@@ -174,17 +178,14 @@ def _show(bar: Any) -> Callable[[str, int, int], None]:
     return show
 
 
-def measure(
-    tflite: Path, evaluation: tuple[Path, Path] | None, limit: int, log: Path
-) -> dict[str, Any]:
-    """Arena by TFLite Micro, instructions as predicted, AP on the first images of the evaluation
-    set, if one is at hand."""
+def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict[str, Any]:
+    """Arena by TFLite Micro, instructions as predicted, AP if annotated images are at hand."""
     result: dict[str, Any] = {}
     if TfliteFile.read(tflite).input.dtype != "FLOAT32":
         result |= _on_a_microcontroller(tflite)
     if evaluation is not None:
         with output_to(log):
-            result["ap"] = _average_precision(tflite, evaluation, limit)
+            result["ap"] = _average_precision(tflite, evaluation)
     return result
 
 
@@ -209,24 +210,20 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
         return {**result, "no_arena": str(error).removeprefix(f"{tflite}: ")}
 
 
-def average_precision(
-    model: Path, evaluation: tuple[Path, Path], limit: int | None, log: Path
-) -> float:
+def average_precision(model: Path, evaluation: AnnotatedImages, log: Path) -> float:
     """AP in percent, of an ONNX file in ONNX Runtime, of a TFLite file in LiteRT."""
     with output_to(log):
-        return float(_average_precision(model, evaluation, limit)["AP"])
+        return float(_average_precision(model, evaluation)["AP"])
 
 
-def _average_precision(
-    model: Path, evaluation: tuple[Path, Path], limit: int | None
-) -> dict[str, float | str]:
+def _average_precision(model: Path, evaluation: AnnotatedImages) -> dict[str, float | str]:
     from convert.engines import OnnxEngine
     from evaluation import CocoSet, detect_all, score
     from runtime import Detector
 
     detector = Detector(OnnxEngine(model) if model.suffix == ".onnx" else model)
     names = detector.spec.classes
-    images = CocoSet.load(*evaluation, names, limit)
+    images = CocoSet.load(evaluation.folder, evaluation.path, names, evaluation.limit)
     figures = score(images, detect_all(detector, images, progress=False), names).figures
     return {"images": len(images.image_ids), "engine": "litert", **figures}
 
@@ -248,4 +245,6 @@ def publish(source: Path, target: Path) -> dict[str, Any]:
 
 def gate_canvas(spec: ModelSpec, images: Sequence[Path]) -> Any:
     """The photograph on which the gates compare: the first calibration image."""
+    import calibration
+
     return next(calibration.canvases(images[:1], spec.input))

@@ -18,6 +18,8 @@ from runtime.detector import Detector
 from runtime.files import write_text
 from runtime.tflite_file import TfliteFile
 
+_LOOKED_AT = 50  # Of the calibration images, for some in which something is found.
+
 
 def make(job: Job, page: Path, card: Path) -> dict[str, Any]:
     """Write `report.html` and `MODEL_CARD.md`; the same inputs give the same bytes.
@@ -38,8 +40,9 @@ def make(job: Job, page: Path, card: Path) -> dict[str, Any]:
 def findings(job: Job, file: TfliteFile) -> Findings:
     """Measure everything."""
     spec, content = file.spec, job.content
-    images = job.evaluation and CocoSet.load(*job.evaluation, spec.classes, job.limit)
-    paths = _annotated_paths(images) if images else list(job.calibration[: job.limit])
+    chosen = job.evaluation
+    images = chosen and CocoSet.load(chosen.folder, chosen.path, spec.classes, chosen.limit)
+    paths = _annotated_paths(images) if images else list(job.calibration[:_LOOKED_AT])
     exact = Detector(OnnxEngine(job.onnx), score_threshold=SCORE_THRESHOLD)
     quantized = Detector(job.tflite, score_threshold=SCORE_THRESHOLD)
     made_of = structure(file.content, file.path, content["tflite"]["operators"])

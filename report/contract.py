@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evaluation.annotations import AnnotatedImages
     from evaluation.waterfall import Step
 
 
@@ -16,17 +17,15 @@ class Job:
     """What to report on.
 
     tflite, onnx, weights: the finished file, the float network it was made from, the checkpoint.
-    calibration: images. evaluation: image folder and COCO annotation file, if at hand; limit: the
-    first so many of its images count. content: of `report.json`. command: what was typed.
-    official: the weights are those that the model's YAML names.
+    calibration, evaluation: images, and annotated ones if at hand. content: of `report.json`.
+    command: what was typed. official: the weights are those that the model's YAML names.
     """
 
     tflite: Path
     onnx: Path
     weights: Path
     calibration: Sequence[Path]
-    evaluation: tuple[Path, Path] | None
-    limit: int
+    evaluation: AnnotatedImages | None
     content: dict[str, Any]
     command: str
     official: bool

@@ -86,9 +86,10 @@ def test_no_scheduler(job: Job, images: CocoSet, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "spoil", "again", "reason"),
     [
-        ("code", False, [2, 3], "the first two are there"),
-        ("other code", False, [0, 1, 2, 3], "found by other code"),
-        ("code", True, [0, 2, 3], "the first is half a file"),
+        ("code", None, [2, 3], "the first two are there"),
+        ("other code", None, [0, 1, 2, 3], "found by other code"),
+        ("code", "shard", [0, 2, 3], "the first is half a file"),
+        ("code", "image", [1, 2, 3], "an image of the second was another then"),
     ],
 )
 def test_going_on(
@@ -98,7 +99,7 @@ def test_going_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     code: str,
-    spoil: bool,
+    spoil: str | None,
     again: list[int],
     reason: str,
 ) -> None:
@@ -116,8 +117,12 @@ def test_going_on(
         detect_sharded(job, images, tmp_path, "code")
     (folder,) = tmp_path.iterdir()
     assert sorted(p.name for p in folder.iterdir()) == ["0.json", "1.json"]
-    if spoil:
+    if spoil == "shard":
         (folder / "0.json").write_text('{"results": [')
+    if spoil == "image":
+        second = json.loads((folder / "1.json").read_text())
+        second["images"][0] = "0" * 64
+        (folder / "1.json").write_text(json.dumps(second))
 
     def counted(job: Job, shard: Any) -> Any:
         seen.append(shard[0][0])

@@ -7,32 +7,35 @@ from typing import Any
 
 import pytest
 
-from pipeline.cache import Done, alone_in, run_stage, source_checksum
+from pipeline.cache import Done, Stage, alone_in, run_stage
 from runtime.errors import KitError
 
 
-class Stage:
+class Work:
     """Writes a file and counts its runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.runs = folder, 0
         self.output = folder / "out.bin"
 
-    def __call__(self, **inputs: Any) -> Done:
-        return run_stage("work", self.folder, inputs, [self.output], self._run)
+    def __call__(self, **reads: Any) -> Done:
+        return run_stage(self.folder, self.stage(self._run, **reads))
 
-    def _run(self) -> dict[str, Any]:
+    def stage(self, run: Any, **reads: Any) -> Stage:
+        return Stage("work", run, (), reads, {"output": self.output})
+
+    def _run(self, output: Path, a: int) -> dict[str, Any]:
         self.runs += 1
-        self.output.write_text("content")
+        output.write_text("content")
         return {"runs": self.runs}
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(tmp_path: Path) -> Work:
+    return Work(tmp_path)
 
 
-def test_same_inputs_skip(stage: Stage) -> None:
+def test_same_inputs_skip(stage: Work) -> None:
     first, second = stage(a=1), stage(a=1)
     assert (stage.runs, first.skipped, second.skipped) == (1, False, True)
     assert second.result == {"runs": 1} and second.outputs == first.outputs
@@ -48,38 +51,28 @@ def test_same_inputs_skip(stage: Stage) -> None:
         (lambda s: (s.folder / "work.stamp.json").write_text("[]"), "stamp of another kind"),
     ],
 )
-def test_damage_runs_again(stage: Stage, damage: Any, reason: str) -> None:
+def test_damage_runs_again(stage: Work, damage: Any, reason: str) -> None:
     stage(a=1)
     damage(stage)
     assert not stage(a=1).skipped, reason
     assert stage.output.read_text() == "content"
 
 
-def test_changed_inputs_run_again(stage: Stage) -> None:
+def test_changed_inputs_run_again(stage: Work) -> None:
     stage(a=1)
     assert not stage(a=2).skipped
     assert not stage(a=1).skipped, "only the last result is kept"
 
 
 def test_failed_stage_is_not_remembered(tmp_path: Path) -> None:
-    def fail() -> dict[str, Any]:
+    def fail(output: Path, a: int) -> dict[str, Any]:
         raise RuntimeError
 
-    stage = Stage(tmp_path)
+    stage = Work(tmp_path)
     stage(a=1)
     with pytest.raises(RuntimeError):
-        run_stage("work", tmp_path, {"a": 2}, [stage.output], fail)
+        run_stage(tmp_path, stage.stage(fail, a=2))
     assert not stage(a=1).skipped
-
-
-def test_source_checksum_sees_edits(tmp_path: Path) -> None:
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "a.py").write_text("x = 1\n")
-    before = source_checksum(tmp_path, ["package"])
-    (tmp_path / "package" / "notes.txt").write_text("no source")
-    assert source_checksum(tmp_path, ["package"]) == before
-    (tmp_path / "package" / "a.py").write_text("x = 2\n")
-    assert source_checksum(tmp_path, ["package"]) != before
 
 
 def test_a_second_build_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evaluation.annotations import AnnotatedImages
 from pipeline.cache import Done
 from pipeline.report import build_report
 from report.build import findings
@@ -57,8 +58,7 @@ def job(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Job:
         onnx=build.onnx,
         weights=build.checkpoint,
         calibration=[folder / name for name in names],
-        evaluation=(folder, folder / "annotations.json"),
-        limit=50,
+        evaluation=AnnotatedImages(folder, folder / "annotations.json", 50),
         content=content,
         command="bash recipe.sh --fast",
         official=False,
@@ -73,4 +73,4 @@ def found(job: Job) -> Findings:
 @pytest.fixture
 def annotation_file(job: Job) -> Path:
     assert job.evaluation is not None
-    return job.evaluation[1]
+    return job.evaluation.path

@@ -38,7 +38,7 @@ def test_why_tensorflow_lite_micro_is_left_out(
     assert job.evaluation is not None
     other = dataclasses.replace(job, content={**job.content, **change})
     file = TfliteFile.read(job.tflite)
-    images = CocoSet.load(*job.evaluation, file.spec.classes, 1)
+    images = CocoSet.load(job.evaluation.folder, job.evaluation.path, file.spec.classes, 1)
     measured = accuracy(other, file, Structure(1, macs, {}), images)
     assert isinstance(measured, Accuracy)
     assert message in measured.left_out and measured.steps[-1].engine == "litert"
