@@ -31,6 +31,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "tensorflow": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "quantize": ("pipeline", "calibration", "convert", *_QUANTIZE, *_RUNTIME),
     "fine-tuning": (*_CONVERT, "evaluation", *_QUANTIZE, *_RUNTIME, "train"),
+    "compare": ("pipeline", *_CONVERT, "evaluation", *_RUNTIME),
     "measure": ("pipeline", *_CONVERT, "evaluation", *_RUNTIME, *_M7),
     "publish": ("pipeline", *_RUNTIME),
     "report": (

@@ -22,7 +22,7 @@ from pipeline.targets import left_out
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
 from report.contract import Job
-from runtime.errors import KitError
+from runtime.errors import GateFailed, KitError
 from runtime.image import list_images
 from runtime.spec import ModelSpec
 
@@ -45,7 +45,7 @@ class Recipe:
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
         self.quantization = options.quantization
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
-        self.total = 3 if options.stop_after == "onnx" else 7
+        self.total = 3 if options.stop_after == "onnx" else 7 + (options.qat is not None)
         self.done: list[Done] = []
         self.command = report.command(sys.argv[1:])
         self.escalation: list[dict[str, Any]] = []
@@ -70,9 +70,16 @@ class Recipe:
         settings = self._settings(found)
         # The last attempt is the one that held, and is not made twice.
         name = "attempt" if self.escalation else "quantize"
-        quantized, quantized_path = self._quantize(found, settings, name)
+        quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
         quantized = dataclasses.replace(quantized, name="quantize")
         self._announce(quantized, report.quantize_detail(quantized.result))
+        rejected = ""
+        if found["qat"] is not None:
+            plain, plain_path = self._quantize(found, settings, "plain", None)
+            rejected = self._compare(found, quantized_path, plain_path)
+            if rejected:
+                quantized_path = plain_path
+                self._replace_done(dataclasses.replace(plain, name="quantize"))
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
@@ -83,6 +90,26 @@ class Recipe:
         )
         self._publish(quantized_path, final)
         self._report(found, final)
+        if rejected:
+            raise GateFailed(f"--qat: {rejected}; {final} is the file without fine-tuning")
+
+    def _compare(self, found: dict[str, Any], tuned: Path, plain: Path) -> str:
+        """Why the fine-tuned file is not to be published; "" where it is."""
+        reads = {
+            "spec": self.spec,
+            "weights": found["weights"],
+            "tuned": tuned,
+            "plain": plain,
+            "pictures": found["held_out"],
+        }
+        run = partial(stages.compare, log=self.log)
+        result = self._stage("compare", run, reads, {}, report.compare_detail).result
+        if result["boxes"] and result["tuned"] >= result["plain"]:
+            return ""
+        return report.compare_detail(result)
+
+    def _replace_done(self, done: Done) -> None:
+        self.done = [done if old.name == done.name else old for old in self.done]
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
@@ -115,7 +142,11 @@ class Recipe:
         print(report.summary(content, final, page, card))
 
     def _quantize(
-        self, found: dict[str, Any], settings: stages.QuantizationSettings, name: str
+        self,
+        found: dict[str, Any],
+        settings: stages.QuantizationSettings,
+        name: str,
+        tuning: stages.QatInputs | None,
     ) -> tuple[Done, Path]:
         """Run or skip the stage that quantizes; the file is called as the stage."""
         path = self.folder / f"{name}.tflite"
@@ -124,9 +155,9 @@ class Recipe:
             "onnx_path": self.folder / "model.onnx",
             "saved_model": self.folder / "saved_model",
             "settings": settings,
-            "tuning": found["qat"],
+            "tuning": tuning,
         }
-        sources = SOURCES["quantize"] + (SOURCES["fine-tuning"] if found["qat"] else ())
+        sources = SOURCES["quantize"] + (SOURCES["fine-tuning"] if tuning else ())
         run = partial(stages.quantize, log=self.log)
         return run_stage(self.folder, Stage(name, run, sources, reads, {"tflite": path})), path
 
@@ -141,7 +172,7 @@ class Recipe:
         every_image = dataclasses.replace(found["evaluation"], limit=None)
 
         def ap_of(settings: stages.QuantizationSettings) -> float:
-            _, path = self._quantize(found, settings, "attempt")
+            _, path = self._quantize(found, settings, "attempt", None)
             return stages.average_precision(path, every_image, self.log)
 
         float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
@@ -232,7 +263,7 @@ class Recipe:
             "weights_sha256": checksum(weights),
             "images": images,
             "evaluation": evaluation,
-            "qat": self._find_qat(weights),
+            **self._find_qat(weights),
         }
 
     def _find_evaluation(self) -> AnnotatedImages | None:
@@ -251,11 +282,15 @@ class Recipe:
         of_use = annotates(chosen.path, self.spec.classes)
         return chosen if of_use or given.annotations is not None else None
 
-    def _find_qat(self, weights: Path) -> stages.QatInputs | None:
+    def _find_qat(self, weights: Path) -> dict[str, Any]:
         folder = self.options.qat
         if folder is None:
-            return None
-        return stages.QatInputs(weights, tuple(list_images(folder)), self.options.qat_epochs)
+            return {"qat": None, "held_out": ()}
+        learned, held_out = stages.hold_out(list_images(folder))
+        return {
+            "qat": stages.QatInputs(weights, learned, self.options.qat_epochs),
+            "held_out": held_out,
+        }
 
 
 def _writable(folder: Path) -> Path:

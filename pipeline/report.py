@@ -42,6 +42,17 @@ def quantize_detail(result: dict[str, Any]) -> str:
     return detail + "".join(f"; left out {what}" for what in left_out)
 
 
+def compare_detail(result: dict[str, Any]) -> str:
+    """How far the fine-tuned and the plain file find what the float network finds."""
+    pictures = f"{result['pictures']} pictures held out"
+    if not result["boxes"]:
+        return f"the float network finds nothing on {pictures}"
+    return (
+        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} % "
+        f"({result['boxes']} boxes on {pictures})"
+    )
+
+
 def measure_detail(result: dict[str, Any]) -> str:
     """What the measure stage's line says of its result."""
     if "arena_bytes" in result:
@@ -101,6 +112,7 @@ def build_report(
                 "loss",
             )
         },
+        "agreement": results.get("compare"),
         "arena_bytes": results["measure"].get("arena_bytes"),
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,7 @@ from tqdm import tqdm
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.quiet import output_to
-from runtime.spec import ModelSpec
+from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
 if TYPE_CHECKING:
@@ -29,6 +32,15 @@ class QatInputs:
     weights: Path
     images: tuple[Path, ...]
     epochs: int
+
+
+_HELD_OUT = 10  # One picture of so many.
+
+
+def hold_out(pictures: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Pictures to learn from, and a tenth of them, evenly spread, to judge by."""
+    judge = tuple(pictures[::_HELD_OUT])
+    return tuple(p for i, p in enumerate(pictures) if i % _HELD_OUT), judge
 
 
 @dataclass(frozen=True)
@@ -164,7 +176,8 @@ def _fine_tuning(spec: ModelSpec, tuning: QatInputs) -> Any:
     from train.qat import BATCH, FineTuning
 
     if len(tuning.images) < BATCH:
-        raise KitError(f"--qat: {len(tuning.images)} images, it takes {BATCH} or more")
+        least = next(n for n in itertools.count() if n - -(-n // _HELD_OUT) >= BATCH)
+        raise KitError(f"--qat: too few images, it takes {least} or more")
     network = load_network(tuning.weights, spec).network
     return FineTuning(network, spec, tuning.images, tuning.epochs)
 
@@ -176,6 +189,34 @@ def _show(bar: Any) -> Callable[[str, int, int], None]:
         bar.refresh()
 
     return show
+
+
+def compare(
+    spec: ModelSpec,
+    weights: Path,
+    tuned: Path,
+    plain: Path,
+    pictures: Sequence[Path],
+    log: Path,
+) -> dict[str, Any]:
+    """How far two quantized files find what the network finds in float with all its strides.
+
+    pictures: that no training has seen. A percentage is None where the network finds nothing.
+    """
+    with output_to(log):
+        from convert.checkpoint import load_network
+        from convert.engines import TorchEngine
+        from evaluation.agreement import agreement
+        from runtime import Detector
+
+        whole = as_trained(spec).with_strides(spec.architecture.strides)
+        reference = Detector(TorchEngine(load_network(weights, spec).network, whole))
+        with tqdm(desc="compare", disable=None, leave=False) as bar:
+            show = partial(_show(bar), "compare")
+            found = agreement(reference, [Detector(tuned), Detector(plain)], pictures, show)
+    tuned_ap, plain_ap = (None if math.isnan(ap) else round(ap, 2) for ap in found.percent)
+    counts = {"pictures": len(pictures), "boxes": found.boxes}
+    return {**counts, "tuned": tuned_ap, "plain": plain_ap}
 
 
 def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict[str, Any]:

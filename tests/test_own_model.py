@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,13 +19,18 @@ from PIL import Image
 from convert.checkpoint import load_network, random_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
+from pipeline.__main__ import main
+from quantize.graph import Graph
+from quantize.learn import Learned
 from runtime import Detections, Detector
 from runtime.engines import LiteRtEngine, TflmEngine
+from runtime.errors import GateFailed
 from runtime.preprocess import float_input, to_canvas
 from runtime.tflite_file import TfliteFile
 from tests.conftest import photo, run_python
 from tests.convert.test_training_config import m_config
 from tests.own_network import CLASSES, scene, trained_network
+from train.qat import FineTuning
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +103,42 @@ def iou(box: np.ndarray, others: np.ndarray) -> list[float]:
 
 def xywh(xyxy: np.ndarray) -> np.ndarray:
     return np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1).astype(np.float64)
+
+
+@pytest.mark.parametrize("harm", [True, False], ids=["harmful", "as it is"])
+def test_fine_tuning_that_harms_is_not_published(
+    own: Path, harm: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Judged on a tenth of the pictures; the plain file then stands in, and the command fails."""
+    learned: list[int] = []
+
+    def adapt(self: FineTuning, graph: Graph, *rest: Any) -> Learned:
+        learned.append(len(self._pictures))
+        result = plain_adapt(self, graph, *rest)
+        if harm:
+            graph.weights = [weight.flip(0) for weight in graph.weights]
+        return dataclasses.replace(result, loss=(2.0, 1.0))
+
+    plain_adapt = FineTuning.adapt
+    monkeypatch.setattr(FineTuning, "adapt", adapt)
+    out = own / f"out_{harm}"
+    given = ["--config", "own.yml", "--weights", "own.ckpt", "--images", "images"]
+    given += ["--without", "reconstruct,equalize", "--qat", "images", "--out", str(out)]
+    monkeypatch.chdir(own)
+    monkeypatch.setattr("sys.argv", ["recipe.sh", *given])
+    if harm:
+        with pytest.raises(GateFailed, match=r"--qat: agreement .* 10 pictures held out"):
+            main()
+    else:
+        assert main() == 0
+    assert learned == [90]
+    quantized, plain = (out / "build" / "own" / f"{n}.tflite" for n in ("quantize", "plain"))
+    assert quantized.read_bytes() != plain.read_bytes()
+    assert (out / "own.tflite").read_bytes() == (plain if harm else quantized).read_bytes()
+    report = json.loads((out / "build" / "own" / "report.json").read_text())
+    assert report["quantization"]["qat_images"] == (0 if harm else 90)
+    assert (report["agreement"]["tuned"] < report["agreement"]["plain"]) == harm
+    assert "] compare      agreement" in capsys.readouterr().out
 
 
 def test_onnx_for_others(own: Path) -> None:

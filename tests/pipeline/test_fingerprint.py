@@ -28,6 +28,7 @@ _STAGES = {
     "tensorflow": "convert_tensorflow",
     "quantize": "quantize",
     "fine-tuning": "_fine_tuning",
+    "compare": "compare",
     "measure": "measure",
     "publish": "publish",
     "report": "report",
