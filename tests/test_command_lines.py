@@ -88,6 +88,8 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
         ([*EVALUATE, "{m}/nowhere.tflite"], "no such file"),
         ([*EVALUATE, "{m}/good.tflite", "--limit", "0"], "--limit"),
+        ([*EVALUATE, "{m}/good.tflite", "--max-detections", "0"], "--max-detections"),
+        ([*EVALUATE, "{m}/good.tflite", "--max-detections", "-3"], "whole number of 1 or more"),
         ([*EVALUATE, "{m}/good.tflite", "--strides", "32"], "--engine torch"),
         ([*EVALUATE, "{m}/good.tflite", "--images", "{m}/images"], "belong together"),
         ([*EXAMPLE, "--model", "{m}/bare.tflite"], "no NanoDet model spec"),
