@@ -21,7 +21,7 @@ from pipeline.fingerprint import SOURCES, fingerprint
 from pipeline.names import (
     ROOT,
     add_model_options,
-    chosen_spec,
+    chosen_network,
     tflite_path,
     variant,
     work_folder,
@@ -54,7 +54,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--engine",
         choices=ENGINES,
         default="litert",
-        help="torch runs the network as trained, onnx the lowered one; default %(default)s",
+        help="torch runs the network as trained, all its strides unless --strides says otherwise; "
+        "the others run the file; default %(default)s",
     )
     add_model_options(parser.add_argument_group("engine torch"), "default nanodet-m-0.5x")
     add("--images", type=Path, help="folder of images")
@@ -121,14 +122,14 @@ def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
     if options.model is None:
         if options.config is None and options.weights is None:
             options.variant = options.variant or default_model(ROOT)
-        spec = chosen_spec(options)
+        spec = chosen_network(options)
     else:
         if options.variant is not None or options.config is not None:
             raise KitError(f"{options.model}: names the network already; drop --model and --config")
         if options.input_size is not None:
             raise KitError(f"{options.model}: has its input size already; drop --input-size")
         spec = as_trained(TfliteFile.read(options.model).spec)
-        spec = spec.with_strides(options.strides or spec.graph.strides)
+        spec = spec.with_strides(options.strides or spec.architecture.strides)
         spec = spec.with_classes(options.classes) if options.classes else spec
     from convert.checkpoint import load_network
 
@@ -155,6 +156,7 @@ def report(scores: Scores, job: Job, images: int) -> dict[str, Any]:
         "arithmetic": job.arithmetic,
         "model": job.spec.name,
         "strides": list(job.spec.graph.strides),
+        "network_strides": list(job.spec.architecture.strides),
         "model_sha256": job.sha256,
         "per_class": {
             name: {"AP50": round(ap50, 4), "AP": round(ap, 4)}
@@ -170,13 +172,19 @@ def print_table(values: dict[str, Any]) -> None:
     for name, figures in values["per_class"].items():
         print(f"{name:<{width}}  {_cell(figures['AP50'])} {_cell(figures['AP'])}")
     print()
-    strides = ",".join(str(s) for s in values["strides"])
-    print(f"{values['model']}, strides {strides}, {values['engine']}, {values['images']} images")
-    for names in (
-        ("AP", "AP50", "AP75", "APs", "APm", "APl"),
-        ("AR1", "AR10", "AR100", "ARs", "ARm", "ARl"),
-    ):
-        print("  ".join(f"{name} {_cell(values[name]).strip()}" for name in names))
+    print(f"{values['model']}, {values['engine']}, {values['images']} images")
+    print(f"{_strides(values)}: {_figures(values, 'AP AP50 AP75 APs APm APl')}")
+    print(_figures(values, "AR1 AR10 AR100 ARs ARm ARl"))
+
+
+def _strides(values: dict[str, Any]) -> str:
+    """For which the figures hold, and which the network has besides."""
+    used, known = (",".join(map(str, values[k])) for k in ("strides", "network_strides"))
+    return f"strides {used}" if used == known else f"strides {used} of {known}"
+
+
+def _figures(values: dict[str, Any], names: str) -> str:
+    return "  ".join(f"{name} {_cell(values[name]).strip()}" for name in names.split())
 
 
 def _cell(percent: float) -> str:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import assets
 from pipeline.fallback import default_model
@@ -19,10 +20,14 @@ from pipeline.names import ROOT, tflite_path, variant
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detections import Detections
 from runtime.detector import Detector
-from runtime.draw import annotate, save_image
+from runtime.draw import annotate, check_picture_path, save_image
 from runtime.errors import KitError
+from runtime.files import overwritten
 from runtime.image import list_images, load_rgb
 from runtime.video import VIDEO_SUFFIXES, VideoSource, video_sink
+
+# Formats that hold any picture as it is drawn.
+_DRAWN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -60,44 +65,80 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Detect, print, draw."""
     options = parse_arguments()
+    source, output = options.source, options.output
     if not options.model.is_file():
         raise KitError(f"--model {options.model}: no such file; build it with: bash recipe.sh")
-    detector = Detector(options.model, options.engine, options.score_threshold)
-    source = options.source
     if options.camera is not None or (source and source.suffix.lower() in VIDEO_SUFFIXES):
-        detect_video(detector, options)
+        detect_video(options, output or Path("result.mp4"))
     elif source and source.is_dir():
-        detect_folder(detector, source, options.output or Path("results"))
+        detect_folder(options, output or Path("results"))
     else:
-        path = source or assets.calibration_images(detector.spec, None)[0]
-        detect_image(detector, path, options.output or Path("result.jpg"))
+        detect_image(options, output or Path("result.jpg"))
     return 0
 
 
-def detect_image(detector: Detector, path: Path, output: Path) -> None:
-    """One image: every detection on a line of its own."""
-    rgb = load_rgb(path)
+def open_detector(options: argparse.Namespace) -> Detector:
+    """As the options say."""
+    return Detector(options.model, options.engine, options.score_threshold)
+
+
+def detect_image(options: argparse.Namespace, output: Path) -> None:
+    """One image, by default the first of calibration."""
+    detector = open_detector(options)
+    path = options.source or assets.calibration_images(detector.spec, None)[0]
+    check_picture_path(output, [path])
+    draw(detector, path, load_rgb(path), output)
+
+
+def detect_folder(options: argparse.Namespace, output: Path) -> None:
+    """Every image of a folder. Raises `KitError` at the end for those that cannot be read."""
+    folder = options.source
+    paths = list_images(folder)
+    if not paths:
+        raise KitError(f"{folder}: holds no images")
+    drawn = [output / drawn_name(path) for path in paths]
+    if (lost := overwritten([output, *drawn], [folder, *paths])) is not None:
+        raise KitError(f"--output {output}: {lost} is read from; choose another folder")
+    if output.exists() and not output.is_dir():
+        raise KitError(f"--output {output}: is a file; name a folder")
+    detector, unreadable = open_detector(options), []
+    start = time.perf_counter()
+    for path, target in zip(paths, drawn):
+        try:
+            rgb = load_rgb(path)
+        except KitError as error:
+            print(f"skipped: {error}")
+            unreadable.append(path.name)
+        else:
+            draw(detector, path, rgb, target)
+    count = len(paths) - len(unreadable)
+    print(f"{count} images, {count / (time.perf_counter() - start):.1f} frames a second")
+    if unreadable:
+        raise KitError(
+            f"{folder}: {len(unreadable)} of {len(paths)} images cannot be read: "
+            f"{', '.join(unreadable)}"
+        )
+
+
+def drawn_name(path: Path) -> str:
+    """Of the picture drawn from `path`: a PNG where its format is not written, or not in full."""
+    return path.name if path.suffix.lower() in _DRAWN_SUFFIXES else f"{path.name}.png"
+
+
+def draw(detector: Detector, path: Path, rgb: NDArray[np.uint8], output: Path) -> None:
+    """Every detection on a line of its own, and all in a picture."""
     detections = detector.detect(rgb)
     print_detections(detections, detector.spec.classes)
     save_image(annotate(rgb, detections, detector.spec.classes), output)
     print(f"{len(detections)} detections in {path}, drawn in {output}")
 
 
-def detect_folder(detector: Detector, folder: Path, output: Path) -> None:
-    """Every image of a folder."""
-    paths = list_images(folder)
-    if not paths:
-        raise KitError(f"{folder}: holds no images")
-    start = time.perf_counter()
-    for path in paths:
-        detect_image(detector, path, output / path.name)
-    print(f"{len(paths)} images, {len(paths) / (time.perf_counter() - start):.1f} frames a second")
-
-
-def detect_video(detector: Detector, options: argparse.Namespace) -> None:
+def detect_video(options: argparse.Namespace, output: Path) -> None:
     """A video or camera: annotated frames with the rate, written as a video."""
+    if options.camera is None and overwritten([output], [options.source]):
+        raise KitError(f"--output {output}: is the input; choose another name")
+    detector = open_detector(options)
     source = VideoSource(options.source if options.camera is None else options.camera)
-    output = options.output or Path("result.mp4")
     count, start = 0, time.perf_counter()
     with video_sink(output, source.fps) as sink:
         try:

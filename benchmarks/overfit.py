@@ -13,9 +13,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import assets
+from evaluation.annotations import read_annotations
 from pipeline.names import DEFAULT_MODEL, ROOT
 from runtime.cli import run
 from runtime.files import write_text
@@ -48,9 +48,9 @@ def main() -> int:
 
 def _write_first(images: Path, annotations: Path, folder: Path) -> None:
     """The first images by id that have objects, as a set of their own."""
-    content: dict[str, Any] = json.loads(annotations.read_text(encoding="utf-8"))
+    content = read_annotations(annotations)
     with_objects = {a["image_id"] for a in content["annotations"]}
-    listed = sorted(content["images"], key=lambda image: int(image["id"]))
+    listed = sorted(content["images"], key=lambda image: image["id"])
     content["images"] = [i for i in listed if i["id"] in with_objects][:_IMAGES]
     chosen = {image["id"] for image in content["images"]}
     content["annotations"] = [a for a in content["annotations"] if a["image_id"] in chosen]

@@ -41,7 +41,9 @@ def measure() -> list[dict[str, Any]]:
             row: dict[str, Any] = {"strides": chosen[-1], "way": way}
             model = str(tflite_path(spec, out))
             for engine in ("torch", "litert", "tflm"):
-                row[engine] = evaluate(out / "scores.json", model, "--engine", engine)["AP"]
+                cut = chosen[2:] if engine == "torch" else []
+                scores = evaluate(out / "scores.json", model, "--engine", engine, *cut)
+                row[engine] = scores["AP"]
             rows.append(row)
             write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,41 +30,58 @@ class AnnotatedImages:
         return [self.path, *(self.folder / image["file_name"] for image in images[: self.limit])]
 
 
-def read_annotations(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
-    """The file's content: whole `id`s, images with names, categories with names, boxes of four
-    finite numbers.
+def read_annotations(path: Path) -> dict[str, Any]:
+    """A COCO annotation file's `images`, `categories` and `annotations`, as COCO's tool needs them.
 
-    needed: fields of annotations besides, numbers all. Raises `KitError` naming what is wrong.
+    Every `id` is a whole number. Boxes are numbered from 1, whatever their own `id`, for COCO's
+    tool takes a match with box 0 for none, and keeps one box of each `id`. Those of images that
+    are not listed are left out. A missing or empty `area` is the box's, a missing `iscrowd` is 0.
+    Of categories with one name, boxes have the first. Raises `KitError` naming what is wrong.
     """
     content = _read(path, "annotation")
     with _named(path, "annotation"):
-        _check(content, needed)
-    found: dict[str, Any] = content
-    return found
+        images = _listed(content, "images", "file_name")
+        categories = _listed(content, "categories", "name")
+        first = same_categories(categories)
+        boxes = [_box(entry, first) for entry in content.get("annotations", [])]
+    kept = [box for box in boxes if box["image_id"] in images]
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in images.items()],
+        "categories": [{"id": i, "name": name} for i, name in categories.items()],
+        "annotations": [{"id": i, **box} for i, box in enumerate(kept, start=1)],
+    }
 
 
-def read_results(path: Path, images: Container[int], categories: Container[int]) -> Results:
+def read_results(path: Path, images: Container[int], categories: Mapping[int, str]) -> Results:
     """COCO results: detections, each with a box of four finite numbers and a score.
 
-    images, categories: `id`s that a detection may name. Raises `KitError` naming what is wrong.
+    images: `id`s that a detection may name. categories: names by `id`, as `read_annotations` has
+    them; see there for those with one name. Raises `KitError` naming what is wrong.
     """
     content = _read(path, "result")
+    first = same_categories(categories)
     with _named(path, "result"):
         if not isinstance(content, list):
             raise ValueError("no list of detections")
-        for detection in content:
-            _, _, _, _ = (_finite(value) for value in detection["bbox"])
-            _finite(detection["score"])
-            if _whole(detection["image_id"]) not in images:
-                raise ValueError(f"no image {detection['image_id']} is annotated")
-            if _whole(detection["category_id"]) not in categories:
-                raise ValueError(f"no category {detection['category_id']} is annotated")
-    return content
+        return [_detection(entry, images, first) for entry in content]
+
+
+def same_categories(names: Mapping[int, str]) -> dict[int, int]:
+    """`id` of each category -> `id` of the first with that name. names: by `id`."""
+    first: dict[str, int] = {}
+    return {i: first.setdefault(plain(name), i) for i, name in names.items()}
+
+
+def plain(name: str) -> str:
+    """`Traffic_Light` and `traffic light` are one class; upstream's configurations underscore."""
+    return name.replace("_", " ").strip().lower()
 
 
 def _read(path: Path, kind: str) -> Any:
     with _named(path, kind):
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(
+            path.read_bytes()
+        )  # UTF-8, -16 or -32, with a byte order mark or without.
 
 
 @contextlib.contextmanager
@@ -82,32 +99,68 @@ def _named(path: Path, kind: str) -> Iterator[None]:
         raise KitError(f"{path}: not a COCO {kind} file ({error})") from None
 
 
-def _check(content: Any, needed: Sequence[str]) -> None:
-    for part, name in (("images", "file_name"), ("categories", "name")):
-        ids = set()
-        for entry in content[part]:
-            ids.add(_whole(entry["id"]))
-            if not isinstance(entry[name], str):
-                raise ValueError(f"`{name}` of {part} must be text")
-        if len(ids) != len(content[part]):
-            raise ValueError(f"{part} share an `id`")
-    for annotation in content.setdefault("annotations", []):
-        _whole(annotation["image_id"])
-        _whole(annotation["category_id"])
-        _, _, _, _ = (_finite(value) for value in annotation["bbox"])
-        for name in needed:
-            _finite(annotation[name])
-        if annotation.get("iscrowd", 0) not in (0, 1):
-            raise ValueError("`iscrowd` is neither 0 nor 1")
+def _listed(content: Any, part: str, name: str) -> dict[int, str]:
+    """Names of images or categories by `id`; an entry may be repeated."""
+    found: dict[int, str] = {}
+    for entry in content[part]:
+        number, text = _whole(entry["id"]), entry[name]
+        if not isinstance(text, str):
+            raise ValueError(f"`{name}` of {part} must be text")
+        if found.setdefault(number, text) != text:
+            raise ValueError(f"{part} `{found[number]}` and `{text}` share the `id` {number}")
+    return found
+
+
+def _box(entry: Any, first: Mapping[int, int]) -> dict[str, Any]:
+    """One annotation. first: see `same_categories`."""
+    category = _whole(entry["category_id"])
+    left, top, width, height = (_finite(value) for value in entry["bbox"])
+    if width < 0 or height < 0:
+        raise ValueError(f"the box {entry['bbox']} has a negative width or height")
+    area = entry.get("area")
+    return {
+        "image_id": _whole(entry["image_id"]),
+        "category_id": first.get(category, category),
+        "bbox": [left, top, width, height],
+        "area": width * height if area is None or _finite(area) <= 0 else area,
+        "iscrowd": _flag(entry.get("iscrowd")),
+    }
+
+
+def _detection(entry: Any, images: Container[int], first: Mapping[int, int]) -> dict[str, Any]:
+    left, top, width, height = (_finite(value) for value in entry["bbox"])
+    score, image = _finite(entry["score"]), _whole(entry["image_id"])
+    if image not in images:
+        raise ValueError(f"no image {image} is annotated")
+    if (category := _whole(entry["category_id"])) not in first:
+        raise ValueError(f"no category {category} is annotated")
+    return {
+        "image_id": image,
+        "category_id": first[category],
+        "bbox": [left, top, width, height],
+        "score": score,
+    }
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 63:
-        raise ValueError("an `id` is no whole number")
-    return value
+    """An `id`: 7, 7.0 or "7"; the last two come from tables."""
+    digits = isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit()
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+    if not (digits or number) or abs(int(value)) >= 1 << 63:
+        raise ValueError(f"the `id` {value!r:.40} is no whole number")
+    return int(value)
+
+
+def _flag(value: Any) -> int:
+    """`iscrowd`: also as text or missing."""
+    known = {None: 0, "": 0, "0": 0, "false": 0, "1": 1, "true": 1, 0: 0, 1: 1}
+    found = known.get(value.strip().lower() if isinstance(value, str) else value)
+    if found is None:
+        raise ValueError(f"`iscrowd` is {value!r:.40}, neither 0 nor 1")
+    return found
 
 
 def _finite(value: Any) -> float:
     if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) >= 1 << 63:
-        raise ValueError("a box, area, score or flag is no number")
+        raise ValueError(f"{value!r:.40} is no number; a box, area or score must be one")
     return value

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evaluation.annotations import Results, read_annotations
+from evaluation.annotations import Results, plain, read_annotations, same_categories
 from runtime.detector import Detector
 from runtime.errors import KitError
 
@@ -47,7 +47,7 @@ class CocoSet:
         if not folder.is_dir():
             raise KitError(f"--images {folder}: no such folder")
         try:
-            content = read_annotations(annotations, needed=("id", "area", "iscrowd"))
+            content = read_annotations(annotations)
         except KitError as error:
             raise KitError(f"--annotations {error}") from None
         image_ids = tuple(sorted(image["id"] for image in content["images"])[:limit])
@@ -70,8 +70,9 @@ def annotates(annotations: Path, class_names: Sequence[str]) -> bool:
 
 
 def _category_ids(content: dict[str, Any], class_names: Sequence[str]) -> tuple[int | None, ...]:
-    categories = {_plain(c["name"]): c["id"] for c in content["categories"]}
-    return tuple(categories.get(_plain(name)) for name in class_names)
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    ids = {plain(names[first]): first for first in same_categories(names).values()}
+    return tuple(ids.get(plain(name)) for name in class_names)
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,6 @@ def score(images: CocoSet, results: Results, class_names: Sequence[str]) -> Scor
         "0.50 to 0.95": _curve(precision),
     }
     return Scores(figures, per_class, curves)
-
-
-def _plain(name: str) -> str:
-    """`Traffic_Light` and `traffic light` are one class; upstream's configurations underscore."""
-    return name.replace("_", " ").strip().lower()
 
 
 def _as_coco(truth: COCO, results: Results) -> COCO:

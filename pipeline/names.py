@@ -54,6 +54,13 @@ def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
     return spec.with_classes(options.classes) if options.classes else spec
 
 
+def chosen_network(options: argparse.Namespace) -> ModelSpec:
+    """The network that the options of `add_model_options` choose, as trained: with all its strides
+    unless `--strides` says otherwise."""
+    spec = chosen_spec(options)
+    return spec if options.strides else spec.with_strides(spec.architecture.strides)
+
+
 def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:
     """Another network, for which the published weights do not stand."""
     parts: dict[str, Any] = {f"{p}_activation": activation for p in ("backbone", "neck", "head")}

@@ -55,7 +55,7 @@ def _boxes(images: CocoSet) -> Counter[int]:
     return Counter(
         a["category_id"]
         for a in images.coco.dataset["annotations"]
-        if a["image_id"] in chosen and a["category_id"] in known and not a.get("iscrowd")
+        if a["image_id"] in chosen and a["category_id"] in known and not a["iscrowd"]
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from runtime.cli import Parser, fraction, positive, run
 from runtime.compare import describe_detections, describe_outputs
 from runtime.detector import Detector
-from runtime.draw import annotate, save_image
+from runtime.draw import annotate, check_picture_path, save_image
 from runtime.engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
 from runtime.errors import KitError
 from runtime.image import load_rgb
@@ -71,6 +71,8 @@ def _engine_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def detect(options: argparse.Namespace) -> int:
     """Print what is in an image."""
+    if options.output is not None:
+        check_picture_path(options.output, [options.image])
     detector = Detector(
         options.model,
         options.engine,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections:
-    """N detections, best first.
+    """N detections, best first. Two are equal where every array and the names are.
 
     xyxy: float32 (N, 4), left, top, right, bottom in pixels.
     confidence: float32 (N,), 0..1.
@@ -33,6 +33,16 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.confidence)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Detections):
+            return NotImplemented
+        return self.class_names == other.class_names and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("xyxy", "confidence", "class_id")
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # As of numpy's arrays, which may be changed.
 
     @classmethod
     def empty(cls) -> Detections:

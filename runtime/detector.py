@@ -64,7 +64,8 @@ class Detector:
     ) -> Detections:
         """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3).
 
-        colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
+        Paths and Pillow images are turned upright first, as their EXIF tag says. colour_order: of
+        an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
         """
         canvas, placement = to_canvas(as_rgb(image, colour_order), self.spec.input)
         found = self._postprocess(canvas)

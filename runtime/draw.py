@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from runtime.detections import Detections
 from runtime.errors import KitError
-from runtime.files import writing
+from runtime.files import overwritten, writing
 
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
 
@@ -55,9 +56,29 @@ def class_colour(class_id: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def check_picture_path(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse, before there is a picture, a path where it cannot be written.
+
+    Raises `KitError` where the suffix names no format for RGB, or the file is one of `inputs`.
+    """
+    known = Image.registered_extensions().get(path.suffix.lower(), "")
+    try:
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), known)
+    except Exception:  # Each format has errors of its own for what it cannot write.
+        raise KitError(
+            f"{path}: pictures cannot be written in this format; end the name in .jpg or .png"
+        ) from None
+    if overwritten([path], inputs):
+        raise KitError(f"--output {path}: is the input; choose another name")
+
+
 def save_image(image: Image.Image, path: Path) -> None:
     """Write the picture; the suffix says the format. Raises `KitError` when it cannot."""
-    if path.suffix.lower() not in Image.registered_extensions():
-        raise KitError(f"{path}: unknown picture format; end the name in .jpg or .png")
+    check_picture_path(path)
     with writing(path) as temporary:
-        image.save(temporary)
+        try:
+            image.save(temporary)
+        except OSError:
+            raise
+        except Exception as error:  # WebP, for one, has a ValueError for long sides.
+            raise KitError(f"{path}: cannot be written ({error})") from None

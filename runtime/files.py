@@ -8,7 +8,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,6 +58,21 @@ def is_still_at(file: IO[Any], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def overwritten(outputs: Iterable[Path], inputs: Iterable[Path]) -> Path | None:
+    """The first of `outputs` that is one of `inputs`, under whatever name; None where none is."""
+    given = {file for path in inputs if (file := _identity(path))}
+    return next((path for path in outputs if _identity(path) in given), None)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What every name of a file has in common; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def remove_leftovers(path: Path) -> None:

@@ -22,12 +22,20 @@ ARITHMETIC = ("integer", "float")
 
 @dataclass(frozen=True)
 class Selection:
-    """Which boxes are kept. class_ids: of which classes; None for all."""
+    """Which boxes are kept. class_ids: of which classes; None for all.
+
+    Raises `KitError` where `max_detections` is no whole number of 1 or more.
+    """
 
     score_threshold: float
     iou_threshold: float
     max_detections: int
     class_ids: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        most = self.max_detections
+        if not isinstance(most, (int, np.integer)) or isinstance(most, bool) or most < 1:
+            raise KitError(f"max_detections is {most}; it must be a whole number of 1 or more")
 
 
 class Postprocess(Protocol):

@@ -43,6 +43,9 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (folder / "images").iterdir():
         (folder / "corrupt" / path.name).write_bytes(path.read_bytes())
     (folder / "corrupt" / "007.jpg").write_bytes(b"\xff\xd8 nothing")
+    (folder / "cut").mkdir()
+    whole = (folder / "images" / "000.jpg").read_bytes()
+    (folder / "cut" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     model = graph_file.parse(build.tflite.read_bytes())
     model.metadata = []
     (folder / "bare.tflite").write_bytes(flatbuffer.serialize(model))
@@ -85,12 +88,21 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
         ([*EVALUATE, "{m}/nowhere.tflite"], "no such file"),
         ([*EVALUATE, "{m}/good.tflite", "--limit", "0"], "--limit"),
+        ([*EVALUATE, "{m}/good.tflite", "--max-detections", "0"], "--max-detections"),
+        ([*EVALUATE, "{m}/good.tflite", "--max-detections", "-3"], "whole number of 1 or more"),
         ([*EVALUATE, "{m}/good.tflite", "--strides", "32"], "--engine torch"),
         ([*EVALUATE, "{m}/good.tflite", "--images", "{m}/images"], "belong together"),
         ([*EXAMPLE, "--model", "{m}/bare.tflite"], "no NanoDet model spec"),
         ([*EXAMPLE, "{m}/corrupt/007.jpg", "--model", "{m}/good.tflite"], "007.jpg: damaged"),
         ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r.foo"],
          "r.foo"),
+        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r.psd"],
+         "r.psd: pictures cannot be written in this format"),
+        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r"],
+         "end the name in .jpg or .png"),
+        ([*EXAMPLE, "{m}/cut/cut.jpg", "--model", "{m}/good.tflite"], "cut.jpg: damaged"),
+        ([*EXAMPLE, "{m}/few", "--model", "{m}/good.tflite", "--output", "{m}/good.ckpt"],
+         "is a file; name a folder"),
     ],
 )  # fmt: skip
 def test_bad_input(material: Path, tmp_path: Path, command: list[str], message: str) -> None:
@@ -139,6 +151,69 @@ def test_example_takes_a_folder(material: Path, tmp_path: Path) -> None:
     assert "3 images" in done.stdout and "frames a second" in done.stdout
     names = sorted(p.name for p in (tmp_path / "results").iterdir())
     assert names == ["000.jpg", "001.jpg", "002.jpg"]
+
+
+def test_example_goes_on_after_what_cannot_be_read(material: Path, tmp_path: Path) -> None:
+    """All that a single file may be is drawn; what is not written as it is becomes a PNG."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("c.tif", "d.gif", "e.jfif", "f.PPM", "g.JPG"):
+        kind = Image.registered_extensions()[Path(name).suffix.lower()]
+        Image.fromarray(photo(1, 50, 40)).save(folder / name, kind)
+    whole = (folder / "g.JPG").read_bytes()
+    for name, content in (("a.jpg", whole[:400]), ("b.png", b""), ("notes.txt", b"none")):
+        (folder / name).write_bytes(content)
+    (folder / "h.webp").symlink_to("nowhere")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.exists()}
+    done = run([*EXAMPLE, "photos", "--model", str(material / "good.tflite")], tmp_path)
+    assert done.returncode == 2
+    last = "error: photos: 3 of 8 images cannot be read: a.jpg, b.png, h.webp\n"
+    assert done.stderr.endswith(last) and done.stderr.count("\n") == 1
+    assert "skipped: photos/a.jpg: damaged" in done.stdout and "5 images" in done.stdout
+    drawn = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert drawn == ["c.tif", "d.gif.png", "e.jfif.png", "f.PPM.png", "g.JPG"]
+    assert all(Image.open(tmp_path / "results" / name).size == (50, 40) for name in drawn)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.exists()} == before
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "reason"),
+    [
+        ("photos/a.jpg", "photos/a.jpg", "the very file"),
+        ("photos/a.jpg", "photos/../photos/a.jpg", "by a detour"),
+        ("photos/a.jpg", "link.jpg", "by a link to it"),
+        ("link.jpg", "photos/a.jpg", "read through a link"),
+        ("result.jpg", None, "what is written by default"),
+        ("photos", "photos", "the very folder"),
+        ("photos", "results/../photos/", "by a detour"),
+        ("photos", "same", "by a link to it"),
+        ("same", "photos", "read through a link"),
+        ("results", None, "what is written by default"),
+        ("photos", "linked", "a folder of links to the pictures"),
+        ("linked", "photos", "links to the pictures, read"),
+        ("clip.mp4", "clip.mp4", "a video"),
+    ],
+)
+def test_example_keeps_its_input(
+    material: Path, tmp_path: Path, source: str, output: str | None, reason: str
+) -> None:
+    for folder in ("photos", "results", "linked"):
+        (tmp_path / folder).mkdir()
+    for name in ("photos/a.jpg", "results/b.jpg", "result.jpg"):
+        Image.fromarray(photo(1, 50, 40)).save(tmp_path / name)
+    (tmp_path / "linked" / "a.jpg").symlink_to("../photos/a.jpg")
+    (tmp_path / "link.jpg").symlink_to("photos/a.jpg")
+    (tmp_path / "same").symlink_to("photos")
+    (tmp_path / "clip.mp4").write_bytes(b"a video")
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    before = [path.read_bytes() for path in files]
+    command = [*EXAMPLE, source, "--model", str(material / "good.tflite")]
+    done = run([*command, "--output", output] if output else command, tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: --output "), reason
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == files
+    assert [path.read_bytes() for path in files] == before
+    assert (tmp_path / "link.jpg").is_symlink()
 
 
 def test_example_takes_a_video(material: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
-from evaluation.annotations import read_annotations
+from evaluation.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas
@@ -44,19 +44,19 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     boxes = [
         (a["image_id"], a["category_id"], tuple(map(float, a["bbox"])))
         for a in content["annotations"]
-        if not a.get("iscrowd", 0)
+        if not a["iscrowd"]
     ]
     nameless = sorted({c for _, c, _ in boxes if c not in names})
     if nameless:
         raise KitError(f"{annotations}: category {nameless[0]} of a box is not listed")
-    number = {_plain(name): i for i, name in enumerate(class_names)}
-    unknown = sorted({names[c] for _, c, _ in boxes if _plain(names[c]) not in number})
+    number = {plain(name): i for i, name in enumerate(class_names)}
+    unknown = sorted({names[c] for _, c, _ in boxes if plain(names[c]) not in number})
     if unknown:
         raise KitError(f"{annotations}: class `{unknown[0]}` is not one of the model's")
     by_image: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for image_id, category, (x, y, w, h) in boxes:
         if w >= 1 and h >= 1:
-            by_image[image_id].append((x, y, x + w, y + h, number[_plain(names[category])]))
+            by_image[image_id].append((x, y, x + w, y + h, number[plain(names[category])]))
     pictures = []
     for image_id in sorted(files):
         rows = np.array(by_image[image_id], np.float64).reshape(-1, 5)
@@ -137,7 +137,3 @@ class EpochSampler(Sampler[Key]):
             first = start + self.rank * self.batch
             for index in order[first : first + self.batch].tolist():
                 yield self.epoch, index
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").strip().lower()

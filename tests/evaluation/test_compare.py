@@ -40,8 +40,8 @@ def test_what_evaluate_writes(build: Build, annotated: Path, tmp_path: Path) -> 
         "--images", "images", "--annotations", str(annotated), "--detections", "d.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = read_results(tmp_path / "d.json", range(3), (1,))
-    assert found
+    found = read_results(tmp_path / "d.json", range(3), {1: "person"})
+    assert found == json.loads((tmp_path / "d.json").read_text()) != []
 
 
 @pytest.mark.parametrize(

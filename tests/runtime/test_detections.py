@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -27,6 +28,34 @@ FOUND = Detections(
     np.array([2, 0]),
     ("cat", "dog", "bird"),
 )
+
+
+@pytest.mark.parametrize(
+    ("other", "expected", "reason"),
+    [
+        (FOUND, True, "copies"),
+        (FOUND.take(np.array([1, 0])), False, "another order"),
+        (FOUND.take(np.array([0])), False, "fewer"),
+        (Detections.empty(), False, "none"),
+        (dataclasses.replace(FOUND, xyxy=FOUND.xyxy + 1), False, "other boxes"),
+        (dataclasses.replace(FOUND, confidence=FOUND.confidence / 2), False, "other scores"),
+        (dataclasses.replace(FOUND, class_id=FOUND.class_id[::-1]), False, "other classes"),
+        (dataclasses.replace(FOUND, class_names=("a", "b", "c")), False, "other names"),
+        ("bird", False, "no detections"),
+        (None, False, "nothing"),
+    ],
+)
+def test_equality(other: object, expected: bool, reason: str) -> None:
+    found = FOUND.take(np.array([0, 1]))
+    assert (found == other) is expected, reason
+    assert (other == found) is expected, reason
+    assert (found != other) is not expected, reason
+
+
+def test_nothing_equals_nothing() -> None:
+    assert Detections.empty() == Detections.empty()
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(FOUND)
 
 
 def test_names() -> None:

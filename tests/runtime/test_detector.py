@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,34 @@ def test_arrays_that_are_no_image(
         Detector(OneObject(tiny)).detect(image, order)
 
 
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_counts_alike_for_paths_and_pictures(
+    build: Build, tmp_path: Path, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "image.png"
+    Image.fromarray(photo(2, 77, 55)).save(path, exif=exif)
+    detector = Detector(build.tflite, score_threshold=0.01)
+    found = detector.detect(path)
+    assert len(found) > 0
+    with Image.open(path) as image:
+        assert detector.detect(image) == found
+        assert detector.detect(np.asarray(image)) != found, "of an array as it lies"
+
+
+@pytest.mark.parametrize("most", [0, -1, 2.5, True, None, float("nan"), "10"])
+def test_no_such_number_of_detections(tiny: ModelSpec, most: Any) -> None:
+    with pytest.raises(KitError, match=f"max_detections is {most}; it must be a whole number"):
+        Detector(OneObject(tiny), max_detections=most)
+
+
+@pytest.mark.parametrize("most", [1, np.int64(1)])
+def test_the_fewest_detections(build: Build, most: int) -> None:
+    detector = Detector(build.tflite, score_threshold=0.01, max_detections=most)
+    assert len(detector.detect(photo(2, 77, 55))) == 1
+
+
 def test_only_some_classes(tiny: ModelSpec) -> None:
     truck = tiny.classes[7]
     assert Detector(OneObject(tiny), classes=[truck]).detect(photo(1, 96, 64)).class_name == [truck]
@@ -120,7 +149,21 @@ def test_drawing_changes_the_box_alone(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "out.png").size == (100, 100)
 
 
-def test_unknown_picture_format(tmp_path: Path) -> None:
-    with pytest.raises(KitError, match=r"out\.xyz"):
-        save_image(Image.new("RGB", (4, 4)), tmp_path / "out.xyz")
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("out.xyz", 4, "cannot be written in this format; end the name in .jpg"),
+        ("out", 4, "cannot be written in this format"),
+        ("out.psd", 4, "cannot be written in this format"),  # Pillow reads it alone.
+        ("out.xbm", 4, "cannot be written in this format"),  # It has no colours.
+        ("out.blp", 4, "cannot be written in this format"),
+        ("out.mpg", 4, "cannot be written in this format"),
+        ("out.webp", 16384, "cannot be written .*16383"),
+    ],
+)
+def test_pictures_that_cannot_be_written(
+    tmp_path: Path, name: str, size: int, message: str
+) -> None:
+    with pytest.raises(KitError, match=rf"{name}: .*{message}"):
+        save_image(Image.new("RGB", (size, 4)), tmp_path / name)
     assert list(tmp_path.iterdir()) == []

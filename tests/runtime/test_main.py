@@ -65,6 +65,10 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
         (["detect", "{m}", "{i}", "--delegate-option", "a:b"], "and --delegate"),
         (["detect", "{m}", "{i}", "--delegate", "no.so", "--delegate-option", "a"], "KEY:VALUE"),
         (["detect", "{m}", "{i}", "--engine", "tflm", "--threads", "2"], "no option `threads`"),
+        (["detect", "{m}", "{i}", "--output", "x.psd"], "x.psd: pictures cannot be written"),
+        (["detect", "{m}", "{i}", "--output", "{i}"], "--output {i}: is the input"),
+        (["detect", "{m}", "{c}"], "cut.png: damaged or not an image"),
+        (["parity", "{m}", "{c}"], "cut.png: damaged or not an image"),
         (["parity", "{m}"], "IMAGE"),
         (["parity", "{m}", "{i}", "--engines", "litert"], "two of litert,builtin,tflm"),
         (["dance"], "detect"),
@@ -73,7 +77,12 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
 def test_bad_input(
     build: Build, image: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    words = [word.format(m=build.tflite, i=image) for word in arguments]
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(image.read_bytes()[:5000])
+    before = image.read_bytes()
+    names = {"m": build.tflite, "i": image, "c": cut}
+    words = [word.format(**names) for word in arguments]
     done = run_python(tmp_path, "-m", "runtime", *words)
     assert done.returncode == 2 and done.stderr.startswith("error: ")
-    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert message.format(**names) in done.stderr and done.stderr.count("\n") == 1
+    assert not done.stdout and image.read_bytes() == before
