@@ -41,6 +41,11 @@ def fraction(text: str) -> float:
     return value
 
 
+def printable(text: str) -> str:
+    """Text of a file or a board without what steers a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def run(main: Callable[[], int]) -> int:
     """Run a command line's `main`; print a `KitError` as one line on stderr.
 
