@@ -12,7 +12,7 @@ from runtime.benchmark.profile import Profile
 
 
 def latencies(cost: Mapping[str, Any] | None, arena_bytes: int | None) -> tuple[Latency, ...]:
-    """One a board. cost: `cortex_m7` of `report.json`, None for a file that goes to no Cortex-M7."""
+    """One a board. cost: `cortex_m7` of `report.json`; None for a float file."""
     return tuple(_latency(board, cost, arena_bytes) for board in _boards())
 
 

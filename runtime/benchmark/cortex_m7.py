@@ -82,6 +82,8 @@ def _node(op: Operator) -> Node:
     images = (read, weight, made) if op.name in _CONVOLUTIONS else (read, made)
     if made is None or read is None:
         return Node("", f"{op.name} without tensors", (), 0)
+    if not made.elements:
+        return Node(made.name, f"{op.name} of size 0", made.shape, 0)
     if op.name in (*_CONVOLUTIONS, "AVERAGE_POOL_2D") and not all(map(_is_image, images)):
         return Node(made.name, f"{op.name} of no image", made.shape, 0)
     kind = kind_of(op.name, read.shape, weight.shape if weight else (), made.shape)

@@ -37,8 +37,8 @@ def show(options: argparse.Namespace) -> int:
     found = memory(graph)
     at = printable(found.peak.operator)
     print(f"{found.peak.bytes:10,} bytes of tensors at once, at {at}:")
-    for name, size in found.peak.tensors:
-        print(f"{size:14,}  {printable(name)}")
+    for name, count in found.peak.tensors:
+        print(f"{count:14,}  {printable(name)}")
     print(f"{found.flash_bytes:10,} bytes of flash, {found.constant_bytes:,} of them constants")
     return 0
 

@@ -23,6 +23,7 @@ _CUSTOM = "CUSTOM"
 _BITS = {"INT2": 2, "INT4": 4, "UINT4": 4, "FLOAT16": 16, "BFLOAT16": 16, "INT16": 16, "UINT16": 16}
 _BITS |= {"FLOAT32": 32, "INT32": 32, "UINT32": 32, "FLOAT64": 64, "INT64": 64, "UINT64": 64}
 _BITS |= {"COMPLEX64": 64, "COMPLEX128": 128}  # All others 8.
+_NO_VALUES = np.zeros(0, np.uint8)  # What buffer 0 stands for, even where there is none.
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _tensor(index: int, table: Table, values: Sequence[NDArray[np.uint8]]) -> Te
         graph_file.TENSOR_TYPES.get(table["type"], f"type {table['type']}"),
         tuple(float(s) for s in quantization["scale"]),
         tuple(int(z) for z in quantization["zero_point"]),
-        _item(values, table["buffer"], "buffer"),
+        _item(values, table["buffer"], "buffer") if table["buffer"] else _NO_VALUES,
     )
 
 

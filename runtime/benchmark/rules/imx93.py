@@ -92,8 +92,8 @@ def examine(subject: Subject) -> Examination:
 
 def _predict(compiled: Compiled) -> Prediction:
     if not compiled.layers:
-        why = f"Vela {compiled.version} leaves every operator to the CPU, whose time it does not say"
-        return Prediction(None, f"not predicted: {why}")
+        why = "leaves every operator to the CPU, whose time it does not know"
+        return Prediction(None, f"not predicted: Vela {compiled.version} {why}")
     left = len(compiled.cpu)
     return Prediction(
         compiled.latency_ms,
