@@ -45,7 +45,8 @@ def findings(found: dict[str, Any]) -> str:
     """What the doctor finds on one target."""
     prediction = found["prediction"]
     latency = prediction["latency_ms"]
-    shown = "not predicted" if latency is None else f"{latency:.1f} ms predicted"
+    least = "at least " if prediction["lower_bound"] else ""
+    shown = "not predicted" if latency is None else f"{least}{latency:.1f} ms predicted"
     arena = f"arena {found['arena']['bytes']:,} bytes, " if found["arena"] else ""
     peak = found["peaks"][0]
     rows = [(f["severity"], f["what"], f["why"], f["cure"]) for f in found["findings"]]

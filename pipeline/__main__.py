@@ -12,7 +12,7 @@ from pipeline.recipe import Recipe
 from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, amount, positive, run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="BYTES",
         help="build the most accurate model whose arena fits, e.g. 512K",
     )
-    add("--budget-ms", type=float, metavar="MS", help="... and which takes no longer on --board")
+    add("--budget-ms", type=amount, metavar="MS", help="... and which takes no longer on --board")
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,6 +105,9 @@ def parse_bytes(text: str) -> int:
     """Command-line type: `512K`, `1.5M` or `600000` -> bytes."""
     unit = text[-1:].upper() if text[-1:].isalpha() else ""
     try:
-        return int(float(text[: len(text) - len(unit)]) * _UNITS[unit])
+        count = float(text[: len(text) - len(unit)]) * _UNITS[unit]
     except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{text}: expected e.g. 512K or 1.5M") from None
+        count = 0.0
+    if not 1 <= count < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected e.g. 512K or 1.5M")
+    return int(count)

@@ -191,10 +191,11 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
 
 
 def _cortex_m7(cost: dict[str, Any]) -> str:
-    if not cost["instructions"]:
-        return "not predicted, for only int8 operators were counted"
+    left_out = ", ".join(cost["not_counted"])
+    if not cost["by_kind"]:
+        return f"not predicted, for none of its operators was ever counted ({left_out})"
     text = f"{cost['instructions'] / 1e6:.1f} M instructions an inference, predicted"
-    return text + "".join(f"; {kind} not counted" for kind in cost["not_counted"])
+    return f"at least {text}; never counted: {left_out}" if left_out else text
 
 
 def _versions() -> dict[str, str]:

@@ -238,7 +238,7 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
     cost = total(Graph.read(tflite))
     result: dict[str, Any] = {
         "cortex_m7": {
-            "instructions": round(cost.instructions),
+            "instructions": None if cost.instructions is None else round(cost.instructions),
             "by_kind": {kind: round(n) for kind, n in cost.by_kind.items()},
             "not_counted": sorted(cost.unknown),
         }

@@ -46,7 +46,6 @@ def findings(job: Job, file: TfliteFile) -> Findings:
     exact = Detector(OnnxEngine(job.onnx), score_threshold=SCORE_THRESHOLD)
     quantized = Detector(job.tflite, score_threshold=SCORE_THRESHOLD)
     made_of = structure(file.content, file.path, content["tflite"]["operators"])
-    instructions = (content["cortex_m7"] or {}).get("instructions", 0)
     return Findings(
         accuracy=accuracy(job, file, made_of, images or None),
         pictures=pictures(exact, quantized, paths),
@@ -54,7 +53,7 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
-        latencies=latency.latencies(instructions, content["arena_bytes"]),
+        latencies=latency.latencies(content["cortex_m7"], content["arena_bytes"]),
         published=latency.published(),
     )
 

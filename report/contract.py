@@ -132,13 +132,14 @@ class Arena:
 @dataclass(frozen=True)
 class Latency:
     """One board. milliseconds, basis: predicted for this file and by what; None where it cannot
-    be. memory: where its arena fits."""
+    be. memory: where its arena fits. lower_bound: some operators were never counted."""
 
     board: str
     cores: str
     predicted_ms: float | None
     basis: str
     memory: str
+    lower_bound: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from report.contract import Latency, PublishedLatency
 from runtime.benchmark import profile
 from runtime.benchmark.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instruction
 from runtime.benchmark.profile import Profile
 
 
-def latencies(instructions: int, arena_bytes: int | None) -> tuple[Latency, ...]:
-    """One a board. instructions: predicted for a Cortex-M7; 0 where they are not."""
-    return tuple(_latency(board, instructions, arena_bytes) for board in _boards())
+def latencies(cost: Mapping[str, Any] | None, arena_bytes: int | None) -> tuple[Latency, ...]:
+    """One a board. cost: `cortex_m7` of `report.json`; None for a float file."""
+    return tuple(_latency(board, cost, arena_bytes) for board in _boards())
 
 
 def published() -> tuple[PublishedLatency, ...]:
@@ -33,21 +36,30 @@ def _boards() -> list[Profile]:
     return [board for board in known if board.published]
 
 
-def _latency(board: Profile, instructions: int, arena_bytes: int | None) -> Latency:
+def _latency(board: Profile, cost: Mapping[str, Any] | None, arena_bytes: int | None) -> Latency:
     cores = f"{board.cores.count} x {board.cores.kind}, {board.cores.mhz} MHz"
     if board.kind != "microcontroller":
         why = "Not predicted: the kit knows costs of the Cortex-M7 alone; measure on the board."
         return Latency(board.title, cores, None, why, "")
-    nanoseconds = ns_per_instruction(board)
-    if not instructions or nanoseconds is None:
-        why = "Not predicted: only int8 operators on known boards were counted."
-        return Latency(board.title, cores, None, why, _memory(board, arena_bytes))
+    nanoseconds, memory = ns_per_instruction(board), _memory(board, arena_bytes)
+    if nanoseconds is None:
+        why = "Not predicted: nobody published what an instruction takes there."
+        return Latency(board.title, cores, None, why, memory)
+    if cost is None:
+        return Latency(board.title, cores, None, "Not predicted: a float file.", memory)
+    left_out = ", ".join(cost["not_counted"])
+    if not cost["by_kind"]:
+        why = f"Not predicted: none of its operators was ever counted ({left_out})."
+        return Latency(board.title, cores, None, why, memory)
+    instructions = cost["instructions"]
     basis = (
         f"{instructions / 1e6:.1f} M instructions, predicted, at {nanoseconds:.3f} ns each: NXP's "
         f"published latency of its own file over the {PUBLISHED_INSTRUCTIONS / 1e6:.1f} M it takes."
     )
+    if left_out:
+        basis += f" A lower bound, for these were never counted: {left_out}."
     milliseconds = instructions * nanoseconds / 1e6
-    return Latency(board.title, cores, milliseconds, basis, _memory(board, arena_bytes))
+    return Latency(board.title, cores, milliseconds, basis, memory, bool(left_out))
 
 
 def _memory(board: Profile, arena_bytes: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -30,6 +31,17 @@ def positive(text: str) -> int:
     return value
 
 
+def amount(text: str) -> float:
+    """Type of an option that measures: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0")
+    return value
+
+
 def fraction(text: str) -> float:
     """Type of an option from 0 to 1."""
     try:
@@ -41,6 +53,11 @@ def fraction(text: str) -> float:
     return value
 
 
+def printable(text: str) -> str:
+    """Text of a file or a board without what steers a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def run(main: Callable[[], int]) -> int:
     """Run a command line's `main`; print a `KitError` as one line on stderr.
 
@@ -49,7 +66,7 @@ def run(main: Callable[[], int]) -> int:
     try:
         return main()
     except KitError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

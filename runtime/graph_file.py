@@ -35,7 +35,12 @@ def operator_name(model: Any, operator: Any) -> str:
 
 def code_name(code: Any) -> str:
     """Name of an operator code."""
-    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return builtin_name(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
+def builtin_name(number: int) -> str:
+    """Name of a built-in operator, `BUILTIN 999` of one that is newer than the package."""
+    return _OPERATOR_NAMES.get(number, f"BUILTIN {number}")
 
 
 def operator_counts(model: Any) -> Counter[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, positive, printable, run
 from runtime.errors import GateFailed, KitError
 from runtime.tflite_file import TfliteFile
 
 BAUD = 115200
 _STAGES = ("preprocess", "infer", "postprocess")
+_LARGEST_COUNT = (1 << 64) - 1
 _LONGEST_LINE = 1 << 16  # What is longer is noise.
 
 
@@ -50,13 +52,16 @@ class Frame:
     @classmethod
     def parse(cls, line: str) -> Frame:
         """Raises `ValueError` saying what is wrong with the line."""
-        values = json.loads(line)
+        try:
+            values = json.loads(line)
+        except RecursionError:
+            raise ValueError("brackets within brackets without end") from None
         try:
             frame = cls(
-                int(values["frame"]),
-                {stage: int(values["cycles"][stage]) for stage in _STAGES},
-                int(values["arena_used"]),
-                str(values["model"]),
+                _count(values["frame"]),
+                {stage: _count(values["cycles"][stage]) for stage in _STAGES},
+                _count(values["arena_used"]),
+                _text(values["model"]),
                 list(values["detections"]),
             )
             for found in frame.detections:
@@ -75,14 +80,27 @@ class Frame:
         return f"frame {self.number}: {', '.join(times)}; {', '.join(found) or 'nothing'}"
 
 
+def _count(value: Any) -> int:
+    """What the firmware sends of C's unsigned integers."""
+    if type(value) is not int or not 0 <= value <= _LARGEST_COUNT:
+        raise ValueError(f"{value!r:.40} is no count")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is no text")
+    return value
+
+
 def _check(found: dict[str, Any]) -> None:
     left, top, right, bottom = found["box"]
-    if not 0 <= left <= right or not 0 <= top <= bottom:
+    if not 0 <= left <= right < math.inf or not 0 <= top <= bottom < math.inf:
         raise ValueError(f"box {found['box']} is none")
     if not 0 <= found["score"] <= 1:
         raise ValueError(f"score {found['score']} is none")
-    if not isinstance(found["class"], str) or found["class_id"] < 0:
-        raise ValueError(f"class {found['class']!r} is none")
+    _text(found["class"])
+    _count(found["class_id"])
 
 
 def open_port(path: Path, baud: int) -> int:
@@ -135,20 +153,20 @@ def monitor(options: argparse.Namespace) -> int:
         for line in lines(port):
             if not line.startswith("{"):
                 if line:
-                    print(f"board: {line}")
+                    print(f"board: {printable(line)}")
                 continue
             try:
                 frame = Frame.parse(line)
             except ValueError as error:
                 wrong += 1
-                print(f"not a frame ({error}): {line[:100]}", file=sys.stderr)
+                print(printable(f"not a frame ({error}): {line[:100]}"), file=sys.stderr)
                 continue
             if wanted is not None and frame.model_sha256 != wanted:
                 raise GateFailed(f"the board runs model {frame.model_sha256}, not {wanted}")
             if last is not None and frame.number != last + 1:
                 print(f"frames {last + 1} to {frame.number - 1} were lost", file=sys.stderr)
             last, seen = frame.number, seen + 1
-            print(frame.text(options.core_mhz), flush=True)
+            print(printable(frame.text(options.core_mhz)), flush=True)
             if options.record is not None:
                 with options.record.open("a", encoding="utf-8") as record:
                     record.write(line + "\n")

@@ -3,7 +3,8 @@
 Interpreters take a file at its word; a damaged one makes them read and write anywhere. What this
 module has read lies within the file, so that only its meaning is left to check, see
 `runtime.tflite_check`. Field numbers are those of TensorFlow Lite's schema (`schema.fbs`,
-version 3); fields that no file of this kit has are left out, and refused.
+version 3). Fields that no file of this kit has are left out: `read_model` refuses a file with one,
+`read_any_model` does not look at it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,6 @@ from numpy.typing import NDArray
 Table = dict[str, Any]
 
 FILE_IDENTIFIER = b"TFL3"
-
-
-class UnknownField(ValueError):
-    """A table has a field that no file of this kit has, such as one of sparse weights."""
 
 
 # Field number, what it is, and for numbers the default. What: `struct`'s letter of a number; a
@@ -94,10 +91,13 @@ _TABLES: dict[str, dict[str, _Field]] = {
         "inputs": (0, "[TensorMap]", None),
         "outputs": (1, "[TensorMap]", None),
         "signature_key": (2, "text", None),
+        "key": (3, "text", None),  # Written by converters before 2.6, read by nobody.
         "subgraph_index": (4, "I", 0),
     },
     "TensorMap": {"name": (0, "text", None), "tensor_index": (1, "I", 0)},
 }
+# What files of other makers may have besides: values that lie behind the tables, at `offset`.
+_FOREIGN = {"Buffer": {**_TABLES["Buffer"], "offset": (1, "Q", 0), "size": (2, "Q", 0)}}
 # Options of operators, by `builtin_options_type`.
 _CONVOLUTION: dict[str, _Field] = {
     "padding": (0, "b", 0),
@@ -149,38 +149,53 @@ _OPTIONS: dict[int, dict[str, _Field]] = {
 
 
 def read_model(content: bytes) -> Table:
-    """Table `Model` of a file. Raises `ValueError` where it leads out of the file."""
-    if content[4:8] != FILE_IDENTIFIER:
+    """Table `Model` of a file that an interpreter is to get. Raises `ValueError` where it leads out
+    of the file, or has what no file of this kit has."""
+    return _read(_Reader(content, strict=True))
+
+
+def read_any_model(content: bytes) -> Table:
+    """Table `Model` of a file of anybody's, which is only looked at. Raises `ValueError` where it
+    leads out of the file. Text that is no UTF-8 gets replacement characters."""
+    return _read(_Reader(content, strict=False))
+
+
+def _read(reader: _Reader) -> Table:
+    if reader.content[4:8] != FILE_IDENTIFIER:
         raise ValueError("not a TFLite file")
-    reader = _Reader(content)
-    return reader.table(reader.follow(0), _TABLES["Model"])
+    return reader.table(reader.follow(0), "Model")
 
 
 class _Reader:
     """Reads at positions that are checked first."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, content: bytes, strict: bool) -> None:
+        self.content, self._strict = content, strict
+        self._tables = _TABLES if strict else {**_TABLES, **_FOREIGN}
+        self._on_error = "strict" if strict else "replace"  # Of names.
         # Tables may be shared; so often only by malice.
         self._tables_left = len(content)
 
     def number(self, position: int, layout: str) -> Any:
         self._within(position, struct.calcsize(f"<{layout}"))
-        return struct.unpack_from(f"<{layout}", self._content, position)[0]
+        return struct.unpack_from(f"<{layout}", self.content, position)[0]
 
     def follow(self, position: int) -> int:
         """Where the offset at `position` leads."""
         return position + int(self.number(position, "I"))
 
-    def table(self, position: int, fields: dict[str, _Field]) -> Table:
+    def table(self, position: int, name: str) -> Table:
+        return self._fields(position, self._tables[name])
+
+    def _fields(self, position: int, fields: dict[str, _Field]) -> Table:
         self._tables_left -= 1
         if self._tables_left < 0:
             raise ValueError("tables within tables without end")
         places = self._places(position)
         known = {number for number, _, _ in fields.values()}
         foreign = [number for number, place in enumerate(places) if place and number not in known]
-        if foreign:
-            raise UnknownField(f"field {foreign[0]} of a table, which this kit does not know")
+        if foreign and self._strict:
+            raise ValueError(f"field {foreign[0]} of a table, which this kit does not know")
         found: Table = {}
         for name, (number, kind, default) in fields.items():
             place = places[number] if number < len(places) else 0
@@ -197,17 +212,18 @@ class _Reader:
         if length < 4 or length % 2 or start % 2 or position % 4:
             raise ValueError(f"no table at {position}")
         self._within(start, length)
-        self._within(position, size)
-        offsets = struct.unpack_from(f"<{(length - 4) // 2}H", self._content, start + 4)
-        if any(offset >= size for offset in offsets):
-            raise ValueError(f"a field leaves the table at {position}")
+        offsets = struct.unpack_from(f"<{(length - 4) // 2}H", self.content, start + 4)
+        if self._strict:
+            self._within(position, size)
+            if any(offset >= size for offset in offsets):
+                raise ValueError(f"a field leaves the table at {position}")
         return [position + offset if offset else 0 for offset in offsets]
 
     def _options(self, place: int, kind: int) -> Table | None:
         """None where there are none, or of an operator that no file of this kit has."""
         if not place or kind not in _OPTIONS:
             return None
-        return self.table(self.follow(place), _OPTIONS[kind])
+        return self._fields(self.follow(place), _OPTIONS[kind])
 
     def _value(self, place: int, kind: str) -> Any:
         if len(kind) == 1:
@@ -217,14 +233,14 @@ class _Reader:
         start = self.follow(place)
         if kind == "text":
             self._within(start + 4 + int(self.number(start, "I")), 1)  # A zero ends it.
-            return self._vector(start, "B").tobytes().decode("utf-8")
+            return self._vector(start, "B").tobytes().decode("utf-8", self._on_error)
         if not kind.startswith("["):
-            return self.table(start, _TABLES[kind])
+            return self.table(start, kind)
         if len(kind) == 3:
             return self._vector(start, kind[1])
         offsets = self._vector(start, "I")
         return [
-            self.table(start + 4 + 4 * i + int(offset), _TABLES[kind[1:-1]])
+            self.table(start + 4 + 4 * i + int(offset), kind[1:-1])
             for i, offset in enumerate(offsets)
         ]
 
@@ -232,12 +248,13 @@ class _Reader:
         """The numbers of the vector there, a view into the file."""
         count, dtype = int(self.number(start, "I")), np.dtype(f"<{letter}")
         self._within(start + 4, count * dtype.itemsize)
-        if (start + 4) % dtype.itemsize or start % 4:
+        # Writers align 8-byte numbers to 4 or to 8; interpreters take both.
+        if start % 4:
             raise ValueError(f"a vector at {start} is not aligned")
-        return np.frombuffer(self._content, dtype, count, start + 4)
+        return np.frombuffer(self.content, dtype, count, start + 4)
 
     def _within(self, position: int, size: int) -> None:
-        if position < 0 or position + size > len(self._content):
+        if position < 0 or position + size > len(self.content):
             raise ValueError(f"{size} bytes at {position} leave the file")
 
 

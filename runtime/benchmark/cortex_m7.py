@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.benchmark.graph import Graph, Operator
+from runtime.benchmark.graph import Graph, Operator, Tensor
 from runtime.benchmark.profile import Profile
 
 COEFFICIENTS = Path(__file__).with_name("cortex_m7.json")
@@ -24,6 +24,8 @@ FEATURES = ("call", "pixel", "element", "mac")
 PUBLISHED_MODEL = "NXP's NanoDet-m-0.5x, stride 32, int8"
 PUBLISHED_INSTRUCTIONS = 396_980_000
 _WIDE_RANK = 4  # Transposes of more dimensions take the generic path.
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_IMAGE_RANK = 4
 
 
 @dataclass(frozen=True)
@@ -74,26 +76,35 @@ def nodes(graph: Graph) -> list[Node]:
 
 
 def _node(op: Operator) -> Node:
-    output = op.outputs[0] if op.outputs else None
-    shape: tuple[int, ...] = output.shape if output else ()
-    weight: tuple[int, ...] = ()
-    macs = 0
-    if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-        weight = _shape(op, 1)
-        # The last axis of a depthwise weight is the channels, of which each output has one.
-        inputs = 1 if op.name == "DEPTHWISE_CONV_2D" else weight[3]
-        macs = math.prod(shape) * weight[1] * weight[2] * inputs
-    kind = kind_of(op.name, _shape(op, 0), weight, shape)
-    if output and output.dtype != "INT8":
-        kind += f" {output.dtype.lower()}"
+    """Of a kind that was never measured where the operator makes no sense, or is not int8."""
+    made, read = op.output, op.input(1 if op.name == "SPLIT" else 0)
+    weight = op.input(1) if op.name in _CONVOLUTIONS else None
+    images = (read, weight, made) if op.name in _CONVOLUTIONS else (read, made)
+    if made is None or read is None:
+        return Node("", f"{op.name} without tensors", (), 0)
+    if not made.elements:
+        return Node(made.name, f"{op.name} of size 0", made.shape, 0)
+    if op.name in (*_CONVOLUTIONS, "AVERAGE_POOL_2D") and not all(map(_is_image, images)):
+        return Node(made.name, f"{op.name} of no image", made.shape, 0)
+    kind = kind_of(op.name, read.shape, weight.shape if weight else (), made.shape)
+    types = dict.fromkeys(t.dtype.lower() for t in (made, read, weight) if t)
+    kind = " ".join((kind, *(name for name in types if name != "int8")))
+    shape = made.shape
     if op.name == "SPLIT":  # Each result is written.
-        shape = (*shape[:-1], shape[-1] * len(op.outputs))
-    return Node(output.name if output else "", kind, shape, macs)
+        shape = (*shape[:-1], *(n * len(op.outputs) for n in shape[-1:]))
+    return Node(made.name, kind, shape, _macs(op.name, weight, made))
 
 
-def _shape(op: Operator, index: int) -> tuple[int, ...]:
-    tensor = op.inputs[index] if index < len(op.inputs) else None
-    return tensor.shape if tensor else ()
+def _macs(name: str, weight: Tensor | None, made: Tensor) -> int:
+    if weight is None:
+        return 0
+    # The last axis of a depthwise weight is the channels, of which each output has one.
+    inputs = 1 if name == "DEPTHWISE_CONV_2D" else weight.shape[3]
+    return made.elements * weight.shape[1] * weight.shape[2] * inputs
+
+
+def _is_image(tensor: Tensor | None) -> bool:
+    return tensor is not None and len(tensor.shape) == _IMAGE_RANK
 
 
 def coefficients() -> dict[str, list[float]]:
@@ -111,13 +122,19 @@ def predict(node: Node, known: Mapping[str, Sequence[float]]) -> float | None:
 
 @dataclass(frozen=True)
 class Cost:
-    """instructions: of an inference. by_node: the same a node, None for a kind that was never
+    """instructions: of an inference, None where no node is of a kind that was ever measured; a
+    lower bound where some are not. by_node: the same a node, None for a kind that was never
     measured. by_kind: the same by kind. unknown: nodes that are not counted, by kind."""
 
-    instructions: float
+    instructions: float | None
     by_node: tuple[float | None, ...]
     by_kind: dict[str, float]
     unknown: Counter[str]
+
+    @property
+    def left_out(self) -> str:
+        """The nodes that are not counted: `1 GATHER, 2 RELU float32`; "" where all are."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.unknown.items()))
 
 
 def total(graph: Graph) -> Cost:
@@ -130,7 +147,8 @@ def total(graph: Graph) -> Cost:
             unknown[node.kind] += 1
         else:
             by_kind[node.kind] += instructions  # type: ignore[assignment]
-    return Cost(sum(by_kind.values()), by_node, dict(by_kind.most_common()), unknown)
+    instructions = sum(by_kind.values()) if by_kind else None
+    return Cost(instructions, by_node, dict(by_kind.most_common()), unknown)
 
 
 def published_ms(board: Profile) -> float | None:

@@ -66,11 +66,13 @@ class Arena:
 
 @dataclass(frozen=True)
 class Prediction:
-    """latency_ms: None where there is no honest basis for one. error: how far it may be off."""
+    """latency_ms: None where there is no honest basis for one. error: how far it may be off.
+    lower_bound: it leaves out operators, which `basis` or `error` names."""
 
     latency_ms: float | None
     basis: str
     error: str = ""
+    lower_bound: bool = False
 
 
 @dataclass(frozen=True)

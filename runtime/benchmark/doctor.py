@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from runtime.cli import printable
 from runtime.errors import GateFailed, KitError
 from runtime.files import write_text
 
@@ -21,6 +22,7 @@ SEVERITIES = ("error", "warning", "note")
 NPUS = ("imx8mp-npu", "imx93-npu")
 _WIDTH = 100
 _INDENT = 12
+_LEAST_MS = 0.1
 
 
 def register(commands: Any) -> None:
@@ -111,8 +113,9 @@ def render(found: dict[str, Any], nodes: bool = False) -> str:
     lines += _memory(found)
     prediction = found["prediction"]
     latency = prediction["latency_ms"]
-    shown = prediction["basis"] if latency is None else f"{latency:.1f} ms: {prediction['basis']}"
-    lines += _entry("latency", shown)
+    least = "at least " if prediction["lower_bound"] else ""
+    shown = "" if latency is None else f"{least}{_milliseconds(latency)}: "
+    lines += _entry("latency", shown + prediction["basis"])
     if prediction["error"]:
         lines += _entry("", f"error: {prediction['error']}")
     for finding in found["findings"]:
@@ -120,7 +123,11 @@ def render(found: dict[str, Any], nodes: bool = False) -> str:
     counts = Counter(finding["severity"] for finding in found["findings"])
     totals = (f"{counts[s]} {s}{'' if counts[s] == 1 else 's'}" for s in SEVERITIES)
     lines += ["", ", ".join(totals)]
-    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+    return "\n".join(map(printable, lines))
+
+
+def _milliseconds(latency: float) -> str:
+    return f"{latency:.1f} ms" if latency >= _LEAST_MS else f"less than {_LEAST_MS} ms"
 
 
 def _placements(found: dict[str, Any], nodes: bool) -> list[str]:

@@ -1,33 +1,35 @@
-"""The graph of any TFLite file, this kit's or not, in plain values."""
+"""The graph of any TFLite file, this kit's or not, in plain values.
+
+Nothing is refused that LiteRT runs: what a file says is kept as it stands, and what makes no sense
+of an operator, such as a convolution without inputs, is for its readers to find.
+"""
 
 from __future__ import annotations
 
 import math
-import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime import graph_file
 from runtime.errors import KitError
-from runtime.tflite_schema import UnknownField, read_model
+from runtime.tflite_schema import FILE_IDENTIFIER, Table, read_any_model
 
-_FILE_IDENTIFIER = b"TFL3"
-_BITS = {"INT4": 4, "FLOAT16": 16, "INT16": 16, "UINT16": 16, "FLOAT32": 32, "INT32": 32}
-_BITS |= {"UINT32": 32, "FLOAT64": 64, "INT64": 64, "UINT64": 64, "COMPLEX64": 64}
-_IMAGE_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
-_BROKEN = (
-    *(struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError),
-    *(OverflowError, MemoryError, RecursionError),
-)
+_CUSTOM = "CUSTOM"
+_BITS = {"INT2": 2, "INT4": 4, "UINT4": 4, "FLOAT16": 16, "BFLOAT16": 16, "INT16": 16, "UINT16": 16}
+_BITS |= {"FLOAT32": 32, "INT32": 32, "UINT32": 32, "FLOAT64": 64, "INT64": 64, "UINT64": 64}
+_BITS |= {"COMPLEX64": 64, "COMPLEX128": 128}  # All others 8.
+_NO_VALUES = np.zeros(0, np.uint8)  # What buffer 0 stands for, even where there is none.
 
 
 @dataclass(frozen=True)
 class Tensor:
     """dtype: the schema's name, such as INT8. scales, zero_points: none, one, or one a channel.
-    data: what the file holds of it; empty for an activation."""
+    data: bytes that the file holds of it; none for an activation."""
 
     index: int
     name: str
@@ -35,7 +37,7 @@ class Tensor:
     dtype: str
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
-    data: bytes = field(repr=False)
+    data: NDArray[np.uint8] = field(repr=False, compare=False)
 
     @property
     def elements(self) -> int:
@@ -50,21 +52,35 @@ class Tensor:
     @property
     def integers(self) -> tuple[int, ...]:
         """Values of an INT32 constant; none of anything else."""
-        if self.dtype != "INT32":
+        if self.dtype != "INT32" or len(self.data) % 4:
             return ()
-        return tuple(int(n) for n in np.frombuffer(self.data, "<i4"))
+        return tuple(int(n) for n in self.data.view("<i4"))
 
 
 @dataclass(frozen=True)
 class Operator:
     """name: such as CONV_2D; a custom one's with its own name. inputs: None for what is left out.
-    options: the schema's object, or None."""
+    options: by name, as in `runtime.tflite_schema`; {} where that knows none."""
 
     position: int
     name: str
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
-    options: Any = field(repr=False)
+    options: Table = field(repr=False, compare=False)
+
+    @property
+    def custom(self) -> str | None:
+        """A custom operator's own name; None for one of TensorFlow Lite's."""
+        return self.name[len(_CUSTOM) + 1 :] if self.name.startswith(_CUSTOM) else None
+
+    def input(self, place: int) -> Tensor | None:
+        """None where there is none."""
+        return self.inputs[place] if place < len(self.inputs) else None
+
+    @property
+    def output(self) -> Tensor | None:
+        """The first; None where there is none."""
+        return self.outputs[0] if self.outputs else None
 
     @property
     def label(self) -> str:
@@ -100,79 +116,83 @@ class Graph:
     @classmethod
     def parse(cls, content: bytes, path: str) -> Graph:
         """As `read`, from bytes; `path` names them in errors."""
-        if content[4:8] != _FILE_IDENTIFIER:
+        if content[4:8] != FILE_IDENTIFIER:
             raise KitError(f"{path}: not a TFLite file")
         try:
-            read_model(content)  # The schema's objects believe every length.
-            graph = _graph(graph_file.parse(content), len(content))
-        except UnknownField as error:
-            raise KitError(f"{path}: uses {error}") from None
-        except _BROKEN:
-            raise KitError(f"{path}: damaged or truncated TFLite file") from None
-        if not graph.operators:
-            raise KitError(f"{path}: holds no operator")
-        return graph
+            return _graph(read_any_model(content), content)
+        except ValueError as error:
+            raise KitError(f"{path}: damaged or truncated TFLite file ({error})") from None
 
     def named(self, name: str) -> list[Operator]:
         """The operators of a name."""
         return [op for op in self.operators if op.name == name]
 
 
-def _graph(model: Any, file_bytes: int) -> Graph:
-    first = model.subgraphs[0]
-    tensors = [_tensor(model, i) for i in range(len(first.tensors))]
+def _graph(model: Table, content: bytes) -> Graph:
+    if not model["subgraphs"]:
+        raise ValueError("it holds no graph")
+    values = [_values(buffer, content) for buffer in model["buffers"]]
+    first = model["subgraphs"][0]
+    tensors = [_tensor(i, table, values) for i, table in enumerate(first["tensors"])]
+    codes = model["operator_codes"]
     return Graph(
-        tuple(_operator(model, tensors, i) for i in range(len(first.operators))),
-        tuple(tensors[i] for i in _indices(first.inputs)),
-        tuple(tensors[i] for i in _indices(first.outputs)),
-        len(model.subgraphs),
-        file_bytes,
-        sum(len(b.data) for b in model.buffers if b.data is not None),
+        tuple(_operator(i, op, codes, tensors) for i, op in enumerate(first["operators"])),
+        tuple(t for t in _chosen(tensors, first["inputs"]) if t is not None),
+        tuple(t for t in _chosen(tensors, first["outputs"]) if t is not None),
+        len(model["subgraphs"]),
+        len(content),
+        sum(map(len, values)),
     )
 
 
-def _tensor(model: Any, index: int) -> Tensor:
-    tensor = model.subgraphs[0].tensors[index]
-    data, quantization = model.buffers[tensor.buffer].data, tensor.quantization
-    shape = tuple(int(n) for n in _list(tensor.shape))
-    if min(shape, default=1) < 0:
-        raise ValueError("a negative dimension")
+def _values(buffer: Table, content: bytes) -> NDArray[np.uint8]:
+    """A buffer's bytes, a view into the file. Large files have them behind the tables."""
+    start, size = buffer["offset"], buffer["size"]
+    if start <= 1:  # 1 stands for a place that is not known yet.
+        data: NDArray[np.uint8] = buffer["data"]
+        return data
+    if start + size > len(content):
+        raise ValueError(f"{size} bytes at {start} leave the file")
+    return np.frombuffer(content, np.uint8, size, start)
+
+
+def _tensor(index: int, table: Table, values: Sequence[NDArray[np.uint8]]) -> Tensor:
+    quantization = table["quantization"] or {"scale": (), "zero_point": ()}
+    shape = tuple(int(n) for n in table["shape"])
+    if min(shape, default=0) < 0:
+        raise ValueError(f"tensor {index} has shape {shape}")
     return Tensor(
         index,
-        graph_file.text(tensor.name or ""),
+        table["name"],
         shape,
-        graph_file.TENSOR_TYPES[tensor.type],
-        tuple(float(s) for s in _list(quantization and quantization.scale)),
-        tuple(int(z) for z in _list(quantization and quantization.zeroPoint)),
-        b"" if data is None else bytes(data),
+        graph_file.TENSOR_TYPES.get(table["type"], f"type {table['type']}"),
+        tuple(float(s) for s in quantization["scale"]),
+        tuple(int(z) for z in quantization["zero_point"]),
+        _item(values, table["buffer"], "buffer") if table["buffer"] else _NO_VALUES,
     )
 
 
-def _operator(model: Any, tensors: list[Tensor], position: int) -> Operator:
-    operator = model.subgraphs[0].operators[position]
-    name = graph_file.operator_name(model, operator)
-    custom = model.operatorCodes[operator.opcodeIndex].customCode
-    inputs = tuple(None if i == -1 else tensors[i] for i in _indices(operator.inputs, -1))
-    outputs = tuple(tensors[i] for i in _indices(operator.outputs))
-    if name in _IMAGE_OPERATORS:
-        images = (*inputs[: 2 if "CONV" in name else 1], *outputs[:1])
-        if len(images) < (3 if "CONV" in name else 2) or not all(map(_is_image, images)):
-            raise ValueError(f"{name} of something that is no image")
-    label = f"{name} {graph_file.text(custom)}" if custom else name
-    return Operator(position, label, inputs, outputs, operator.builtinOptions)
+def _operator(
+    position: int, op: Table, codes: Sequence[Table], tensors: Sequence[Tensor]
+) -> Operator:
+    code = _item(codes, op["opcode_index"], "operator code")
+    number = max(code["builtin_code"], code["deprecated_builtin_code"])
+    name = graph_file.builtin_name(number)
+    return Operator(
+        position,
+        f"{name} {code['custom_code']}".rstrip() if name == _CUSTOM else name,
+        _chosen(tensors, op["inputs"]),
+        tuple(t for t in _chosen(tensors, op["outputs"]) if t is not None),
+        op["builtin_options"] or {},
+    )
 
 
-def _is_image(tensor: Tensor | None) -> bool:
-    return tensor is not None and len(tensor.shape) == 4
+def _chosen(tensors: Sequence[Tensor], indices: Sequence[int]) -> tuple[Tensor | None, ...]:
+    """None for -1, which stands for a tensor that is left out."""
+    return tuple(None if i == -1 else _item(tensors, i, "tensor") for i in indices)
 
 
-def _indices(values: Any, least: int = 0) -> list[int]:
-    """Of tensors; Python would take those below 0 from the end."""
-    found = [int(i) for i in _list(values)]
-    if min(found, default=0) < least:
-        raise IndexError(f"tensor {min(found)}")
-    return found
-
-
-def _list(values: Any) -> Any:
-    return () if values is None else values
+def _item(items: Sequence[Any], index: int, what: str) -> Any:
+    if not 0 <= index < len(items):
+        raise ValueError(f"there is no {what} {index}")
+    return items[index]

@@ -29,6 +29,9 @@ class Moment:
     tensors: tuple[tuple[str, int], ...]
 
 
+_NOWHERE = Moment("no operator", 0, ())  # Of a graph that gives back what it gets.
+
+
 @dataclass(frozen=True)
 class Memory:
     """moments: one an operator. flash_bytes: the file. constant_bytes: weights and other constants
@@ -41,7 +44,7 @@ class Memory:
     @property
     def peak(self) -> Moment:
         """Where most is needed, first of equals."""
-        return max(self.moments, key=lambda moment: moment.bytes)
+        return max(self.moments, key=lambda moment: moment.bytes, default=_NOWHERE)
 
 
 def lifetimes(graph: Graph) -> tuple[Lifetime, ...]:

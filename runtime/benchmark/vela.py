@@ -32,6 +32,10 @@ _REASON = re.compile(r"^Warning .*, ofm: '(.*)'\n(?:Reason: )?(.*)$", re.MULTILI
 _SHOWN_SHARE = 0.01
 
 
+class Refused(KitError):
+    """Vela does not compile a file."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """What one operator became. operator: of the file. kernel: Vela's name for what runs it.
@@ -79,16 +83,18 @@ def show(options: argparse.Namespace) -> int:
     other = found[options.compare].latency_ms if options.compare else 0.0
     for model, compiled in found.items():
         ratio = f" {compiled.latency_ms / other:.2f} of --compare's," if other else ""
+        least = "at least " if compiled.cpu else ""
+        shown = f"{least}{compiled.latency_ms:.2f} ms" if compiled.layers else "nothing"
         print(
-            f"{compiled.latency_ms:7.2f} ms estimated,{ratio} operators on the CPU: "
+            f"{shown:>10} estimated,{ratio} operators on the CPU: "
             f"{len(compiled.cpu)}, DRAM {compiled.dram_bytes // 1024:,} KiB  {model}"
         )
     return 0
 
 
 def compile_model(model: Path, out: Path | None = None) -> Compiled:
-    """Compile a file; `out` keeps what Vela writes. Raises `KitError` where Vela is missing or
-    refuses the file."""
+    """Compile a file; `out` keeps what Vela writes. Raises `KitError` where Vela is missing,
+    `Refused` where it refuses the file."""
     program = _program()
     try:
         if model.read_bytes()[4:8] != b"TFL3":  # Vela answers those with a traceback.
@@ -101,7 +107,7 @@ def compile_model(model: Path, out: Path | None = None) -> Compiled:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise KitError(f"{model}: Vela refuses it ({said[-1] if said else 'without a word'})")
+            raise Refused(f"{model}: Vela refuses it ({said[-1] if said else 'without a word'})")
         version = _version(program)
         try:
             compiled = _read(folder, model.stem, done.stdout, version)
@@ -166,7 +172,7 @@ def _print_layers(model: Path, compiled: Compiled) -> None:
     print(f"{model}: Vela {compiled.version}, Ethos-U65-256, estimates")
     least = _SHOWN_SHARE * compiled.latency_ms
     for layer in compiled.layers:
-        if layer.latency_ms >= least:
+        if compiled.latency_ms and layer.latency_ms >= least:
             share = layer.latency_ms / compiled.latency_ms
             print(
                 f"{layer.latency_ms:8.3f} ms {share:6.1%}  {layer.operator:<16} "

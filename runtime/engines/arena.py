@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.engines.tflm import HOST_ARENA_BYTES
 from runtime.errors import KitError
+from runtime.tflite_schema import read_any_model
 
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
@@ -37,9 +38,11 @@ def _print_allocations(path: str) -> None:
     from tflite_micro import runtime as tflm
 
     content = Path(path).read_bytes()
+    inputs = len(read_any_model(content)["subgraphs"][0]["inputs"])
     interpreter = tflm.Interpreter.from_bytes(content, arena_size=HOST_ARENA_BYTES)
-    details = interpreter.get_input_details(0)
-    interpreter.set_input(np.zeros(details["shape"], details["dtype"]), 0)
+    for index in range(inputs):
+        details = interpreter.get_input_details(index)
+        interpreter.set_input(np.zeros(details["shape"], details["dtype"]), index)
     interpreter.invoke()
     interpreter.print_allocations()
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import pytest
 
+from pipeline.__main__ import parse_arguments
 from pipeline.budget import BOARDS, Choice, best, parse_bytes, read_choices
 from runtime.errors import KitError
 
@@ -60,7 +62,26 @@ def test_bytes(text: str, value: int) -> None:
     assert parse_bytes(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "K", "12G", "a few"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "K", "12G", "a few", "1e400", "1e400K", "1e308M", "inf", "-inf", "nan", "NaNK", "-1",
+     "-1K", "0", "0.5"],
+)  # fmt: skip
 def test_no_bytes(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="512K"):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        *(("--budget-arena", text) for text in ("1e400", "nan", "-1", "1e400K")),
+        *(("--budget-ms", text) for text in ("1e400", "inf", "nan", "-1", "0", "soon")),
+    ],
+)
+def test_budgets_that_are_none_name_the_option(
+    option: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["recipe.sh", f"{option}={text}"])
+    with pytest.raises(KitError, match=f"{option}: {text}: "):
+        parse_arguments()

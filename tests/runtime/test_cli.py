@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.cli import Parser, fraction, positive, run
+from runtime.cli import Parser, amount, fraction, positive, printable, run
 from runtime.errors import DataUnavailable, GateFailed, KitError
 from tests.conftest import ROOT
 
@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [(positive, "1", 1), (positive, "640", 640), (fraction, "0", 0), (fraction, "1", 1),
-     (fraction, "0.35", 0.35)],
+     (fraction, "0.35", 0.35), (amount, "1e3", 1000), (amount, "0.5", 0.5)],
 )  # fmt: skip
 def test_values(kind: Callable[[str], float], text: str, value: float) -> None:
     assert kind(text) == value
@@ -34,6 +34,10 @@ def test_values(kind: Callable[[str], float], text: str, value: float) -> None:
         (fraction, "-0.1", "below 0"),
         (fraction, "nan", "compares with nothing"),
         (fraction, "half", "no number"),
+        (amount, "0", "nothing"),
+        (amount, "-1", "below 0"),
+        (amount, "nan", "compares with nothing"),
+        (amount, "1e400", "without end"),
     ],
 )
 def test_values_that_are_none(kind: Callable[[str], float], text: str, reason: str) -> None:
@@ -92,3 +96,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stderr.read() == ""
     assert process.wait(30) == 0
     process.stderr.close()
+
+
+def test_what_steers_a_terminal_is_not_printed() -> None:
+    assert printable("a\x1b[31mb\u202e\r\ud800 é") == "a?[31mb??? é"

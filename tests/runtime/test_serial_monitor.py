@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from runtime.serial_monitor import Frame
 from tests.conftest import ROOT, Build, run_python
 
 SHA = "ab" * 32
@@ -72,13 +73,63 @@ def test_frames_are_shown_and_recorded(tmp_path: Path) -> None:
         (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "box [5, 0, 1, 9] is none"),
         ('{"error":"infer","status":-4}', "not a frame"),
         (frame(0, detections=[{**FOUND, "score": 1.5}]), "score 1.5 is none"),
-        (frame(0, detections=[{**FOUND, "class": 7}]), "class 7 is none"),
+        (frame(0, detections=[{**FOUND, "class": 7}]), "7 is no text"),
     ],
 )
 def test_lines_that_are_no_frames(tmp_path: Path, line: str, message: str) -> None:
     done = watch(tmp_path, [line, frame(1)], "--frames", "1")
     assert done.returncode == 4
     assert message in done.stderr and "error: 1 lines were no frames" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"frame": 0', '"frame": 1e999'),
+        ('"frame": 0', '"frame": NaN'),
+        ('"frame": 0', '"frame": -1'),
+        ('"frame": 0', '"frame": 1.5'),
+        ('"frame": 0', '"frame": true'),
+        ('"arena_used": 400', '"arena_used": null'),
+        ('"infer": 242000000', '"infer": -Infinity'),
+        ('"infer": 242000000', f'"infer": 1{"0" * 400}'),
+        ('"infer": 242000000', f'"infer": 1{"0" * 5000}'),
+        ('"cycles": {', '"cycles": 1e999, "x": {'),
+        ('"model": "', '"model": 7, "x": "'),
+        ('"score": 0.5', '"score": NaN'),
+        ('"score": 0.5', '"score": 1e999'),
+        ('"class_id": 0', '"class_id": NaN'),
+        ("[1.5, 2.0, 30.0, 40.0625]", "[1.5, 2.0, 1e999, 1e999]"),
+        ("[1.5, 2.0, 30.0, 40.0625]", "[NaN, 2.0, 3.0, 4.0]"),
+        ("[1.5, 2.0, 30.0, 40.0625]", "[" * 60_000),
+        ("[1.5, 2.0, 30.0, 40.0625]", '{"a":' * 12_000),
+        ('"detections": [', '"detections": 1e999, "x": ['),
+        ('"detections": [', '"detections": [[], '),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_numbers_that_are_none_and_brackets_without_end(old: str, new: str) -> None:
+    """Each is a `ValueError` of one line, which `monitor` counts; the whole line is a frame."""
+    line = frame(0)
+    assert Frame.parse(line).text(996) and old in line
+    with pytest.raises(ValueError, match=r".") as caught:
+        Frame.parse(line.replace(old, new))
+    assert len(str(caught.value)) < 200
+
+
+def test_goes_on_after_them(tmp_path: Path) -> None:
+    sent = ["[" * 60_000, '{"a":' + "[" * 60_000, frame(0).replace(" 0,", " 1e999,", 1), frame(1)]
+    done = watch(tmp_path, sent, "--frames", "1")
+    assert done.returncode == 4 and "frame 1:" in done.stdout and "Traceback" not in done.stderr
+    assert "error: 2 lines were no frames" in done.stderr
+    assert "brackets within brackets" in done.stderr and "inf is no count" in done.stderr
+
+
+def test_a_board_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    named = frame(0, detections=[{**FOUND, "class": "\x1b[31mred"}])
+    done = watch(tmp_path, ["\x1b[2Jboot", '{"\x1b[2J', named], "--frames", "1")
+    assert "boot" in done.stdout and "red" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_lost_frames(tmp_path: Path) -> None:

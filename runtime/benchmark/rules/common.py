@@ -60,7 +60,7 @@ def lowest_pads(subject: Subject) -> Finding | None:
     found = subject.graph.named("PADV2")
     if not found:
         return None
-    scale = max(s for op in found for t in op.outputs for s in (*t.scales, 0.0))
+    scale = max((s for op in found for t in op.outputs for s in t.scales), default=0.0)
     ruined = scale > _ABSURD_SCALE
     return Finding(
         "padv2",
@@ -95,7 +95,7 @@ def requantized(subject: Subject) -> Finding | None:
 
 
 def _both_int8(op: Operator) -> bool:
-    return all(t is not None and t.dtype == "INT8" for t in (op.inputs[0], op.outputs[0]))
+    return all(t is not None and t.dtype == "INT8" for t in (op.input(0), op.output))
 
 
 def floats(subject: Subject) -> Finding | None:
@@ -142,7 +142,7 @@ def unknown_input(subject: Subject) -> Finding | None:
         "input",
         "warning",
         f"input `{tensor.name}` has scale {tensor.scales[0]:.6g} and zero point "
-        f"{tensor.zero_points[0]}: not plainly the pixel",
+        f"{_zero_point(tensor)}: not plainly the pixel",
         "Every pixel must be normalized, divided, rounded and clipped before the network sees it. "
         "With what, and in which order of colours, the file does not say; truncation and "
         "wrap-around go unnoticed there.",
@@ -154,9 +154,13 @@ def unknown_input(subject: Subject) -> Finding | None:
 def _is_plain(tensor: Tensor) -> bool:
     """Is the input the pixel, or the pixel as 0 to 1, or as -1 to 1?"""
     lowest = -128 if tensor.dtype == "INT8" else 0
-    scale, zero = tensor.scales[0], tensor.zero_points[0] - lowest
+    scale, zero = tensor.scales[0], _zero_point(tensor) - lowest
     ranges = ((1.0, 0), (1 / 255, 0), (1 / 127.5, 127), (1 / 127.5, 128), (1 / 128, 128))
     return any(abs(scale / s - 1) < _PLAIN_TOLERANCE and zero == z for s, z in ranges)
+
+
+def _zero_point(tensor: Tensor) -> int:
+    return tensor.zero_points[0] if tensor.zero_points else 0
 
 
 def subgraphs(subject: Subject) -> Finding | None:

@@ -18,6 +18,7 @@ from runtime.benchmark.diagnosis import (
     positions,
 )
 from runtime.benchmark.graph import Operator
+from runtime.benchmark.rules import custom
 
 _TAKEN = frozenset(
     "ABS ADD ADD_N ARG_MAX ARG_MIN AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND "
@@ -33,6 +34,8 @@ _TAKEN = frozenset(
     "STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM "
     "UNIDIRECTIONAL_SEQUENCE_RNN UNPACK".split()
 )
+# A graph compiled for this NPU, and one of VeriSilicon's own.
+_TAKEN_CUSTOM = frozenset(("vsi-npu", "WRNN_BIDI_SEQGRU"))
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _SOURCE = "VeriSilicon's tflite-vx-delegate, op_map.cc of January 2025"
 _RANK = 4
@@ -52,8 +55,10 @@ def examine(subject: Subject) -> Examination:
 
 
 def _placement(op: Operator) -> Placement:
-    output = op.outputs[0].name if op.outputs else ""
-    if op.name not in _TAKEN:
+    output = op.output.name if op.output else ""
+    if op.custom is not None and op.custom not in _TAKEN_CUSTOM:
+        return custom.placement_on_linux(op)
+    if op.custom is None and op.name not in _TAKEN:
         return Placement(op.position, op.name, output, "CPU", "the delegate has no mapping for it")
     if op.name in _WEIGHTED and _is_hybrid(op):
         reason = "weights and activations are of different types"
@@ -92,6 +97,12 @@ def left_to_cpu(subject: Subject) -> Finding | None:
     )
 
 
+def foreign(subject: Subject) -> Finding | None:
+    """Custom operators that nothing on the board runs."""
+    placed = (_placement(op) for op in subject.graph.operators)
+    return custom.finding(subject, {p.position for p in placed if p.where == custom.NOTHING})
+
+
 def wide_transposes(subject: Subject) -> Finding | None:
     """Transposes of more than 4 dimensions."""
     found = [op for op in subject.graph.named("TRANSPOSE") if op.rank > _RANK]
@@ -114,7 +125,7 @@ def per_channel(subject: Subject) -> Finding | None:
     found = [
         op
         for op in subject.graph.operators
-        if op.name in _WEIGHTED and op.inputs[1] and len(op.inputs[1].scales) > 1
+        if op.name in _WEIGHTED and (weight := op.input(1)) and len(weight.scales) > 1
     ]
     if not found:
         return None
@@ -131,6 +142,7 @@ def per_channel(subject: Subject) -> Finding | None:
 
 
 RULES: tuple[Callable[[Subject], Finding | None], ...] = (
+    foreign,
     left_to_cpu,
     wide_transposes,
     per_channel,

@@ -15,7 +15,8 @@ from runtime.benchmark.diagnosis import (
     positions,
 )
 from runtime.benchmark.graph import Operator
-from runtime.benchmark.vela import Compiled, compile_model
+from runtime.benchmark.rules import custom
+from runtime.benchmark.vela import Compiled, Refused, compile_model
 from runtime.errors import KitError
 
 _RANK = 4
@@ -46,6 +47,21 @@ class Patient:
         operators = self.subject.graph.operators
         return [op for op in operators if any(t.name in left for t in op.outputs)]
 
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """Of every operator. Vela leaves custom ones to the CPU, whose interpreter may not know
+        them."""
+        left = {op.position for op in self.on_cpu}
+        return tuple(self._place(op, op.position in left) for op in self.subject.graph.operators)
+
+    def _place(self, op: Operator, on_cpu: bool) -> Placement:
+        if op.custom is not None:
+            return custom.placement_on_linux(op, self.reason(op))
+        output = op.output.name if op.output else ""
+        if on_cpu:
+            return Placement(op.position, op.name, output, "CPU", self.reason(op))
+        return Placement(op.position, op.name, output, "NPU")
+
     def reason(self, op: Operator) -> str:
         """Vela's, for an operator that it left to the CPU."""
         found = (self.compiled.cpu.get(tensor.name, "") for tensor in op.outputs)
@@ -53,38 +69,85 @@ class Patient:
 
 
 def examine(subject: Subject) -> Examination:
-    """Compile and report. Raises `KitError` where Vela is missing or refuses the file, or has
-    compiled it already."""
+    """Compile and report. Raises `KitError` where Vela is missing, or has compiled the file
+    already."""
     if subject.graph.named("CUSTOM ethos-u"):
         raise KitError(f"{subject.path}: Vela has compiled it already; give the file it was before")
-    patient = Patient(subject, compile_model(subject.path))
-    compiled, left = patient.compiled, {op.position for op in patient.on_cpu}
+    try:
+        patient = Patient(subject, compile_model(subject.path))
+    except Refused as error:
+        return _refused(subject, error)
+    compiled = patient.compiled
     findings = [finding for rule in RULES if (finding := rule(patient)) is not None]
     return Examination(
-        tuple(_placement(op, patient, op.position in left) for op in subject.graph.operators),
+        patient.placements,
         f"Vela {compiled.version}'s own answer; NXP keeps a fork of it a BSP",
         tuple(findings),
-        Prediction(
-            compiled.latency_ms,
-            f"Vela {compiled.version}'s estimate for an Ethos-U65-256 at 1 GHz",
-            "unknown: no measurement, and the time of operators on the CPU is not in it",
-        ),
+        _predict(compiled),
         memory=(
             f"Vela plans {compiled.sram_bytes:,} bytes of SRAM, {compiled.dram_bytes:,} of DRAM",
         ),
     )
 
 
-def _placement(op: Operator, patient: Patient, on_cpu: bool) -> Placement:
-    output = op.outputs[0].name if op.outputs else ""
-    if on_cpu:
-        return Placement(op.position, op.name, output, "CPU", patient.reason(op))
-    return Placement(op.position, op.name, output, "NPU")
+def _predict(compiled: Compiled) -> Prediction:
+    if not compiled.layers:
+        why = "leaves every operator to the CPU, whose time it does not know"
+        return Prediction(None, f"not predicted: Vela {compiled.version} {why}")
+    left = len(compiled.cpu)
+    return Prediction(
+        compiled.latency_ms,
+        f"Vela {compiled.version}'s estimate for an Ethos-U65-256 at 1 GHz"
+        + (f", without the operators left to the CPU, {left}" if left else ""),
+        "unknown: no measurement, and the time of operators on the CPU is not in it",
+        bool(left),
+    )
+
+
+def _refused(subject: Subject, error: Refused) -> Examination:
+    """Of a file that Vela does not compile: nothing of it is known to run on the NPU."""
+    findings = [
+        Finding(
+            "refused",
+            "error",
+            "Vela does not compile the file",
+            str(error),
+            "build it with recipe.sh --target ethos-u65, whose files Vela compiles",
+            "package ethos-u-vela",
+        ),
+        custom.finding(subject, {op.position for op in _nowhere(subject)}),
+    ]
+    return Examination(
+        tuple(_uncompiled(op) for op in subject.graph.operators),
+        "Vela refuses the file",
+        tuple(finding for finding in findings if finding is not None),
+        Prediction(None, "not predicted: Vela does not compile the file"),
+    )
+
+
+def _uncompiled(op: Operator) -> Placement:
+    if op.custom is not None:
+        return custom.placement_on_linux(op, "Vela refuses the file")
+    output = op.output.name if op.output else ""
+    return Placement(op.position, op.name, output, "CPU", "Vela refuses the file")
+
+
+def _nowhere(subject: Subject) -> list[Operator]:
+    """Custom operators that neither the NPU nor the CPU runs."""
+    operators = (op for op in subject.graph.operators if op.custom is not None)
+    return [op for op in operators if custom.placement_on_linux(op).where == custom.NOTHING]
+
+
+def foreign(patient: Patient) -> Finding | None:
+    """Custom operators that neither the NPU nor the CPU runs."""
+    return custom.finding(patient.subject, {op.position for op in _nowhere(patient.subject)})
 
 
 def left_to_cpu(patient: Patient) -> Finding | None:
     """Operators at which the graph is cut."""
-    left, found = patient.compiled.cpu, patient.on_cpu
+    nowhere = {tensor.name for op in _nowhere(patient.subject) for tensor in op.outputs}
+    left = {name: why for name, why in patient.compiled.cpu.items() if name not in nowhere}
+    found = [op for op in patient.on_cpu if any(t.name in left for t in op.outputs)]
     if not left:
         return None
     reasons = sorted({f"{op.name}: {patient.reason(op)}" for op in found})
@@ -129,9 +192,10 @@ def shallow_stem(patient: Patient) -> Finding | None:
     """A first convolution that keeps few of the NPU's multipliers busy."""
     convolutions = patient.subject.graph.named("CONV_2D")
     layers = [layer for layer in patient.compiled.layers if layer.operator == "Conv2D"]
-    if not convolutions or not layers or not convolutions[0].inputs[0]:
+    read = convolutions[0].input(0) if convolutions else None
+    if not layers or read is None or not patient.compiled.latency_ms:
         return None
-    channels = convolutions[0].inputs[0].shape[-1]
+    channels = read.shape[-1] if read.shape else 0
     share = layers[0].latency_ms / patient.compiled.latency_ms
     if channels > _COLOURS or share < _MATTERS:
         return None
@@ -147,6 +211,7 @@ def shallow_stem(patient: Patient) -> Finding | None:
 
 
 RULES: tuple[Callable[[Patient], Finding | None], ...] = (
+    foreign,
     left_to_cpu,
     wide_transposes,
     shallow_stem,

@@ -21,6 +21,7 @@ from runtime.benchmark.diagnosis import (
 )
 from runtime.benchmark.graph import Graph, Operator
 from runtime.benchmark.memory import Moment
+from runtime.benchmark.rules import custom
 from runtime.benchmark.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
@@ -95,15 +96,22 @@ def _arena(subject: Subject) -> tuple[Arena, str]:
 def _predict(subject: Subject, cost: Cost) -> Prediction:
     ns = cortex_m7.ns_per_instruction(subject.board)
     published_ms = cortex_m7.published_ms(subject.board)
+    if cost.instructions is None:
+        why = "none of its operators was ever counted on a Cortex-M7"
+        return Prediction(None, f"not predicted: {why} ({cost.left_out or 'there are none'})")
     counted = f"{cost.instructions / 1e6:.1f} M instructions predicted"
+    if cost.left_out:
+        counted += f" for the others than {cost.left_out}, which nobody counted,"
     if ns is None or published_ms is None:
-        return Prediction(None, f"{counted}; nobody published what an instruction takes there")
+        why = "nobody published what an instruction takes there"
+        return Prediction(None, f"not predicted: {counted}; {why}")
     return Prediction(
         cost.instructions * ns / 1e6,
         f"{counted} x {ns:.3f} ns, which NXP's published {published_ms:g} ms of its own "
         f"file comes to",
-        "instructions within 5 %; the time of one is from a single file and depends on the memory "
-        "that tensors and weights lie in",
+        f"{'of what is counted, ' if cost.left_out else ''}instructions within 5 %; the time of "
+        "one is from a single file and depends on the memory that tensors and weights lie in",
+        bool(cost.left_out),
     )
 
 
@@ -116,7 +124,7 @@ def wide_transposes(patient: Patient) -> list[Finding]:
     found = [
         op
         for op in patient.subject.graph.operators
-        if is_wide(op) and op.outputs[0].dtype == "INT8"
+        if is_wide(op) and op.output and op.output.dtype == "INT8"
     ]
     if not found:
         return []
@@ -154,6 +162,13 @@ def absent(patient: Patient) -> list[Finding]:
             tuple(p.position for p in missing),
         )
     ]
+
+
+def foreign(patient: Patient) -> list[Finding]:
+    """Custom operators that TFLite Micro does not have."""
+    left = {p.position for p in patient.placements if p.where == custom.NOTHING}
+    found = custom.finding(patient.subject, left)
+    return [found] if found else []
 
 
 def refused(patient: Patient) -> list[Finding]:
@@ -196,14 +211,18 @@ def dear_kernels(patient: Patient) -> list[Finding]:
     for name, cure in _DEAR.items():
         found = patient.subject.graph.named(name)
         instructions = patient.instructions(found)
-        if instructions:
+        if instructions and _elements(found):
             findings.append(_dear(patient, found, instructions, cure))
     return findings
 
 
+def _elements(operators: list[Operator]) -> int:
+    return sum(op.output.elements for op in operators if op.output)
+
+
 def _dear(patient: Patient, found: list[Operator], instructions: float, cure: str) -> Finding:
-    elements = sum(op.outputs[0].elements for op in found)
-    share = instructions / patient.cost.instructions
+    elements = _elements(found)
+    share = instructions / (patient.cost.instructions or instructions)
     name, severity = found[0].name, "warning" if share >= _MATTERS else "note"
     if name == "LEAKY_RELU" and patient.subject.own:
         severity = "note"
@@ -268,24 +287,23 @@ def _without_stem(patient: Patient) -> int | None:
 def _has_stem(graph: Graph) -> bool:
     """Does it begin with a 3x3 convolution and a max-pool, as `quantize.split` wants them?"""
     convolutions, pools = graph.named("CONV_2D"), graph.named("MAX_POOL_2D")
-    if not convolutions or not pools or convolutions[0].inputs[1] is None:
+    if not convolutions or not pools:
         return False
+    weight = convolutions[0].input(1)
     options = [op.options for op in (convolutions[0], pools[0])]
-    same = all((o.padding, o.strideH) == (_SAME_PADDING, 2) for o in options)
-    return same and convolutions[0].inputs[1].shape[1:] == (3, 3, 3)
+    same = all((o["padding"], o["stride_h"]) == (_SAME_PADDING, 2) for o in options)
+    return same and weight is not None and weight.shape[1:] == (3, 3, 3)
 
 
 def uncounted(patient: Patient) -> list[Finding]:
     """Operators whose cost nobody measured."""
-    unknown = patient.cost.unknown
-    if not unknown:
+    if not patient.cost.unknown:
         return []
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unknown.items()))
     return [
         Finding(
             "uncounted",
             "note",
-            f"operators that the predicted latency leaves out: {kinds}",
+            f"operators that no predicted latency holds: {patient.cost.left_out}",
             "Kernels of these kinds were never counted on a Cortex-M7.",
             "",
             _COUNTED,
@@ -295,6 +313,7 @@ def uncounted(patient: Patient) -> list[Finding]:
 
 RULES: tuple[Callable[[Patient], list[Finding]], ...] = (
     absent,
+    foreign,
     refused,
     wide_transposes,
     gathers,

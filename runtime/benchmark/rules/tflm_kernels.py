@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from runtime.benchmark.diagnosis import Placement
 from runtime.benchmark.graph import Operator
+from runtime.benchmark.rules import custom
 
 LIBRARY = "tflite-micro of August 2026"
 ABSENT = "not in TFLite Micro"
@@ -34,7 +35,9 @@ _CMSIS_RANK = 4
 
 def place(op: Operator, own: bool) -> Placement:
     """The kernel of an operator; `own` files get `firmware.generate`'s, too."""
-    output = op.outputs[0] if op.outputs else None
+    if op.custom is not None:
+        return custom.placement_on_micro(op)
+    output = op.output
     dtype = output.dtype if output else ""
     kernels = {"INT8": _CMSIS_INT8, "INT16": _CMSIS_INT16}.get(dtype, frozenset())
     where, reason = ABSENT, ""

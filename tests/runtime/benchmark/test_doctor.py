@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
+from runtime.benchmark import cortex_m7, cost
+from runtime.benchmark.diagnosis import Subject
 from runtime.benchmark.doctor import diagnose, render
+from runtime.benchmark.graph import Graph
+from runtime.benchmark.memory import memory
+from runtime.benchmark.profile import load
+from runtime.benchmark.rules import common, imx8mp, microcontroller
 from runtime.errors import KitError
 from tests.conftest import Build, run_python
+from tests.runtime.benchmark import foreign
 from tests.runtime.benchmark.test_vela import needs_vela
-from tests.runtime.benchmark.tflite import image, leaky, padded, transposed
+from tests.runtime.benchmark.tflite import Maker, customs, image, leaky, padded, transposed
 
 TARGETS = ("imxrt1170", "imxrt1050", "imx8mp-npu", pytest.param("imx93-npu", marks=needs_vela))
 
@@ -92,6 +102,156 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
     path = maker.add("RESHAPE", ["input"], "\x1b[31mred\n").write(tmp_path / "m.tflite")
     shown = render(diagnose(path, "imx8mp-npu"), nodes=True)
     assert "red" in shown and "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("maker", "basis", "reason"),
+    [
+        (image(dtype="FLOAT32").step("RELU", 1, 8, 8, 4, dtype="FLOAT32"), "1 RELU float32",
+         "float"),
+        (image(dtype="UINT8").step("ADD", 1, 8, 8, 4, dtype="UINT8"), "1 ADD uint8", "uint8"),
+        (image(dtype="INT16").step("ADD", 1, 8, 8, 4, dtype="INT16"), "1 ADD int16", "int16"),
+        (customs("ethos-u"), "1 CUSTOM ethos-u", "custom"),
+        (image(dtype="FLOAT32").step("QUANTIZE", 1, 8, 8, 4), "1 QUANTIZE float32",
+         "only int8 to int8 was counted"),
+    ],
+)  # fmt: skip
+def test_nothing_counted_nothing_predicted(
+    maker: Maker, basis: str, reason: str, tmp_path: Path
+) -> None:
+    path = maker.write(tmp_path / "m.tflite")
+    for target in ("imxrt1170", "imxrt1050"):
+        found = diagnose(path, target)
+        assert found["prediction"]["latency_ms"] is None, reason
+        assert found["prediction"]["error"] == "", "no claim of 5 %"
+        assert found["prediction"]["basis"].startswith("not predicted: ")
+        assert f"({basis})" in found["prediction"]["basis"]
+        assert " ms" not in render(found).partition("latency")[2].partition("\n\n")[0]
+    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", "m.tflite", "--nodes")
+    assert f"instructions not predicted: no operator was ever counted ({basis})" in done.stdout
+    assert "0.00 M" not in done.stdout and done.returncode == 0
+
+
+def test_a_lower_bound_where_some_were_counted(tmp_path: Path) -> None:
+    whole = image().convolution(1, 8, 8, 16)
+    alone = diagnose(whole.write(tmp_path / "whole.tflite"), "imxrt1170")["prediction"]
+    path = whole.step("RELU", 1, 8, 8, 16).write(tmp_path / "m.tflite")
+    found = diagnose(path, "imxrt1170")
+    part = found["prediction"]
+    assert not alone["lower_bound"] and part["lower_bound"]
+    assert part["latency_ms"] == alone["latency_ms"] and "1 RELU, which nobody" in part["basis"]
+    assert "latency     at least " in render(found)
+    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", "m.tflite")
+    assert "predicted: at least, for nobody counted 1 RELU" in done.stdout
+
+
+@needs_vela
+@pytest.mark.parametrize(
+    ("maker", "predicted", "lower_bound", "reason"),
+    [
+        (image(dtype="FLOAT32").step("RELU", 1, 8, 8, 4, dtype="FLOAT32"), False, False,
+         "all on the CPU"),
+        (image().convolution(1, 8, 8, 8), True, False, "all on the NPU"),
+        (image().convolution(1, 8, 8, 8).step("DEQUANTIZE", 1, 8, 8, 8, dtype="FLOAT32"), True,
+         True, "one on the CPU"),
+    ],
+)  # fmt: skip
+def test_velas_estimate(
+    maker: Maker, predicted: bool, lower_bound: bool, reason: str, tmp_path: Path
+) -> None:
+    found = diagnose(maker.write(tmp_path / "m.tflite"), "imx93-npu")["prediction"]
+    assert (found["latency_ms"] is not None) == predicted, reason
+    assert found["lower_bound"] == lower_bound, reason
+
+
+def _no_inputs(model: Any) -> None:
+    model.subgraphs[0].operators[0].inputs = []
+
+
+def _no_outputs(model: Any) -> None:
+    model.subgraphs[0].operators[0].outputs = []
+
+
+def _left_out(model: Any) -> None:
+    op = model.subgraphs[0].operators[0]
+    op.inputs, op.outputs = [-1] * len(op.inputs), [-1]
+
+
+def _size_0(model: Any) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shape = [1, 0, 0, 0]
+
+
+def _scalars(model: Any) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shape = []
+
+
+def _wide(model: Any) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shape = [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("change", [_no_inputs, _no_outputs, _left_out, _size_0, _scalars, _wide])
+def test_operators_that_make_no_sense(
+    change: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every operator of the schema without inputs, without outputs, of size 0: examined by every
+    rule, and costed. TFLite Micro and Vela are not asked."""
+
+    def refuse(_: Path) -> int:
+        raise KitError("not asked")
+
+    monkeypatch.setattr("runtime.benchmark.rules.microcontroller.arena_bytes", refuse)
+    path, boards = tmp_path / "m.tflite", [load(name) for name in ("imxrt1170", "imx8mp")]
+    for name in (n for n, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)):
+        for more in ([], ["one", "two"]):
+            made = image()
+            for tensor in (*more, "out"):
+                made.tensor(tensor, (1, 8, 8, 4))
+            made.add(name, ["input", *more], "out")
+            change(made.model)
+            graph = Graph.read(made.write(path))
+            assert cortex_m7.total(graph).by_node, name
+            for own, board in zip((True, False), boards, strict=True):
+                examine = microcontroller.examine if own else imx8mp.examine
+                told = Subject(path, graph, memory(graph), board, own)
+                assert len(examine(told).placements) == 1, name
+                assert [rule(told) for rule in common.RULES], name
+
+
+@pytest.mark.parametrize("change", [_no_inputs, _no_outputs, _left_out, _size_0])
+@pytest.mark.parametrize("name", ["CONV_2D", "AVERAGE_POOL_2D", "LEAKY_RELU", "SPLIT", "PADV2"])
+def test_their_commands(
+    name: str, change: Callable[[Any], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same by the commands, TFLite Micro's own answer included."""
+    made = image().step(name, 1, 8, 8, 4)
+    change(made.model)
+    path = made.write(tmp_path / "m.tflite")
+    found = diagnose(path, "imxrt1170")
+    assert found["prediction"]["latency_ms"] is None and name in render(found, nodes=True)
+    assert cost.show(argparse.Namespace(model=path, nodes=True)) == 0
+    assert "instructions not predicted" in capsys.readouterr().out
+
+
+@needs_vela
+@pytest.mark.parametrize("change", [_no_inputs, _no_outputs, _left_out, _size_0, _scalars])
+def test_what_vela_does_not_compile(change: Callable[[Any], None], tmp_path: Path) -> None:
+    """An answer, whatever Vela says to it."""
+    made = image().convolution(1, 8, 8, 8)
+    change(made.model)
+    found = diagnose(made.write(tmp_path / "m.tflite"), "imx93-npu")
+    assert found["placements"] and render(found)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", foreign.FILES)
+def test_every_file_that_litert_runs_gets_an_answer(name: str, target: str, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(foreign.FILES[name]())
+    found = diagnose(tmp_path / "m.tflite", target)
+    assert "operators" in render(found)
+    assert cost.show(argparse.Namespace(model=tmp_path / "m.tflite", nodes=True)) == 0
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
+from quantize import flatbuffer
+from runtime import graph_file
 from runtime.benchmark.graph import Graph
 from runtime.errors import KitError
 from tests.conftest import Build
+from tests.runtime.benchmark import foreign
 from tests.runtime.benchmark.tflite import Maker
 
 
@@ -58,9 +62,38 @@ def test_no_file(tmp_path: Path) -> None:
         Graph.read(tmp_path)
 
 
-def test_no_operator(tmp_path: Path) -> None:
-    with pytest.raises(KitError, match="holds no operator"):
-        Graph.read(Maker(1, 8).write(tmp_path / "m.tflite"))
+@pytest.mark.parametrize("name", foreign.FILES)
+def test_what_litert_runs_is_read(name: str, tmp_path: Path) -> None:
+    """Files unlike this kit's own, each run by LiteRT to begin with."""
+    content = foreign.FILES[name]()
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.invoke()
+    graph = Graph.parse(content, name)
+    assert [t.index for t in graph.inputs] == [d["index"] for d in interpreter.get_input_details()]
+    for tensor, details in zip(graph.inputs, interpreter.get_input_details(), strict=True):
+        assert tensor.name == details["name"] and tensor.shape == tuple(details["shape"])
+    assert len(graph.operators) == ("no operators" not in name)
+
+
+def test_values_behind_the_tables() -> None:
+    graph = Graph.parse(foreign.values_behind_the_tables(), "m")
+    constant = graph.operators[0].input(1)
+    assert constant is not None and constant.data.view("<f4").tolist() == [0, 1, 2, 3]
+    assert graph.constant_bytes == 16
+    with pytest.raises(KitError, match=r"16 bytes at \d+ leave the file"):
+        Graph.parse(foreign.values_behind_the_tables()[:-1], "m")
+
+
+@pytest.mark.parametrize(
+    ("number", "bits"), [(17, 4), (18, 16), (11, 128), (19, 2), (5, 8), (99, 8)]
+)
+def test_bytes_of_every_type(number: int, bits: int) -> None:
+    """INT4, BFLOAT16, COMPLEX128, INT2, STRING, and one that is not in the schema."""
+    model = foreign.plain()
+    model.subgraphs[0].tensors[0].type = number
+    graph = Graph.parse(flatbuffer.serialize(model), "m")
+    assert graph.inputs[0].bytes == 256 * bits // 8
 
 
 def test_damage_is_an_error_of_its_own(build: Build) -> None:
@@ -81,9 +114,6 @@ def test_damage_is_an_error_of_its_own(build: Build) -> None:
 
 def test_wrong_tensors(build: Build) -> None:
     """An operator that reads a tensor which is not there."""
-    from quantize import flatbuffer
-    from runtime import graph_file
-
     for index in (-2, 9999):
         model = graph_file.parse(build.tflite.read_bytes())
         model.subgraphs[0].operators[3].inputs = [index]

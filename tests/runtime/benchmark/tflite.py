@@ -22,13 +22,13 @@ class Maker:
     """A graph operator by operator; each tensor is called by its name."""
 
     def __init__(self, *shape: int, dtype: str = "INT8", scale: float = 1.0, zero: int = -128):
-        self._model = schema.ModelT()
-        self._model.version, self._model.operatorCodes, self._model.metadata = 3, [], []
-        self._model.buffers = [schema.BufferT()]
+        self.model = schema.ModelT()
+        self.model.version, self.model.operatorCodes, self.model.metadata = 3, [], []
+        self.model.buffers = [schema.BufferT()]
         self._graph = schema.SubGraphT()
         self._graph.tensors, self._graph.operators = [], []
         self._names: dict[str, int] = {}
-        self._model.subgraphs = [self._graph]
+        self.model.subgraphs = [self._graph]
         self._graph.inputs = [self.tensor("input", shape, dtype, (scale,), zero)]
         self._graph.outputs = []
 
@@ -50,7 +50,7 @@ class Maker:
         made.buffer = 0
         if values is not None:
             content = np.asarray(values, _WIDTHS[dtype]).tobytes()
-            made.buffer = flatbuffer.add_buffer(self._model, content)
+            made.buffer = flatbuffer.add_buffer(self.model, content)
         self._graph.tensors.append(made)
         self._names[name] = len(self._graph.tensors) - 1
         return self._names[name]
@@ -60,7 +60,7 @@ class Maker:
     ) -> Maker:
         """Add an operator whose tensors are all there."""
         op = schema.OperatorT()
-        op.opcodeIndex = flatbuffer.operator_code(self._model, operator)
+        op.opcodeIndex = flatbuffer.operator_code(self.model, operator)
         op.inputs = [self._names[name] for name in inputs]
         op.outputs = [self._names[output]]
         if options is not None:
@@ -116,7 +116,7 @@ class Maker:
 
     def add_subgraph(self) -> None:
         """Add the same graph once more, as control flow brings them."""
-        self._model.subgraphs.append(self._graph)
+        self.model.subgraphs.append(self._graph)
 
     @property
     def _last(self) -> str:
@@ -127,7 +127,7 @@ class Maker:
 
     def write(self, path: Path) -> Path:
         """The file."""
-        path.write_bytes(flatbuffer.serialize(self._model))
+        path.write_bytes(flatbuffer.serialize(self.model))
         return path
 
 
@@ -187,3 +187,10 @@ def resized(to: int) -> Maker:
 def padded(operator: str = "PAD") -> Maker:
     """A border of one pixel."""
     return moved(image(), operator, 1, 10, 10, 4, constants=[[0, 0, 1, 1, 1, 1, 0, 0]])
+
+
+def customs(code: str) -> Maker:
+    """One custom operator."""
+    made = image().step("CUSTOM", 1, 8, 8, 4)
+    made.model.operatorCodes[0].customCode = code
+    return made
