@@ -15,16 +15,12 @@ import torch
 from convert.checkpoint_layout import UNUSED_SUFFIX, NetworkWeights, network_weights
 from convert.foreign_file import asked_class, foreign_kind, saved_by_torch
 from convert.network import NanoDet
-from runtime.errors import KitError
+from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ModelSpec
 
 # How PyTorch names what a pickle asks for and `weights_only` forbids.
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 _SAVE_AGAIN = 'torch.save({"state_dict": model.state_dict()}, "new.ckpt")'
-
-
-class OtherNetwork(KitError):
-    """A checkpoint of another network than the one that was chosen."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class LoadedNetwork:
 def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
     """Build the network of `spec` and load `path` strictly, from any layout upstream writes.
 
-    Raises `KitError` when the file is no checkpoint, would run code on loading, or belongs to
-    another architecture (the first missing or mismatched key is named).
+    Raises `KitError` when the file is no checkpoint or would run code on loading, `OtherNetwork`
+    when it belongs to another architecture (the first missing or mismatched key is named).
     """
     found = read_weights(path)
     weights = found.weights
@@ -120,8 +116,8 @@ def _left_aside(loaded: dict[Any, Any], state: dict[str, Any]) -> list[str]:
 def _load(path: Path) -> Any:
     """The content of a checkpoint. Raises `KitError`; nothing in the file runs."""
     try:
-        if kind := foreign_kind(path):
-            raise KitError(f"{path}: this is {kind}")
+        if problem := foreign_kind(path):
+            raise KitError(f"{path}: {problem}")
         _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An odd pickle is refused below, in one line.

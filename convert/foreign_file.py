@@ -44,22 +44,26 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")  # Its protocols with a mark; PyTorch 
 
 
 def foreign_kind(path: Path) -> str | None:
-    """What the file is and the way out, in words; None where PyTorch may have written it.
+    """What is wrong with the file and the way out, in words; None where PyTorch may have made it.
 
     Raises `OSError` when it cannot be read.
     """
     with path.open("rb") as file:
         first = file.read(_FIRST)
     if not first:
-        return f"empty; {_AGAIN} again"
+        return f"this is empty; {_AGAIN} again"
     if first.startswith(_ZIP):
         return _archive(path)
     if _PICKLE.match(first):
         return None
     for offset, magic, kind, way_out in _MAGIC:
         if first.startswith(magic, offset):
-            return f"{kind}, not a checkpoint; {way_out}"
+            return _not_one(kind, way_out)
     return _text(first) or _binary(first)
+
+
+def _not_one(kind: str, way_out: str) -> str:
+    return f"this is {kind}, not a checkpoint; {way_out}"
 
 
 def saved_by_torch(path: Path) -> bool:
@@ -90,24 +94,21 @@ def asked_class(path: Path) -> str | None:
 
 def _archive(path: Path) -> str | None:
     if not zipfile.is_zipfile(path):
-        return "a zip archive whose end is missing, as a broken download leaves it; download or " \
-               "copy it again"  # fmt: skip
+        return "truncated, the end of the archive is missing; download or copy it again"
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return "a damaged zip archive; download or copy it again"
+        return "damaged, the archive cannot be listed; download or copy it again"
     if any(name.endswith("/constants.pkl") for name in names):
-        return (
-            "a TorchScript archive, not a checkpoint; save its weights with "
-            'torch.save({"state_dict": torch.jit.load(path).state_dict()}, "new.ckpt")'
-        )
+        again = 'torch.save({"state_dict": torch.jit.load(path).state_dict()}, "new.ckpt")'
+        return _not_one("a TorchScript archive", f"save its weights with {again}")
     if any(name.endswith("/data.pkl") for name in names):
         return None
     if names and all(name.endswith(".npy") for name in names):
-        return f"a NumPy archive, not a checkpoint; {_SOURCE}"
-    held = f"that holds `{names[0]}`" if names else "that holds nothing"
-    return f"a zip archive {held}, not a checkpoint; {_UNPACK}"
+        return _not_one("a NumPy archive", _SOURCE)
+    held = f"holds `{names[0]}`" if names else "holds nothing"
+    return _not_one(f"a zip archive that {held}", _UNPACK)
 
 
 def _text(first: bytes) -> str | None:
@@ -118,27 +119,24 @@ def _text(first: bytes) -> str | None:
     # One broken letter may come of cutting the first bytes off; markup tells its encoding late.
     if not text or control or (text.count("\ufffd") > 1 and not text.startswith("<")):
         return None
-    if _WEB_PAGE.search(text.encode()) and text.startswith("<"):
-        return f"a web page, not a checkpoint; {_AGAIN}, not the page that offers it"
+    if text.startswith("<") and _WEB_PAGE.search(text.encode()):
+        return _not_one("a web page", f"{_AGAIN}, not the page that offers it")
     if text.startswith("<"):
-        return f"an XML document, as servers answer errors with, not a checkpoint; {_AGAIN}"
+        return _not_one("an XML document, as servers answer errors with", _AGAIN)
     if text.startswith(("{", "[")):
-        return f"JSON, as servers answer errors with, not a checkpoint; {_AGAIN}"
-    start = " ".join(text[:40].split())
-    return f"text that begins `{start}`, not a checkpoint; check the name"
+        return _not_one("JSON, as servers answer errors with", _AGAIN)
+    return _not_one(f"text that begins `{' '.join(text[:40].split())}`", "check the name")
 
 
 def _binary(first: bytes) -> str:
     if first.startswith(_SAVED_MODEL):
-        return f"a TensorFlow SavedModel, not a checkpoint; {_SOURCE}"
+        return _not_one("a TensorFlow SavedModel", _SOURCE)
     if _VERSIONED_PROTOBUF.match(first):
-        return f"an ONNX file or another protobuf, not a checkpoint; {_SOURCE}"
+        return _not_one("an ONNX file or another protobuf", _SOURCE)
     if _NODES_PROTOBUF.match(first):
-        return f"a protobuf, as a frozen TensorFlow graph is, not a checkpoint; {_SOURCE}"
+        return _not_one("a protobuf, as a frozen TensorFlow graph is", _SOURCE)
     if _SAFETENSORS.match(first):
-        return (
-            "a safetensors file, not a checkpoint; save it again with torch.save("
-            '{"state_dict": safetensors.torch.load_file(path)}, "new.ckpt")'
-        )
+        again = 'torch.save({"state_dict": safetensors.torch.load_file(path)}, "new.ckpt")'
+        return _not_one("a safetensors file", f"save it again with {again}")
     shown = first[:8].hex(" ")
-    return f"no PyTorch checkpoint, it begins with the bytes {shown}; check the name"
+    return f"this is no PyTorch checkpoint, it begins with the bytes {shown}; check the name"

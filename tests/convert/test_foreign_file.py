@@ -97,7 +97,7 @@ def scripted() -> bytes:
         (zipped(), "a zip archive that holds nothing", ""),
         (zipped("a.npy", "b.npy"), "a NumPy archive", ""),
         (scripted(), "a TorchScript archive", "torch.jit.load(path).state_dict()"),
-        (SAVED[: len(SAVED) // 2], "a zip archive whose end is missing", "copy it again"),
+        (SAVED[: len(SAVED) // 2], "truncated, the end of the archive is missing", "copy it again"),
         (gzip.compress(SAVED), "a gzip archive", "unpack it"),
         (tar("nanodet.ckpt"), "a tar archive", "unpack it"),
         (b"\xfd7zXZ\x00\x00\x04", "an xz archive", "unpack it"),
