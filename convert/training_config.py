@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from convert.training_keys import ACTIVATIONS, HEADS, examine, refuse_unless
+from convert.training_check import examine, refuse_unless
+from convert.training_keys import ACTIVATIONS, HEADS
 from runtime.errors import KitError
 from runtime.spec import BACKBONES, ModelSpec
 from runtime.yaml_file import read_yaml
@@ -39,7 +40,7 @@ def read_training_config(path: Path, training: bool = False) -> ModelSpec:
 
 
 def unused_keys(path: Path, training: bool = False) -> tuple[str, ...]:
-    """The keys in a configuration that nothing follows, see `training_keys.examine`."""
+    """The keys in a configuration that nothing follows, see `training_check.examine`."""
     return examine(load_config(path), f"--config {path}", training)
 
 

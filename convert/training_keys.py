@@ -1,24 +1,21 @@
 """The keys of upstream's training configurations, and what the kit does with each.
 
-The one rule: a key acts, or `examine` names it as not used, or it is refused where to ignore it
-would give another network or another training than the one asked for. Defaults are upstream's
-(`nanodet/model`, `nanodet/trainer/task.py`, `nanodet/optim/builder.py`).
+The one rule: a key acts, or `training_check` names it as not used, or it is refused where to
+ignore it would give another network or another training than the one asked for. Defaults are
+upstream's (`nanodet/model`, `nanodet/trainer/task.py`, `nanodet/optim/builder.py`).
 """
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from runtime.errors import KitError
 
 ACTIVATIONS = {"LeakyReLU": "leaky_relu", "ReLU": "relu", "ReLU6": "relu6"}
 OPTIMIZERS, SCHEDULES = ("AdamW", "SGD"), ("CosineAnnealingLR", "MultiStepLR")
 WARMUPS = ("constant", "linear", "exp")
 PRECISIONS = {32: "32-true", 16: "16-mixed", 64: "64-true", "bf16": "bf16-mixed"}
-_MISSING = object()
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -33,19 +30,19 @@ class Rule:
     only: tuple[Any, ...] = ()
     missing: Any = None
     unused: bool = False
-    like: Any = _MISSING
+    like: Any = MISSING
     instead: str = ""
 
 
 ACTS = Rule()
 
 
-def only(*values: Any, missing: Any = _MISSING) -> Rule:
+def only(*values: Any, missing: Any = MISSING) -> Rule:
     """One of these values, by default the first."""
-    return Rule(only=values, missing=values[0] if missing is _MISSING else missing)
+    return Rule(only=values, missing=values[0] if missing is MISSING else missing)
 
 
-def unused(instead: str = "", like: Any = _MISSING) -> Rule:
+def unused(instead: str = "", like: Any = MISSING) -> Rule:
     """A key that is named."""
     return Rule(unused=True, instead=instead, like=like)
 
@@ -215,61 +212,24 @@ _BY_SCHEDULE: dict[str, Rules] = {
     "CosineAnnealingLR": {"T_max": ACTS, "eta_min": ACTS},
     "MultiStepLR": {"milestones": ACTS, "gamma": ACTS},
 }
+_AS_HEAD = ("num_classes", "strides", "activation", "reg_max")  # What the guidance has of it.
+
 # Sections of whose keys upstream takes none that it does not know, for they change what is built.
-_CLOSED = (
+CLOSED = (
     *("model.arch.backbone", "model.arch.fpn", "model.arch.head.norm_cfg"),
     *("schedule.optimizer", "schedule.lr_schedule"),
 )
-_NETWORK_SECTIONS = ("model.arch.backbone", "model.arch.fpn", "model.arch.head")
+NETWORK_SECTIONS = ("model.arch.backbone", "model.arch.fpn", "model.arch.head")
 
 
-def examine(config: Mapping[str, Any], source: str, training: bool) -> tuple[str, ...]:
-    """The keys that are written but not used, for a line to the user.
-
-    training: all keys are looked at; else those of the network alone. Raises `KitError` naming
-    the first key whose value is not supported.
-    """
-    head = str(value_at(config, "model.arch.head.name"))
-    refuse_unless(source, "model.arch.head.name", head, HEADS)
-    network = {**_under("model.arch.backbone", _BACKBONE), **_NETWORKS[head]}
-    network |= {"model.arch.name": only(*_ARCHITECTURES), "model.arch.head.name": ACTS}
-    rules = {**network, **(_training_rules(config, head) if training else {})}
-    for path, rule in rules.items():
-        value = value_at(config, path, rule.missing)
-        if rule.only:
-            refuse_unless(source, path, value, rule.only)
-    known = {**network, **_TRAINING, **_TRAINING_BY_HEAD[head]} | rules
-    found = [
-        (path, rules[path].instead if path in rules else "")
-        for path, value in _leaves(config, known)
-        if (training or path.startswith(tuple(f"{s}." for s in _NETWORK_SECTIONS)))
-        and _is_unused(source, path, value, rules, known)
-    ]
-    return _grouped(found)
+def network_rules(head: str) -> Rules:
+    """The rules of the keys that make a network with this head."""
+    names = {"model.arch.name": only(*_ARCHITECTURES), "model.arch.head.name": ACTS}
+    return {**_under("model.arch.backbone", _BACKBONE), **_NETWORKS[head], **names}
 
 
-def refuse_unless(source: str, path: str, value: Any, supported: tuple[Any, ...]) -> None:
-    """Raise `KitError` for a value that is none of `supported`."""
-    if value not in supported:
-        several = len(supported) > 1
-        says = (
-            f"knows {' and '.join(map(str, supported))}"
-            if several
-            else f"supports {supported[0]!r}"
-        )
-        raise KitError(f"{source}: {path} is {reprlib.repr(value)}, this kit {says}")
-
-
-def value_at(config: Any, path: str, missing: Any = None) -> Any:
-    """The value at a dotted path, `missing` where there is none."""
-    for key in path.split("."):
-        if not isinstance(config, Mapping) or key not in config:
-            return missing
-        config = config[key]
-    return config
-
-
-def _training_rules(config: Mapping[str, Any], head: str) -> Rules:
+def training_rules(config: Mapping[str, Any], head: str) -> Rules:
+    """The rules of training keys: those of the optimizer, schedule and guidance written."""
     rules = {**_TRAINING, **_TRAINING_BY_HEAD[head]}
     optimizer = str(value_at(config, "schedule.optimizer.name"))
     schedule = str(value_at(config, "schedule.lr_schedule.name"))
@@ -288,48 +248,10 @@ def _training_rules(config: Mapping[str, Any], head: str) -> Rules:
     return rules
 
 
-_AS_HEAD = ("num_classes", "strides", "activation", "reg_max")
-
-
-def _leaves(
-    config: Mapping[str, Any], known: Mapping[str, Rule], section: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """Dotted paths of the keys that have a rule, or belong to no section that has some."""
-    for key, value in config.items():
-        path = f"{section}{key}"
-        inside = any(rule.startswith(f"{path}.") for rule in known)
-        if path not in known and inside and isinstance(value, Mapping):
-            yield from _leaves(value, known, f"{path}.")
-        else:
-            yield path, value
-
-
-def _is_unused(
-    source: str, path: str, value: Any, rules: Mapping[str, Rule], known: Mapping[str, Rule]
-) -> bool:
-    """Whether a written key is to be named. Raises `KitError` for one that must not be unknown."""
-    if (rule := rules.get(path)) is not None:
-        return rule.unused and (rule.like is _MISSING or value != rule.like)
-    if path in known:
-        return False  # Of training alone.
-    if any(other.startswith(f"{path}.") for other in known):  # A section that is none.
-        if path.startswith(_NETWORK_SECTIONS) and not path.endswith((".loss", ".assigner_cfg")):
-            raise KitError(f"{source}: {path} is {reprlib.repr(value)}, expected a section")
-        return value is not None
-    if path.startswith(tuple(f"{section}." for section in _CLOSED)):
-        raise KitError(f"{source}: {path} is a key that this kit does not know; check its name")
-    return True
-
-
-def _grouped(found: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Keys of one section that one option replaces as one item: `data.{name,img_path} (--data)`."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for path, instead in found:
-        section, _, key = path.rpartition(".")
-        groups.setdefault((section, instead), []).append(key)
-    items = []
-    for (section, instead), keys in groups.items():
-        joined = keys[0] if len(keys) == 1 else f"{{{','.join(keys)}}}"
-        shown = [f"{section}.{joined}"] if section else keys
-        items += [f"{item} ({instead})" if instead else item for item in shown]
-    return tuple(items)
+def value_at(config: Any, path: str, missing: Any = None) -> Any:
+    """The value at a dotted path, `missing` where there is none."""
+    for key in path.split("."):
+        if not isinstance(config, Mapping) or key not in config:
+            return missing
+        config = config[key]
+    return config

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from convert.training_check import examine
 from convert.training_config import load_config
-from convert.training_keys import PRECISIONS, examine, value_at
+from convert.training_keys import PRECISIONS, value_at
 from runtime.errors import KitError
 from train.augment import Augmentation
 from train.criterion import DEFAULT_LOSS, LossSetting
