@@ -22,6 +22,7 @@ from pipeline.names import (
     ROOT,
     add_model_options,
     chosen_network,
+    naming_the_choice,
     tflite_path,
     variant,
     work_folder,
@@ -134,7 +135,9 @@ def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
     from convert.checkpoint import load_network
 
     path = assets.weights(spec, options.weights)
-    for note in load_network(path, spec).notes:
+    with naming_the_choice(options):
+        loaded = load_network(path, spec)
+    for note in loaded.notes:
         print(f"{path.name}: {note}")
     return path, spec
 

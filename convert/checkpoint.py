@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from typing import Any
 import torch
 
 from convert.checkpoint_layout import UNUSED_SUFFIX, NetworkWeights, network_weights
+from convert.foreign_file import asked_class, foreign_kind, saved_by_torch
 from convert.network import NanoDet
-from runtime.errors import KitError
+from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ModelSpec
+
+# How PyTorch names what a pickle asks for and `weights_only` forbids.
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
+_SAVE_AGAIN = 'torch.save({"state_dict": model.state_dict()}, "new.ckpt")'
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class LoadedNetwork:
 def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
     """Build the network of `spec` and load `path` strictly, from any layout upstream writes.
 
-    Raises `KitError` when the file is no checkpoint, would run code on loading, or belongs to
-    another architecture (the first missing or mismatched key is named).
+    Raises `KitError` when the file is no checkpoint or would run code on loading, `OtherNetwork`
+    when it belongs to another architecture (the first missing or mismatched key is named).
     """
     found = read_weights(path)
     weights = found.weights
@@ -39,19 +45,19 @@ def load_network(path: Path, spec: ModelSpec) -> LoadedNetwork:
     }
     for key in expected:
         if key not in weights:
-            raise KitError(_mismatch(path, spec, f"key `{key}` is missing"))
+            raise _mismatch(path, spec, f"key `{key}` is missing")
     for key, value in expected.items():
         tensor = weights[key]
         if tensor.shape != value.shape:
             shapes = f"has shape {tuple(tensor.shape)}, expected {tuple(value.shape)}"
-            raise KitError(_mismatch(path, spec, f"key `{key}` {shapes}"))
+            raise _mismatch(path, spec, f"key `{key}` {shapes}")
         if tensor.layout != torch.strided or not tensor.is_floating_point():
-            raise KitError(_mismatch(path, spec, f"key `{key}` holds {tensor.dtype}"))
+            raise _mismatch(path, spec, f"key `{key}` holds {tensor.dtype}")
         if not torch.isfinite(tensor).all():
             raise KitError(f"{path}: key `{key}` holds NaN or infinity; train again or re-export")
     surplus = sorted(set(weights) - set(expected))
     if surplus:
-        raise KitError(_mismatch(path, spec, f"key `{surplus[0]}` is not part of that network"))
+        raise _mismatch(path, spec, f"key `{surplus[0]}` is not part of that network")
     network.load_state_dict(weights, strict=False)  # Only batch counters are left out.
     return LoadedNetwork(network.eval(), found.notes)
 
@@ -61,7 +67,12 @@ def read_weights(path: Path) -> NetworkWeights:
 
     Raises `KitError` when the file is no checkpoint or would run code on loading.
     """
-    return network_weights(_read_state_dict(path))
+    loaded = _load(path)
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
+        raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
+    found = network_weights(state)
+    return NetworkWeights(found.weights, (*found.notes, *_left_aside(loaded, state)))
 
 
 def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
@@ -92,29 +103,52 @@ def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
     return network.eval()
 
 
-def _read_state_dict(path: Path) -> dict[str, Any]:
+def _left_aside(loaded: dict[Any, Any], state: dict[str, Any]) -> list[str]:
+    """Further sets of weights in a checkpoint, such as `state_dict_ema`."""
+    others = {
+        key: sum(isinstance(v, torch.Tensor) for v in value.values())
+        for key, value in loaded.items()
+        if isinstance(value, dict) and value is not state
+    }
+    return [f"leaves `{key}` aside ({count} tensors)" for key, count in others.items() if count]
+
+
+def _load(path: Path) -> Any:
+    """The content of a checkpoint. Raises `KitError`; nothing in the file runs."""
     try:
+        if problem := foreign_kind(path):
+            raise KitError(f"{path}: {problem}")
         _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An odd pickle is refused below, in one line.
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise KitError(f"{path}: no such checkpoint") from None
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            raise KitError(
-                f"{path}: refused, the pickle holds more than tensors and could run code; "
-                'save it again with torch.save({"state_dict": model.state_dict()}, path)'
-            ) from None
-        raise KitError(f"{path}: damaged checkpoint; download or copy it again") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise KitError(f"{path}: cannot be read ({error.strerror})") from None
     except KitError:
         raise
-    except Exception:  # Damaged bytes lead the unpickler anywhere.
-        raise KitError(f"{path}: truncated or no PyTorch checkpoint; copy it again") from None
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
-        raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
-    return state
+    except Exception as error:  # Damaged bytes lead the unpickler anywhere.
+        raise KitError(f"{path}: {_problem(path, error)}") from None
+
+
+def _problem(path: Path, error: Exception) -> str:
+    """Why PyTorch's restricted unpickler gave up."""
+    forbidden = None
+    if isinstance(error, pickle.UnpicklingError):
+        found = _FORBIDDEN.search(str(error))
+        forbidden = found[1] if found else None
+    foreign = not saved_by_torch(path)
+    if foreign and forbidden is None:
+        forbidden = asked_class(path)
+    if forbidden is not None:
+        return (
+            f"refused, the pickle asks for `{forbidden}` and could run code; save the weights "
+            f"alone where it was made, with {_SAVE_AGAIN}"
+        )
+    if foreign:
+        return f"a pickle that torch.save did not write; save it again with {_SAVE_AGAIN}"
+    return "truncated or damaged checkpoint; download or copy it again"
 
 
 def _check_archive(path: Path) -> None:
@@ -134,5 +168,5 @@ def _check_archive(path: Path) -> None:
             )
 
 
-def _mismatch(path: Path, spec: ModelSpec, problem: str) -> str:
-    return f"{path}: not a {spec.name} checkpoint, {problem}; choose the variant with --model"
+def _mismatch(path: Path, spec: ModelSpec, problem: str) -> OtherNetwork:
+    return OtherNetwork(f"{path}: not a {spec.name} checkpoint, {problem}")

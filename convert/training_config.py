@@ -2,70 +2,82 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import reprlib
+import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from convert.training_check import examine, refuse_unless
+from convert.training_keys import ACTIVATIONS, HEADS
 from runtime.errors import KitError
-from runtime.spec import ModelSpec
+from runtime.spec import BACKBONES, ModelSpec
 from runtime.yaml_file import read_yaml
 
-_ACTIVATIONS = {"LeakyReLU": "leaky_relu", "ReLU": "relu", "ReLU6": "relu6"}
-_HEADS = {
-    # Head class upstream -> (neck class, neck here, centre of a cell)
-    "NanoDetHead": ("PAN", "pan", 0.5),
-    "NanoDetPlusHead": ("GhostPAN", "ghost_pan", 0.0),
-}
-
-# Settings that the kit supports with one value only: (part, key, value it defaults to upstream,
-# value supported).
-_FIXED: tuple[tuple[str, str, Any, Any], ...] = (
-    ("backbone", "name", None, "ShuffleNetV2"),
-    ("backbone", "out_stages", [2, 3, 4], [2, 3, 4]),
-    ("backbone", "with_last_conv", False, False),
-    ("backbone", "kernal_size", 3, 3),
-    ("head", "conv_type", "DWConv", "DWConv"),
-)
-_FIXED_BY_HEAD: dict[str, tuple[tuple[str, str, Any, Any], ...]] = {
-    "NanoDetHead": (("head", "share_cls_reg", False, True), ("fpn", "start_level", 0, 0)),
-    "NanoDetPlusHead": (
-        ("fpn", "use_depthwise", False, True),
-        ("fpn", "expand", 1, 1),
-        ("fpn", "num_blocks", 1, 1),
-        ("fpn", "use_res", False, False),
-    ),
-}
+# Head class upstream -> (neck here, centre of a cell).
+_NECKS = {"NanoDetHead": ("pan", 0.5), "NanoDetPlusHead": ("ghost_pan", 0.0)}
+_LONGEST_LITERAL = 64
 
 
-def read_training_config(path: Path) -> ModelSpec:
+def load_config(path: Path) -> Any:
+    """The content of a configuration, as upstream reads it; class names are the text written."""
+    config = read_yaml(path, f"--config {path}", names="class_names")
+    names = config.pop("class_names", None) if isinstance(config, dict) else None
+    config = _as_upstream(config, {})
+    return config if names is None else {**config, "class_names": names}
+
+
+def read_training_config(path: Path, training: bool = False) -> ModelSpec:
     """The model that an upstream configuration trains, answering for all its strides.
 
+    training: with the input that it is trained with, rather than the one it is evaluated with.
     Raises `KitError` naming the part that this kit does not support.
     """
-    config = read_yaml(path, f"--config {path}")
-    return _Reader(config, f"--config {path}").spec(re.sub(r"[^\w.-]", "-", path.stem))
+    reader = _Reader(load_config(path), f"--config {path}", "train" if training else "val")
+    return reader.spec(re.sub(r"[^\w.-]", "-", path.stem))
+
+
+def unused_keys(path: Path, training: bool = False) -> tuple[str, ...]:
+    """The keys in a configuration that nothing follows, see `training_check.examine`."""
+    return examine(load_config(path), f"--config {path}", training)
+
+
+def _as_upstream(value: Any, done: dict[int, dict[Any, Any]]) -> Any:
+    """Text that upstream (yacs) takes for a literal of Python, such as `1e-3` or `None`.
+
+    done: mappings by identity, for YAML may repeat one a million times, or within itself.
+    """
+    if isinstance(value, dict):
+        if id(value) not in done:
+            done[id(value)] = copy = {}
+            copy.update({key: _as_upstream(entry, done) for key, entry in value.items()})
+        return done[id(value)]
+    if not isinstance(value, str) or len(value) > _LONGEST_LITERAL:
+        return value
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return value
+    return list(literal) if isinstance(literal, tuple) else literal
 
 
 class _Reader:
     """Takes values out of the nested mapping and complains with their full name."""
 
-    def __init__(self, config: Any, source: str) -> None:
-        self.config, self.source = config, source
+    def __init__(self, config: Any, source: str, part: str) -> None:
+        self.config, self.source, self.part = config, source, part
 
     def spec(self, name: str) -> ModelSpec:
         parts = {part: self.section("model", "arch", part) for part in ("backbone", "fpn", "head")}
-        head_name = str(parts["head"].get("name"))
-        if head_name not in _HEADS:
-            self.refuse("model.arch.head.name", head_name, " or ".join(_HEADS))
-        neck_name, neck, prior_offset = _HEADS[head_name]
-        fixed = (*_FIXED, *_FIXED_BY_HEAD[head_name], ("fpn", "name", None, neck_name))
-        for part, key, default, supported in fixed:
-            value = parts[part].get(key, default)
-            if value != supported:
-                self.refuse(f"model.arch.{part}.{key}", value, supported)
         head, fpn = parts["head"], parts["fpn"]
-        class_names = self.class_names(head.get("num_classes"))
+        head_name = str(head.get("name"))
+        refuse_unless(self.source, "model.arch.head.name", head_name, HEADS)
+        examine(self.config, self.source, training=False)
+        neck, prior_offset = _NECKS[head_name]
         strides = head.get("strides", [8, 16, 32])
         values = {
             "name": name,
@@ -78,17 +90,38 @@ class _Reader:
                 "head_kernel": head.get("kernel_size", 5) if neck == "ghost_pan" else 3,
                 "head_convs": head.get("stacked_convs", 2),
                 "reg_max": head.get("reg_max", 16 if neck == "pan" else 7),
-                "backbone_activation": self.activation("backbone", parts["backbone"], "ReLU"),
-                "neck_activation": self.activation("fpn", fpn, "LeakyReLU"),
-                "head_activation": self.activation("head", head, "LeakyReLU"),
+                "backbone_activation": ACTIVATIONS[parts["backbone"].get("activation", "ReLU")],
+                "neck_activation": ACTIVATIONS[fpn.get("activation") or "LeakyReLU"],
+                "head_activation": ACTIVATIONS[head.get("activation", "LeakyReLU")],
                 "strides": strides,
                 "prior_offset": prior_offset,
             },
             "input": self.input(),
             "graph": {"strides": strides},
-            "class_names": class_names,
+            "class_names": self.class_names(head.get("num_classes")),
         }
-        return ModelSpec.from_values(values, self.source)
+        spec = ModelSpec.from_values(values, self.source)
+        self.check_joints(spec, fpn, head)
+        return spec
+
+    def check_joints(self, spec: ModelSpec, fpn: dict[str, Any], head: dict[str, Any]) -> None:
+        """What one part says of another."""
+        architecture = spec.architecture
+        widths = list(BACKBONES[architecture.backbone])
+        joints = [
+            ("fpn.in_channels", fpn.get("in_channels", widths), widths),
+            ("head.input_channel", head.get("input_channel", architecture.neck_channels),
+             architecture.neck_channels),
+        ]  # fmt: skip
+        if architecture.neck == "ghost_pan":
+            extra = len(architecture.strides) - len(widths)
+            joints.append(("fpn.num_extra_level", fpn.get("num_extra_level", 0), extra))
+        for path, value, fitting in joints:
+            if value != fitting:
+                raise KitError(
+                    f"{self.source}: model.arch.{path} is {reprlib.repr(value)}, the other parts "
+                    f"need {fitting}"
+                )
 
     def section(self, *keys: str) -> dict[str, Any]:
         """The mapping at a dotted path."""
@@ -99,21 +132,20 @@ class _Reader:
             raise KitError(f"{self.source}: no section `{'.'.join(keys)}`; is it NanoDet's?")
         return value
 
-    def refuse(self, field: str, value: Any, supported: Any) -> None:
-        raise KitError(
-            f"{self.source}: {field} is {reprlib.repr(value)}, this kit supports {supported!r}"
-        )
-
-    def activation(self, part: str, section: dict[str, Any], default: str) -> str:
-        value = section.get("activation", default)
-        if value not in _ACTIVATIONS:
-            self.refuse(f"model.arch.{part}.activation", value, " or ".join(_ACTIVATIONS))
-        return _ACTIVATIONS[value]
-
     def class_names(self, count: Any) -> list[str]:
         names = self.config.get("class_names")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list):
             raise KitError(f"{self.source}: class_names must be a list of names")
+        for number, name in enumerate(names, 1):
+            if not isinstance(name, str) or not name.strip():
+                shown = reprlib.repr(name) if name else "empty"
+                raise KitError(
+                    f"{self.source}: entry {number} of class_names is {shown}, no name; write it "
+                    "in quotes"
+                )
+        repeated = [name for name, times in Counter(names).items() if times > 1]
+        if repeated:
+            raise KitError(f"{self.source}: class_names has `{repeated[0]}` more than once")
         if len(names) != count:
             raise KitError(
                 f"{self.source}: {len(names)} class_names, but model.arch.head.num_classes {count}"
@@ -121,18 +153,23 @@ class _Reader:
         return names
 
     def input(self) -> dict[str, Any]:
-        """Input as in validation: upstream trains on varied sizes, but deploys this one."""
+        """Upstream's `data.val` is what is deployed; where `data.train` says nothing, it holds."""
         data = self.section("data", "val")
         pipeline = self.section("data", "val", "pipeline")
+        if self.part == "train":
+            data = {**data, **self.section("data", "train")}
+            pipeline = {**pipeline, **self.section("data", "train", "pipeline")}
         size, normalize = data.get("input_size"), pipeline.get("normalize")
         if not isinstance(size, list) or len(size) != 2:
-            raise KitError(f"{self.source}: data.val.input_size must be [width, height]")
+            raise KitError(f"{self.source}: data.{self.part}.input_size must be [width, height]")
         if not isinstance(normalize, list) or len(normalize) != 2:
-            raise KitError(f"{self.source}: data.val.pipeline.normalize must be [mean, std]")
+            raise KitError(
+                f"{self.source}: data.{self.part}.pipeline.normalize must be [mean, std]"
+            )
         return {
             "width": size[0],
             "height": size[1],
-            "keep_ratio": data.get("keep_ratio", False),
+            "keep_ratio": data.get("keep_ratio", True),
             "colour_order": "BGR",  # Upstream reads images with OpenCV.
             "mean": normalize[0],
             "std": normalize[1],

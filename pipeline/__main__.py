@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 from pipeline.budget import BOARDS, apply_budget, parse_bytes
-from pipeline.names import ROOT, add_model_options, parse_methods, parse_rewrites
+from pipeline.names import (
+    ROOT,
+    add_model_options,
+    naming_the_choice,
+    parse_methods,
+    parse_rewrites,
+)
 from pipeline.recipe import Recipe
 from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
@@ -111,10 +117,11 @@ def main() -> int:
     options = parse_arguments()
     apply_budget(options)
     recipe = Recipe(options)
-    if options.stop_after == "onnx":
-        recipe.run_onnx(options.onnx_layout)
-    else:
-        recipe.run()
+    with naming_the_choice(options):
+        if options.stop_after == "onnx":
+            recipe.run_onnx(options.onnx_layout)
+        else:
+            recipe.run()
     return 0
 
 

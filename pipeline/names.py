@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import assets
 from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
-from runtime.errors import KitError
+from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ACTIVATIONS, ModelSpec
 
 ROOT = Path(__file__).parent.parent
@@ -30,17 +33,23 @@ def add_model_options(parser: argparse._ActionsContainer, model_default: str) ->
     add("--activation", choices=ACTIVATIONS, help="of the whole network, instead of the model's")
 
 
-def chosen_spec(options: argparse.Namespace, target: str = "mcu") -> ModelSpec:
+def chosen_spec(
+    options: argparse.Namespace, target: str = "mcu", training: bool = False
+) -> ModelSpec:
     """The spec that the options of `add_model_options` choose.
 
-    Strides default to what the target has by default, see `pipeline.targets`.
+    Strides default to what the target has by default, see `pipeline.targets`. training: with the
+    input that a configuration trains with; else its keys of the network that nothing follows are
+    named on stderr.
     """
     if options.config is not None and options.variant is not None:
         raise KitError("--model and --config both choose the network; give one of the two")
     if options.config is not None:
-        from convert.training_config import read_training_config
+        from convert.training_config import read_training_config, unused_keys
 
-        spec = read_training_config(options.config)
+        spec = read_training_config(options.config, training)
+        if not training and (unused := unused_keys(options.config)):
+            print(f"--config {options.config}: not used: {', '.join(unused)}", file=sys.stderr)
     else:
         spec = assets.model_spec(options.variant or DEFAULT_MODEL)
     if options.activation:
@@ -59,6 +68,18 @@ def chosen_network(options: argparse.Namespace) -> ModelSpec:
     unless `--strides` says otherwise."""
     spec = chosen_spec(options)
     return spec if options.strides else spec.with_strides(spec.architecture.strides)
+
+
+@contextmanager
+def naming_the_choice(options: argparse.Namespace) -> Iterator[None]:
+    """Add the option that chose the network to the error that a checkpoint is of another."""
+    try:
+        yield
+    except OtherNetwork as error:
+        advice = "choose the variant with --model"
+        if options.config is not None:
+            advice = f"give the --config that it was trained with, not {options.config}"
+        raise KitError(f"{error}; {advice}") from None
 
 
 def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:

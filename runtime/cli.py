@@ -42,6 +42,17 @@ def amount(text: str) -> float:
     return value
 
 
+def whole(text: str) -> int:
+    """Type of an option that may be 0: an integer of 0 or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number of 0 or more")
+    return value
+
+
 def fraction(text: str) -> float:
     """Type of an option from 0 to 1."""
     try:

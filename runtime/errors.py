@@ -9,6 +9,10 @@ class KitError(Exception):
     exit_code = 2
 
 
+class OtherNetwork(KitError):
+    """A checkpoint of another network than the one that was chosen."""
+
+
 class DataUnavailable(KitError):
     """Weights or images are neither on this machine nor reachable."""
 

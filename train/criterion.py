@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
+from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from train.assign import atss, dynamic_soft
 from train.geometry import Cells, box_to_distance, distance_to_box, expected_distance, iou
@@ -17,8 +19,25 @@ from train.losses import (
     quality_focal_loss,
 )
 
-QFL_WEIGHT, GIOU_WEIGHT, DFL_WEIGHT = 1.0, 2.0, 0.25
 _LAST_BIN_MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class LossSetting:
+    """Weights of the three losses, and the power of the gap in quality focal loss."""
+
+    qfl_weight: float = 1.0
+    box_weight: float = 2.0
+    dfl_weight: float = 0.25
+    qfl_beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise KitError(f"{name} is {value}, expected 0 or more")
+
+
+DEFAULT_LOSS = LossSetting()
 
 
 class Objects(NamedTuple):
@@ -43,8 +62,8 @@ def flatten(levels: Sequence[torch.Tensor]) -> torch.Tensor:
 class Criterion:
     """The loss of a model: ATSS for NanoDet-m; NanoDet-Plus assigns by predictions."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: ModelSpec, setting: LossSetting = DEFAULT_LOSS) -> None:
+        self.spec, self.setting = spec, setting
         self._classes = len(spec.classes)
         self._dynamic = spec.architecture.neck == "ghost_pan"
 
@@ -127,7 +146,9 @@ class Criterion:
         logits = outputs[..., : self._classes]
         # Upstream counts an image without objects as one with one.
         count = positive.sum(1).clamp(min=0 if self._dynamic else 1).sum().float()
-        qfl = quality_focal_loss(logits.flatten(0, 1), class_id.flatten(), quality.flatten())
+        qfl = quality_focal_loss(
+            logits.flatten(0, 1), class_id.flatten(), quality.flatten(), self.setting.qfl_beta
+        )
 
         chosen = outputs[positive]
         number = positive.nonzero()[:, 1]
@@ -141,9 +162,9 @@ class Criterion:
         giou = giou_loss(boxes, targets, weight)
         total = mean_over_processes(weight.sum(), 1.0 if self._dynamic else 1e-6)
         return {
-            "qfl": QFL_WEIGHT * qfl / mean_over_processes(count, 1.0),
-            "giou": GIOU_WEIGHT * giou / total,
-            "dfl": DFL_WEIGHT * dfl / (4 * total),
+            "qfl": self.setting.qfl_weight * qfl / mean_over_processes(count, 1.0),
+            "giou": self.setting.box_weight * giou / total,
+            "dfl": self.setting.dfl_weight * dfl / (4 * total),
         }
 
     def _boxes_of(

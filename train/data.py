@@ -67,6 +67,29 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     return pictures
 
 
+def check_pictures(pictures: Sequence[Picture]) -> None:
+    """Raise `KitError` for pictures that are missing or none, before hours of training.
+
+    Reads their beginnings alone; one that is cut off later is found when it is loaded.
+    """
+    missing = [picture.path for picture in pictures if not picture.path.is_file()]
+    if missing:
+        raise KitError(
+            f"{missing[0]}: no such image, {len(missing)} of {len(pictures)} are missing; --data "
+            "holds them in images/ under the names of annotations.json"
+        )
+    for picture in pictures:
+        try:
+            with Image.open(picture.path) as image:
+                image.verify()
+        except Image.DecompressionBombError:
+            raise KitError(f"{picture.path}: too many pixels; scale it down first") from None
+        except (OSError, SyntaxError, ValueError) as error:
+            raise KitError(f"{picture.path}: damaged or not an image ({error})") from None
+    if not any(len(picture.xyxy) for picture in pictures):
+        raise KitError("--data: annotations.json has no box to learn from")
+
+
 class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
     """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them."""
 

@@ -8,20 +8,20 @@ import torch.nn.functional as F
 from train.geometry import giou
 
 BACKGROUND = -1
-_BETA = 2.0
 
 
 def quality_focal_loss(
-    logits: torch.Tensor, class_id: torch.Tensor, quality: torch.Tensor
+    logits: torch.Tensor, class_id: torch.Tensor, quality: torch.Tensor, beta: float = 2.0
 ) -> torch.Tensor:
-    """Cross entropy with the box's IoU as the target, weighed by the squared gap to it.
+    """Cross entropy with the box's IoU as the target, weighed by a power of the gap to it.
 
     logits: (N, C). class_id: (N,), `BACKGROUND` where nothing is. quality: (N,), 0..1.
+    beta: the power.
     """
     target = torch.zeros_like(logits)
     inside = class_id != BACKGROUND
     target[inside, class_id[inside]] = quality[inside].to(target.dtype)
-    gap = (target - logits.sigmoid()).abs() ** _BETA
+    gap = (target - logits.sigmoid()).abs() ** beta
     return (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * gap).sum()
 
 

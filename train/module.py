@@ -31,7 +31,7 @@ class Training(lightning.LightningModule):
         self.spec, self.settings = spec, settings
         self.steps_per_epoch = 1.0  # Known when the data is.
         self.model = TrainedNetwork(spec)
-        self.criterion = Criterion(spec)
+        self.criterion = Criterion(spec, settings.loss)
         self.avg_model: TrainedNetwork | None = None
         if settings.average_decay:
             self.avg_model = copy.deepcopy(self.model).requires_grad_(False)
@@ -78,35 +78,56 @@ class Training(lightning.LightningModule):
         # Lightning's own estimate would start loading before a resumed run knows its epoch.
         data: TrainingData = self.trainer.datamodule  # type: ignore[attr-defined]
         self.steps_per_epoch = data.steps(self.trainer.world_size)
-        # Norms and biases are not decayed.
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": s.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
         optimizer: torch.optim.Optimizer
         if s.optimizer == "SGD":
-            optimizer = torch.optim.SGD(groups, lr=s.rate, momentum=s.momentum)
+            optimizer = torch.optim.SGD(
+                self._parameter_groups(), lr=s.rate, momentum=s.momentum, nesterov=s.nesterov
+            )
         else:
-            optimizer = torch.optim.AdamW(groups, lr=s.rate)
+            optimizer = torch.optim.AdamW(
+                self._parameter_groups(), lr=s.rate, betas=s.betas, eps=s.epsilon
+            )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_factor)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters by rate and decay, as upstream's `build_optimizer` sets them."""
+        s = self.settings
+        kind = {
+            f"{name}.{own}": isinstance(module, (nn.GroupNorm, nn.BatchNorm2d))
+            for name, module in self.model.named_modules()
+            for own, _ in module.named_parameters(recurse=False)
+        }
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            rate, decay = next((f[1:] for f in s.factors if f[0] in name), (1.0, 1.0))
+            spared = kind[name] and not s.decayed_norms
+            spared |= name.endswith(".bias") and not s.decayed_biases
+            key = s.rate * rate, 0.0 if spared else s.weight_decay * decay
+            groups.setdefault(key, []).append(parameter)
+        return [
+            {"params": parameters, "lr": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ]
+
     def rate_factor(self, step: int) -> float:
         """The learning rate of a step as a factor of its peak."""
         s = self.settings
         if step < s.warmup_steps:
-            return s.warmup_ratio + (1 - s.warmup_ratio) * step / s.warmup_steps
-        if s.milestones:
+            done, ratio = step / s.warmup_steps, s.warmup_ratio
+            warmed = {"constant": ratio, "exp": ratio ** (1 - done)}
+            return warmed.get(s.warmup, ratio + (1 - ratio) * done)
+        if s.schedule == "MultiStepLR":
             epoch = step / self.steps_per_epoch
             return float(s.gamma ** sum(epoch >= m for m in s.milestones))
-        done = min(1.0, step / (s.epochs * self.steps_per_epoch))
         lowest = s.last_rate / s.rate
-        return lowest + (1 - lowest) * (1 + math.cos(math.pi * done)) / 2
+        # Beyond its length it rises again, as torch's does.
+        length = (s.cosine_epochs or s.epochs) * self.steps_per_epoch
+        wave = math.cos(math.pi * (step / length))
+        return lowest + (1 - lowest) * (1 + wave) / 2
 
     @property
     def deployed(self) -> nn.Module:

@@ -113,6 +113,79 @@ def test_separate_towers_are_refused(tmp_path: Path) -> None:
         read(tmp_path, config)
 
 
+@pytest.mark.parametrize(
+    ("written", "expected", "reason"),
+    [
+        ("[0, 1, 2]", ("0", "1", "2"), "digits"),
+        ("[010, 1.50, 1e3]", ("010", "1.50", "1e3"), "numbers keep their form"),
+        ("[no, Yes, 2024-01-01]", ("no", "Yes", "2024-01-01"), "booleans and dates"),
+        ("[null, ~, 0x1F]", ("null", "~", "0x1F"), "nothing, and another base"),
+        ("['a b', \"x:y\", None]", ("a b", "x:y", "None"), "quotes are YAML's"),
+        ("&names [1, 2, 3]\nmore: *names", ("1", "2", "3"), "upstream's way for other data sets"),
+    ],
+)
+def test_class_names_are_the_text_written(
+    tmp_path: Path, written: str, expected: tuple[str, ...], reason: str
+) -> None:
+    config = put(m_config(), "model.arch.head.num_classes", 3)
+    del config["class_names"]
+    path = tmp_path / "a.yml"
+    path.write_text(yaml.safe_dump(config) + f"class_names: {written}\n")
+    assert read_training_config(path).class_names == expected, reason
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("[a, b, a]", "`a` more than once"),
+        ("[a, , b]", "cannot be read as YAML"),
+        ("\n- a\n-\n- b", "entry 2 of class_names is empty, no name; write it in quotes"),
+        ("\n- a\n- b: c\n- d", "entry 2 of class_names is {'b': 'c'}, no name; write it in quotes"),
+        ("[a, [b], c]", r"entry 2 of class_names is \['b'\]"),
+        ("", "class_names must be a list"),
+        ("5", "class_names must be a list"),
+    ],
+)
+def test_unusable_class_names(tmp_path: Path, written: str, message: str) -> None:
+    config = put(m_config(), "model.arch.head.num_classes", 3)
+    del config["class_names"]
+    path = tmp_path / "a.yml"
+    path.write_text(yaml.safe_dump(config) + f"class_names: {written}\n")
+    with pytest.raises(KitError, match=message):
+        read_training_config(path)
+
+
+def test_training_sees_what_its_own_part_says(tmp_path: Path) -> None:
+    config = m_config()
+    config["data"]["train"] = {"input_size": [416, 352], "keep_ratio": False, "pipeline": {}}
+    path = tmp_path / "a.yml"
+    path.write_text(yaml.safe_dump(config))
+    deployed, trained = read_training_config(path), read_training_config(path, training=True)
+    assert (deployed.input.width, deployed.input.height, deployed.input.keep_ratio) == (
+        320,
+        320,
+        True,
+    )
+    assert (trained.input.width, trained.input.height, trained.input.keep_ratio) == (
+        416,
+        352,
+        False,
+    )
+    assert trained.input.mean == deployed.input.mean, "what it does not say holds"
+
+
+def test_upstreams_default_keeps_the_ratio(tmp_path: Path) -> None:
+    config = plus_config()
+    del config["data"]["val"]["keep_ratio"]
+    assert read(tmp_path, config).input.keep_ratio
+
+
+def test_mappings_that_hold_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "a.yml"
+    path.write_text(yaml.safe_dump(m_config()) + "log: &log {again: *log}\n")
+    assert read_training_config(path).name == "a"
+
+
 @pytest.mark.parametrize("text", ["", "- 1\n", "a: [", "just words"])
 def test_no_configuration(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yml").write_text(text)

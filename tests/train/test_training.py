@@ -195,7 +195,7 @@ def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> No
     [
         (("--resume", "--out", "none"), "--resume: none/last.ckpt is not there", "nothing yet"),
         (("--batch", "9"), "8 images are less than one batch", "too few"),
-        (("--weights", "m.yml"), "m.yml: refused, the pickle holds more", "no checkpoint"),
+        (("--weights", "m.yml"), "m.yml: this is text that begins", "no checkpoint"),
         (("--strides", "32"), "chosen when converting", "all strides are trained"),
     ],
 )
