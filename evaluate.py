@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
 import environment
 
 environment.enter()
@@ -10,8 +14,6 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import assets

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
 import environment
 
 environment.enter()
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray

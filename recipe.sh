@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
 # NanoDet checkpoint -> full-int8 TFLite file. `bash recipe.sh --help` lists the options.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-caller=$PWD
-cd "$here"
-. tools/environment.sh
-environment requirements.lock
-cd "$caller"  # Relative paths in options are the caller's.
-PYTHONPATH=$here exec "$here/.venv/bin/python" -m pipeline "$@"
+here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+. "$here/tools/environment.sh"
+(cd "$here" && environment requirements.lock)
+# In the caller's folder, for paths in options are relative to it; isolated from the modules there.
+exec "$here/.venv/bin/python" -I "$here/environment.py" pipeline "$@"

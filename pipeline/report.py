@@ -153,7 +153,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
     strides = ",".join(str(stride) for stride in report["strides"])
     ap = report["ap"]
     accuracy = (
-        f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; python evaluate.py for all)"
+        f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; evaluate.py measures all)"
         if ap
         else "not measured, no annotated images with its classes at hand (README, NANODET_DATA)"
     )

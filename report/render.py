@@ -17,6 +17,7 @@ from report.pictures import SCORE_THRESHOLD
 from runtime.spec import ModelSpec
 
 _NOISIEST = 8
+_PYTHON = ".venv/bin/python"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -100,16 +101,16 @@ def _commands(job: Job) -> list[tuple[str, str]]:
     weights = "" if job.official else f" --weights {shlex.quote(job.weights.name)}"
     found = [
         ("build this file", job.command),
-        ("all images' AP, class by class", f"python evaluate.py {model}"),
-        ("detect in an image of yours", f"python example.py IMAGE --model {model}"),
-        ("the waterfall on more images", f"python -m evaluation.waterfall {model}{weights}"),
+        ("all images' AP, class by class", f"{_PYTHON} evaluate.py {model}"),
+        ("detect in an image of yours", f"{_PYTHON} example.py IMAGE --model {model}"),
+        ("the waterfall on more images", f"{_PYTHON} -m evaluation.waterfall {model}{weights}"),
     ]
     if job.content["tflite"]["input"]["dtype"] == "INT8":
         found += [
-            ("tensors that lose most", f"python -m quantize.inspect {model}"),
+            ("tensors that lose most", f"{_PYTHON} -m quantize.inspect {model}"),
             (
                 "C sources for a microcontroller",
-                f"python -m firmware.generate {model} --board evkbmimxrt1170 --out firmware_out",
+                f"{_PYTHON} -m firmware.generate {model} --board evkbmimxrt1170 --out firmware_out",
             ),
         ]
     return [(what, _printable(command)) for what, command in found]

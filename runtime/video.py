@@ -6,7 +6,6 @@ Needs OpenCV, an optional extra: `pip install opencv-python-headless`.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import KitError
 from runtime.files import writing
-from runtime.quiet import output_to
+from runtime.quiet import silenced
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.
@@ -29,7 +28,7 @@ class VideoSource:
         self._cv2 = _opencv()
         if isinstance(source, Path) and not source.is_file():
             raise KitError(f"{source}: no such video")
-        with output_to(Path(os.devnull)):  # OpenCV warns on stderr before it fails.
+        with silenced():  # OpenCV warns on stderr before it fails.
             self._capture = self._cv2.VideoCapture(
                 source if isinstance(source, int) else str(source)
             )

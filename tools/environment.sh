@@ -3,6 +3,8 @@
 
 # Containers set it; without .pyc files of PyTorch and TensorFlow every start takes 10 s more.
 unset PYTHONDONTWRITEBYTECODE
+# The caller's modules are not the kit's.
+unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 
 python_in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
 

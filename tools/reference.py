@@ -16,7 +16,7 @@ _PACKAGE = "runtime"
 _COMMANDS = ("runtime.benchmark", "runtime.__main__", "runtime.serial_monitor", "runtime.cli")
 _HEAD = """# Reference of `runtime`
 
-Written from the docstrings by `python -m tools.reference`. What most programs need is
+Written from the docstrings by `.venv/bin/python -m tools.reference`. What most programs need is
 `from runtime import Detector`.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,11 @@ def arena_bytes(path: Path) -> int:
     """
     command = [sys.executable, "-m", "runtime.engines.arena", str(path.resolve())]
     root = Path(__file__).parent.parent.parent
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    # Whatever is on the path here is there, in the same order.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, *sys.path)))}
+    finished = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
     match = _TOTAL.search(finished.stderr)
     if finished.returncode or match is None:
         said, _, trace = finished.stderr.partition("Traceback")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from runtime.engines.base import TfliteEngine
 from runtime.engines.interpreter import find_package, load_delegate, open_interpreter
 from runtime.errors import KitError
-from runtime.quiet import output_to
+from runtime.quiet import silenced
 from runtime.tflite_file import TfliteFile
 
 
@@ -40,7 +39,7 @@ class LiteRtEngine(TfliteEngine):
             raise KitError(f"engine litert: {error}") from None
         loaded = None if delegate is None else _load(package, delegate, delegate_options or {})
         try:
-            with output_to(Path(os.devnull)):  # It announces its delegate on stderr.
+            with silenced():  # It announces its delegate on stderr.
                 self._interpreter = open_interpreter(
                     package, model.content, threads, xnnpack, loaded
                 )

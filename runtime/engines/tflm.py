@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.engines.base import TfliteEngine
 from runtime.errors import KitError
-from runtime.quiet import output_to
+from runtime.quiet import silenced
 from runtime.tflite_file import TfliteFile
 
 # Far above what any NanoDet needs; the arena a board needs is measured by `runtime.engines.arena`.
@@ -31,7 +29,7 @@ class TflmEngine(TfliteEngine):
             raise KitError("engine tflm: package tflite-micro is not installed") from None
         self._path = model.path
         try:
-            with output_to(Path(os.devnull)):  # It explains itself on stderr, line by line.
+            with silenced():  # It explains itself on stderr, line by line.
                 self._interpreter = tflm.Interpreter.from_bytes(
                     model.content, arena_size=HOST_ARENA_BYTES
                 )
@@ -41,7 +39,7 @@ class TflmEngine(TfliteEngine):
     def _invoke(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         self._interpreter.set_input(pixels, 0)
         try:
-            with output_to(Path(os.devnull)):
+            with silenced():
                 self._interpreter.invoke()
         except RuntimeError as error:
             raise KitError(f"{self._path}: TFLite Micro cannot run it ({error})") from None

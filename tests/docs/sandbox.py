@@ -1,5 +1,8 @@
 """A newcomer's checkout: a copy of the kit with small stand-ins for weights, photographs, boards.
 
+Its `.venv` is a virtual environment as `recipe.sh` makes one, with the packages of this one.
+Commands run in a fresh shell, with the system's programs and nothing of this environment.
+
 So that a command takes seconds, official weights are random here and take 96x96 pixels, and
 quantization learns for a few iterations. The board at 192.168.0.10 is OpenSSH's server on this
 machine.
@@ -17,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import cv2
@@ -34,6 +38,9 @@ SIDE = 96
 _MODEL = "nanodet-m-0.5x"
 _IMAGES = 100
 _ITERATIONS = {"reconstruct.py": r"(ITERATIONS = )300", "equalize.py": r"(_ITERATIONS = )500"}
+# Of a fresh shell.
+_SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEPT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "TERM", "USER")
 _LOCKED = ("requirements.lock", "requirements-test.lock")
 # Says what a board says: with a delegate or without, profiling or not.
 _BENCHMARK_MODEL = """#!/bin/sh
@@ -73,8 +80,8 @@ class Sandbox:
         self._board(folder.parent / "board")
         dead = "http://127.0.0.1:9"  # Nobody listens there: nothing is downloaded.
         self._environment = {
-            **os.environ,
-            "PATH": f"{folder.parent / 'bin'}:{os.environ['PATH']}",
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "PATH": f"{folder.parent / 'bin'}:{_SYSTEM}",
             "NANODET_DATA": str(folder.parent / "data"),
             "XDG_CACHE_HOME": str(folder.parent / "cache"),
             "OMP_NUM_THREADS": "1",
@@ -83,7 +90,7 @@ class Sandbox:
         }
 
     def _copy(self) -> None:
-        """What git tracks; the environment is shared."""
+        """What git tracks, and an environment."""
         listed = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
         )
@@ -93,9 +100,7 @@ class Sandbox:
         author = ("-c", "user.name=a", "-c", "user.email=a@example.com")
         for words in (("init",), ("add", "--all"), (*author, "commit", "--message", "all")):
             subprocess.run(["git", *words], cwd=self.folder, check=True, capture_output=True)
-        binaries = self.folder / ".venv" / "bin"
-        binaries.mkdir(parents=True)
-        script(binaries / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        self._venv(self.folder / ".venv")
         for module, iterations in _ITERATIONS.items():
             path = self.folder / "quantize" / module
             shorter, count = re.subn(iterations, r"\g<1>5", path.read_text())
@@ -105,6 +110,17 @@ class Sandbox:
         for lock in _LOCKED:
             content = b"".join(path.read_bytes() for path in (self.folder / lock, *torch_locks))
             (self.folder / f".venv/.installed-{hashlib.sha256(content).hexdigest()[:16]}").touch()
+
+    def _venv(self, folder: Path) -> None:
+        """Packages and their programs are this environment's; Python and pip are its own."""
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        (packages,) = folder.glob("lib/python*/site-packages")
+        packages.rmdir()
+        packages.symlink_to(sysconfig.get_paths()["purelib"])
+        script(folder / "bin" / "pip", f'#!/bin/sh\nexec "{folder}/bin/python" -m pip "$@"\n')
+        for program in Path(sysconfig.get_paths()["scripts"]).iterdir():
+            if not (folder / "bin" / program.name).exists():
+                (folder / "bin" / program.name).symlink_to(program)
 
     def _data(self, data: Path) -> None:
         """Small official weights, and photographs that the manifest of this checkout lists."""
@@ -159,7 +175,7 @@ class Sandbox:
         shutil.copy(ROOT / "models" / "nanodet_m_0.5x_shapes.ckpt", self.folder / "own.ckpt")
 
     def _tools(self, folder: Path) -> None:
-        """`python` and `pip` of the kit's environment; ssh and scp that find the board."""
+        """ssh and scp that find the board."""
         config = folder.parent / "ssh_config"
         config.write_text(
             _SSH_CONFIG.format(
@@ -168,8 +184,6 @@ class Sandbox:
                 known_hosts=self._server.known_hosts,
             )
         )
-        script(folder / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        script(folder / "pip", f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
         for name in ("ssh", "scp"):
             script(folder / name, f'#!/bin/sh\nexec {shutil.which(name)} -F {config} "$@"\n')
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from pathlib import Path
@@ -17,15 +16,15 @@ from tests.runtime.test_serial_monitor import frame, watch
 # Not run, and why.
 _EXEMPT = {
     "bash tests/run.sh": "runs this test",
-    "pip install -r requirements-benchmark.lock": "needs a package index",
+    ".venv/bin/pip install -r requirements-benchmark.lock": "needs a package index",
     "bash tools/lock.sh": "needs a package index, and uv",
 }
 # Nobody answers here who knows of vulnerabilities.
 _CODES = {".venv/bin/python -m tools.audit": 3}
 # They measure for hours, or build first: imported, for what they need must be there.
-_LONG = re.compile(r"python -m (benchmarks\.\w+|tools\.pictures|tests\.robustness)")
+_LONG = re.compile(r"\.venv/bin/python -m (benchmarks\.\w+|tools\.pictures|tests\.robustness)")
 # Sentences name these without arguments: their help must come.
-_PROGRAM = re.compile(r"python -m [\w.]+")
+_PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+")
 _DOCUMENTS = [str(path.relative_to(ROOT)) for path in documents() if commands(path)]
 
 
@@ -35,7 +34,8 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
     for command in commands(ROOT / document):
         long = _LONG.match(command)
         if long:
-            importlib.import_module(long[1])
+            done = sandbox.run(f'.venv/bin/python -c "import {long[1]}"')
+            assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
         elif "serial_monitor" in command:
             done = watch(tmp_path, [frame(0)], *shlex.split(command)[4:])
             assert "frame 0" in done.stdout, command
@@ -51,7 +51,7 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("    bash recipe.sh   # comment\n", ["bash recipe.sh"]),
-        ("so `python -m\nx --y` and `no command`.\n", ["python -m x --y"]),
+        ("so `.venv/bin/python -m\nx --y` and `no command`.\n", [".venv/bin/python -m x --y"]),
         ("```\npython a.py\n```\n\n```yaml\npython: 3\n```\n", ["python a.py"]),
         ("    A=1 bash b.sh\n    bash b.sh\n    A=1 bash b.sh\n", ["A=1 bash b.sh", "bash b.sh"]),
         ("    from runtime import Detector\n", []),

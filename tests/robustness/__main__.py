@@ -23,9 +23,9 @@ _SERVERS = "one line within the time allowed, no file; a sound server then finis
 
 _TEXT = """# Robustness
 
-What the kit does with damaged input and under bad conditions. `python -m tests.robustness` runs all
-of it and writes this page; this run took {minutes:.1f} minutes on {cores} cores. The ordinary tests
-do the same with 20 mutants of a kind and 2 kills.
+What the kit does with damaged input and under bad conditions. `.venv/bin/python -m
+tests.robustness` runs all of it and writes this page; this run took {minutes:.1f} minutes on
+{cores} cores. The ordinary tests do the same with 20 mutants of a kind and 2 kills.
 
 ## Damaged input
 

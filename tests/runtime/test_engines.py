@@ -118,6 +118,17 @@ def test_arena_of_what_cannot_run(tmp_path: Path) -> None:
         arena_bytes(tmp_path / "cut.tflite")
 
 
+def test_arena_whatever_the_callers_modules(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that measures imports what this one does."""
+    (tmp_path / "numpy.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    assert arena_bytes(build.tflite) > 0
+
+
 def test_arena(build: Build) -> None:
     stem = 48 * 32 * 24 + 96 * 64 * 3  # first convolution's output and its input
     assert stem < arena_bytes(build.tflite) < 4 * stem

@@ -1,0 +1,132 @@
+"""The commands start from any folder, by any Python, and import nothing of the caller's."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Of the standard library, of packages, and of the kit: whoever imports one of these has failed.
+_FOREIGN = (
+    "numpy.py", "torch.py", "yaml.py", "tqdm/__init__.py", "report.py", "convert.py", "quantize.py",
+    "runtime/__init__.py", "pipeline.py", "evaluation.py", "assets/__init__.py", "environment.py",
+    "calibration.py", "argparse.py", "dataclasses.py", "json.py",
+)  # fmt: skip
+_PLAIN = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """A user's folder with modules called as the kit's, as packages', as Python's own."""
+    folder = tmp_path / "their work"
+    for name in _FOREIGN:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("raise SystemExit('the caller\\'s module was imported')\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python without any package, as a distribution installs it."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def _kit(folder: Path) -> Path:
+    """A checkout whose `.venv` is an environment of its own, with the packages of this one."""
+    without = shutil.ignore_patterns(".*", "__pycache__", "build", "docs", "tests", "*.tflite")
+    shutil.copytree(ROOT, folder, ignore=without)
+    venv = folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    packages.rmdir()
+    packages.symlink_to(sysconfig.get_paths()["purelib"])
+    installed = '. tools/environment.sh; touch "$(marker_of requirements.lock)"'
+    subprocess.run(["bash", "-c", installed], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _kit(tmp_path_factory.mktemp("kit") / "a kit")
+
+
+def _run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env={**_PLAIN, **variables}, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({}, "as most shells are"),
+        ({"PYTHONSAFEPATH": "1"}, "Python 3.11 leaves the script's folder out, then"),
+        ({"PYTHONPATH": "{theirs}"}, "a folder of the user's own for modules"),
+        ({"PYTHONPATH": "."}, "the same, wherever that is"),
+        ({"PYTHONPATH": ":"}, "an empty entry is the folder that one is in"),
+    ],
+)
+@pytest.mark.parametrize("program", ["recipe.sh", "evaluate.py", "example.py"])
+def test_no_module_of_the_caller(
+    kit: Path, bare: Path, theirs: Path, program: str, variables: dict[str, str], reason: str
+) -> None:
+    """A missing file is named, so that all has been imported by then."""
+    missing = {"recipe.sh": "--weights"}.get(program, "--model" if program == "example.py" else "")
+    arguments = [*filter(None, [missing]), "none.tflite"]
+    starts = ["bash"] if program == "recipe.sh" else [str(kit / ".venv/bin/python")]
+    if program != "recipe.sh" and "PYTHONPATH" in variables:
+        # Python's own modules are imported from there before any line of the kit's runs.
+        for name in ("argparse.py", "dataclasses.py", "json.py"):
+            (theirs / name).unlink()
+    given = {k: v.replace("{theirs}", str(theirs)) for k, v in variables.items()}
+    done = _run([*starts, str(kit / program), *arguments], theirs, **given)
+    assert done.returncode == 2, (reason, done.stderr)
+    assert done.stderr.startswith("error: ") and "none.tflite: no such file" in done.stderr, reason
+
+
+@pytest.mark.parametrize("program", ["evaluate.py", "example.py"])
+def test_any_python(kit: Path, bare: Path, theirs: Path, program: str) -> None:
+    done = _run([str(bare), str(kit / program), "--help"], theirs)
+    assert done.returncode == 0 and done.stdout.startswith("usage: "), done.stderr
+
+
+def test_a_module_in_any_folder(kit: Path, bare: Path, theirs: Path) -> None:
+    done = _run([str(bare), str(kit / "environment.py"), "quantize.inspect", "none"], theirs)
+    assert done.returncode == 2 and "none: " in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "message", "reason"),
+    [
+        (None, "packages are missing", "no environment yet"),
+        ("#!/bin/sh\nexec {bare} \"$@\"\n", "packages are missing", "another Python, no venv"),
+        ("", "does not start", "a file that is no program"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("program", ["evaluate.py", "example.py"])
+def test_no_environment(
+    bare: Path, tmp_path: Path, program: str, python: str | None, message: str, reason: str
+) -> None:
+    """One line, and no end without."""
+    shutil.copy(ROOT / "environment.py", tmp_path)
+    shutil.copy(ROOT / program, tmp_path)
+    if python is not None:
+        path = tmp_path / ".venv" / "bin" / "python"
+        path.parent.mkdir(parents=True)
+        path.write_text(python.format(bare=shlex.quote(str(bare))))
+        path.chmod(0o755 if python else 0o644)
+    done = _run([str(bare), str(tmp_path / program)], tmp_path)
+    assert done.returncode == 2, reason
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    assert message in done.stderr, reason
