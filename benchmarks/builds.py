@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from pipeline.names import ROOT
 FIGURES = ("AP", "AP50", "AP75")
 
 
-def python(*arguments: str, threads: int = 0) -> None:
-    """Run a command of the kit; `threads` limits PyTorch's and NumPy's."""
+def python(*arguments: str, threads: int = 0, codes: Collection[int] = (0,)) -> None:
+    """Run a command of the kit. threads: limit of PyTorch's and NumPy's. codes: exits that are no
+    failure."""
     print("$ python", *arguments, file=sys.stderr, flush=True)
     limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     done = subprocess.run(
@@ -27,7 +29,7 @@ def python(*arguments: str, threads: int = 0) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode not in codes:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr}")
 
 
