@@ -123,7 +123,8 @@ def test_fine_tuning_that_harms_is_not_published(
     monkeypatch.setattr(FineTuning, "adapt", adapt)
     out = own / f"out_{harm}"
     given = ["--config", "own.yml", "--weights", "own.ckpt", "--images", "images"]
-    given += ["--without", "reconstruct,equalize", "--qat", "images", "--out", str(out)]
+    given += ["--target", "linux", "--without", "reconstruct,equalize"]
+    given += ["--qat", "images", "--out", str(out)]
     monkeypatch.chdir(own)
     monkeypatch.setattr("sys.argv", ["recipe.sh", *given])
     if harm:
@@ -132,10 +133,10 @@ def test_fine_tuning_that_harms_is_not_published(
     else:
         assert main() == 0
     assert learned == [90]
-    quantized, plain = (out / "build" / "own" / f"{n}.tflite" for n in ("quantize", "plain"))
+    quantized, plain = (out / "build" / "own_s8" / f"{n}.tflite" for n in ("quantize", "plain"))
     assert quantized.read_bytes() != plain.read_bytes()
-    assert (out / "own.tflite").read_bytes() == (plain if harm else quantized).read_bytes()
-    report = json.loads((out / "build" / "own" / "report.json").read_text())
+    assert (out / "own_s8.tflite").read_bytes() == (plain if harm else quantized).read_bytes()
+    report = json.loads((out / "build" / "own_s8" / "report.json").read_text())
     assert report["quantization"]["qat_images"] == (0 if harm else 90)
     assert (report["agreement"]["tuned"] < report["agreement"]["plain"]) == harm
     assert "] compare      agreement" in capsys.readouterr().out

@@ -127,7 +127,7 @@ def wide_activations(subject: Subject) -> Finding | None:
         f"operators with int16 activations: {len(found)} of {len(operators)}",
         "Every such tensor takes twice the memory of an int8 one.",
         "recipe.sh without --quantization int16x8",
-        "README.md, --quantization",
+        "README.md, recipe.sh --quantization",
         positions(found),
     )
 

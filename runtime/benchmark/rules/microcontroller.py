@@ -34,8 +34,8 @@ _COUNTED = "instructions counted on a Cortex-M7, runtime/benchmark/cortex_m7.jso
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
     "LEAKY_RELU": "build it with recipe.sh, which pools first, and firmware.generate, whose kernel "
-    f"is a table of about {_TABLE_INSTRUCTIONS} instructions an element; or train with "
-    "--activation relu6, which convolutions fuse",
+    f"is a table of about {_TABLE_INSTRUCTIONS} instructions an element; or train it with "
+    "python -m train --activation relu6, which convolutions fuse",
     "LOGISTIC": "build it with recipe.sh: files give logits",
     "QUANTIZE": "build it with recipe.sh: tensors that are joined share one scale",
     "RESIZE_BILINEAR": "build it with recipe.sh: its rewrites halve_by_mean and narrow_neck leave "
