@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import assets
 from convert.checkpoint import load_network
@@ -19,9 +21,9 @@ from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from synthetic.dataset import write_set
 from synthetic.shapes import CLASS_NAMES
-from tests.conftest import run_python, small
+from tests.conftest import photo, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
-from train.criterion import Criterion, Objects, flatten
+from train.criterion import Criterion, LossSetting, Objects, flatten
 from train.guidance import TrainedNetwork
 from train.module import Training
 from train.settings import Settings, read_settings
@@ -137,6 +139,92 @@ def test_cosine_schedule(tiny: ModelSpec) -> None:
     assert training.rate_factor(100) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("length", [0, 4, 20])
+def test_cosine_is_torchs(tiny: ModelSpec, length: int) -> None:
+    """At the ends of epochs, where torch's steps; beyond its length it rises again."""
+    settings = dataclasses.replace(
+        Settings(), epochs=10, warmup_steps=0, cosine_epochs=length, last_rate=1e-4
+    )
+    training = Training(tiny, settings)
+    training.steps_per_epoch = 7
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=settings.rate)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, length or 10, 1e-4)
+    for epoch in range(10):
+        found = training.rate_factor(7 * epoch) * settings.rate
+        assert found == pytest.approx(reference.get_last_lr()[0], rel=1e-6), epoch
+        optimizer.step()
+        reference.step()
+
+
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        ("linear", [0.01, 0.01 + 0.99 / 4, 0.01 + 0.99 / 2, 1]),
+        ("exp", [0.01, 0.01**0.75, 0.1, 1]),
+        ("constant", [0.01, 0.01, 0.01, 1]),
+    ],
+)
+def test_warmup(tiny: ModelSpec, warmup: str, expected: list[float]) -> None:
+    settings = dataclasses.replace(
+        Settings(), warmup=warmup, warmup_steps=100, warmup_ratio=0.01, schedule="MultiStepLR"
+    )
+    training = Training(tiny, settings)
+    assert [training.rate_factor(s) for s in (0, 25, 50, 100)] == pytest.approx(expected)
+
+
+def upstreams_groups(
+    network: torch.nn.Module, settings: Settings
+) -> dict[str, tuple[float, float]]:
+    """`nanodet/optim/builder.py` word for word: name -> rate and decay."""
+    found = {n: [settings.rate, settings.weight_decay] for n, _ in network.named_parameters()}
+    for name in found:
+        for part, rate, decay in settings.factors:
+            if part in name:
+                found[name] = [settings.rate * rate, settings.weight_decay * decay]
+                break
+    norms = torch.nn.GroupNorm, torch.nn.modules.batchnorm._BatchNorm
+    for name, module in network.named_modules():
+        if isinstance(module, norms) and not settings.decayed_norms:
+            found[f"{name}.weight"][1] = found[f"{name}.bias"][1] = 0
+        if getattr(module, "bias", None) is not None and not settings.decayed_biases:
+            found[f"{name}.bias"][1] = 0
+    return {name: (rate, decay) for name, (rate, decay) in found.items()}
+
+
+@pytest.mark.parametrize("norms", [True, False])
+@pytest.mark.parametrize("biases", [True, False])
+@pytest.mark.parametrize("factors", [(), (("fpn", 0.1, 2.0), ("backbone", 0.5, 0.0))])
+def test_rates_and_decays_are_upstreams(
+    norms: bool, biases: bool, factors: tuple[tuple[str, float, float], ...]
+) -> None:
+    spec = small(assets.model_spec("nanodet-plus-m-320"), 96, 64)
+    settings = dataclasses.replace(
+        Settings(), decayed_norms=norms, decayed_biases=biases, factors=factors
+    )
+    training = Training(spec, settings)
+    names = {id(p): n for n, p in training.model.named_parameters()}
+    found = {
+        names[id(p)]: (group["lr"], group["weight_decay"])
+        for group in training._parameter_groups()
+        for p in group["params"]
+    }
+    assert found == upstreams_groups(training.model, settings)
+
+
+def test_loss_weights_weigh() -> None:
+    spec = small(assets.model_spec("nanodet-m-0.5x"), 96, 64)
+    torch.manual_seed(0)
+    network = TrainedNetwork(spec).train()
+    outputs, _ = network.train_forward(torch.randn(2, 3, 64, 96), detach=False)
+    plain = Criterion(spec)(outputs, objects(), (64, 96))
+    setting = LossSetting(qfl_weight=3.0, box_weight=5.0, dfl_weight=1.0)
+    weighed = Criterion(spec, setting)(outputs, objects(), (64, 96))
+    for name, factor in (("qfl", 3), ("giou", 2.5), ("dfl", 4)):
+        assert float(weighed[name]) == pytest.approx(factor * float(plain[name]), rel=1e-5)
+    harder = Criterion(spec, LossSetting(qfl_beta=1.0))(outputs, objects(), (64, 96))
+    assert float(harder["qfl"]) > float(plain["qfl"]), "gaps are below 1"
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with scenes, and configurations of both networks for them."""
@@ -150,6 +238,52 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config["class_names"] = list(CLASS_NAMES)
         (folder / name).write_text(yaml.safe_dump(config))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def broken_sets(own: Path) -> None:
+    """Sets that cannot be trained on, by the fault they have."""
+    for name in ("missing", "page", "cut", "empty"):
+        write_set(own / name, 4, 96, 64, seed=0)
+        annotations = own / name / "annotations.json"
+        content = json.loads(annotations.read_text())
+        last = own / name / "images" / content["images"][-1]["file_name"]
+        if name == "missing":
+            last.unlink()
+        elif name == "page":
+            last.write_text("<!DOCTYPE html><html></html>")
+        elif name == "cut":
+            last = last.with_suffix(".jpg")
+            Image.fromarray(photo(0, 96, 64)).save(last)
+            last.write_bytes(last.read_bytes()[:-400])
+            content["images"][-1]["file_name"] = last.name
+            annotations.write_text(json.dumps(content))
+        else:
+            annotations.write_text(json.dumps(content | {"annotations": []}))
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_picture_that_is_cut_off_ends_training_in_one_line(own: Path, workers: str) -> None:
+    """Nobody sees it before it is decoded, in a loading process or not."""
+    done = train(own, "plus.yml", "--data", "cut", "--out", "cut-out", "--workers", workers)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "Traceback" not in done.stderr
+    assert ".jpg: damaged or not an image" in errors[0] and "KitError" not in errors[0]
+
+
+def test_unused_keys_are_named_once(own: Path) -> None:
+    config = yaml.safe_load((own / "m.yml").read_text())
+    config |= {"save_dir": "w", "log": {"interval": 10}, "surprise": 1}
+    (own / "more.yml").write_text(yaml.safe_dump(config))
+    done = train(
+        own, "more.yml", "--out", "more", "--epochs", "1", "--devices", "2", "--batch", "2"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "not used" in line]
+    assert len(lines) == 1 and lines[0].startswith("--config more.yml: not used: ")
+    for name in ("save_dir (--out)", "log", "surprise"):
+        assert name in lines[0]
 
 
 def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -197,6 +331,23 @@ def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> No
         (("--batch", "9"), "8 images are less than one batch", "too few"),
         (("--weights", "m.yml"), "m.yml: this is text that begins", "no checkpoint"),
         (("--strides", "32"), "chosen when converting", "all strides are trained"),
+        (("--devices", "x"), "--devices: x: expected auto", "no number"),
+        (("--devices", "0"), "--devices: 0: expected auto", "no process"),
+        (("--devices", "0,0"), "--devices: 0,0: expected auto", "one GPU twice"),
+        (("--accelerator", "cpu", "--devices", "0,1"), "--devices [0, 1]", "a CPU has no list"),
+        (("--precision", "foo"), "--precision: invalid choice: 'foo'", "unknown"),
+        (("--accelerator", "tpux"), "--accelerator: invalid choice: 'tpux'", "unknown"),
+        (("--accelerator", "tpu"), "--accelerator tpu", "not on this machine"),
+        (("--workers", "-1"), "--workers: -1: must be a whole number of 0 or more", "negative"),
+        (("--workers", "1.5"), "--workers: 1.5: must be a whole number", "broken"),
+        (("--seed", "-1"), "--seed: -1", "NumPy takes none"),
+        (("--seed", str(2**32)), "--seed 4294967296: must be at most", "NumPy takes none"),
+        (("--rate", "nan"), "rate is nan", "no number"),
+        (("--out", "m.yml"), "--out m.yml: cannot be written", "a file"),
+        (("--data", "nowhere"), "nowhere/annotations.json", "no set"),
+        (("--data", "missing"), "missing/images/00000003.jpg: no such image, 1 of 4 are", "a hole"),
+        (("--data", "page"), "page/images/00000003.jpg: damaged or not an image", "no picture"),
+        (("--data", "empty"), "annotations.json has no box to learn from", "no boxes"),
     ],
 )
 def test_bad_input(own: Path, options: tuple[str, ...], message: str, reason: str) -> None:
