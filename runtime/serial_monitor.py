@@ -71,8 +71,13 @@ class Frame:
             f"{stage} {n / core_mhz / 1000:.1f} ms" if core_mhz else f"{stage} {n:,} cycles"
             for stage, n in self.cycles.items()
         ]
-        found = [f"{d['class']} {d['score']:.2f}" for d in self.detections]
+        found = [f"{_shown(d['class'])} {d['score']:.2f}" for d in self.detections]
         return f"frame {self.number}: {', '.join(times)}; {', '.join(found) or 'nothing'}"
+
+
+def _shown(name: str) -> str:
+    """What would move the cursor, or turn the writing around, stands as an escape."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in name)
 
 
 def _check(found: dict[str, Any]) -> None:
