@@ -54,7 +54,7 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
-        latencies=latency.latencies(instructions, content["arena_bytes"]),
+        latencies=latency.latencies(instructions, content["arena_reserved_bytes"]),
         published=latency.published(),
     )
 
