@@ -26,7 +26,7 @@ _MODEL = "nanodet-m-0.5x"
 _SIZES = (320, 288, 256, 224, 192)
 _STRIDES = ("32", "16,32", "8,16,32")
 _STATE = ROOT / "build" / "pareto.json"
-_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "instructions")
+_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "leaky_relus", "instructions")
 _PLOT = ROOT / "docs" / "pareto.svg"
 
 
@@ -43,6 +43,7 @@ def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
         "input_size": size,
         "strides": strides,
         "arena_bytes": report["arena_bytes"],
+        "leaky_relus": report["tflite"]["operators"].get("LEAKY_RELU", 0),
         "instructions": report["cortex_m7"]["instructions"],
         "bytes": report["tflite"]["bytes"],
         "sha256": report["tflite"]["sha256"],

@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 
 BOARDS = Path(__file__).parent / "boards"
+# Of the compiler, for the cores that the SDK has a library for.
+_CORE_FLAGS = {"cm7": "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Board:
     core: str
     core_mhz: int
     memories: tuple[Memory, ...]
+
+    @property
+    def core_flags(self) -> str:
+        """Compiler's flags for the core, as the SDK's library was built with."""
+        return _CORE_FLAGS[self.core]
 
     @classmethod
     def read(cls, name: str) -> Board:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,19 @@ import numpy as np
 
 from firmware.image import Recording
 from firmware.layout import Layout
+from firmware.text import c_comment, c_string, one_line
 from runtime import integer
 
-_TEMPLATES = Path(__file__).parent / "templates"
+HERE = Path(__file__).parent
+_TEMPLATES = HERE / "templates"
 _ALWAYS = (
     *("model_data.h", "model_data.c", "nanodet_settings.h", "nanodet_settings.c"),
     *("nanodet_ops.cc", "test_image.h", "test_image.c"),
 )
 _OF_STEM = ("stem_data.h", "stem_data.c")
 _OF_RECORDING = ("recorded.h",)
+# What some folders hold and others do not.
+OPTIONAL = tuple(f"generated/{name}" for name in (*_OF_STEM, *_OF_RECORDING))
 _BESIDE = ("CMakeLists.txt", "README.md")
 _NUMBERS_A_LINE = 16
 
@@ -34,7 +37,7 @@ def write(folder: Path, layout: Layout, recording: Recording, with_tensors: bool
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters["numbers"] = numbers
+    templates.filters |= {"numbers": numbers, "c_string": c_string, "c_comment": c_comment}
     values = _values(layout, recording)
     names = [*_ALWAYS, *(_OF_STEM if layout.stem else ())]
     names += _OF_RECORDING if with_tensors else ()
@@ -73,6 +76,7 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
         "arena_address": None if memory.address is None else f"0x{memory.address:08X}u",
         "memory": memory,
         "board": board,
+        "library_sources": sorted(path.name for path in (HERE / "nanodet" / "src").glob("*.c")),
         "scratch": layout.scratch,
         "selection": layout.selection,
         "resize": f"NANODET_{layout.resize.upper()}",
@@ -80,10 +84,9 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
         "max_candidates": integer.MAX_CANDIDATES,
         "input_bytes": _input_bytes(layout),
         "outputs": {kind: [places[f"{kind}_{s}"] for s in strides] for kind in ("cls", "reg")},
-        # JSON's escapes are C's.
-        "class_names": [json.dumps(name) for name in layout.class_names],
+        "class_names": layout.class_names,
         "image": {
-            "name": recording.name,
+            "name": one_line(recording.name),
             "pixels": frame,
             "row_bytes": frame.shape[1],
             "width": frame.shape[1] // 2,

@@ -1,13 +1,16 @@
 """`python -m firmware.generate MODEL.tflite --board evkbmimxrt1170 --out DIR`: firmware of a model.
 
 DIR gets the C library, the application, the model and its settings as C sources, a test image with
-what is to be found in it, and README.md with the steps in the SDK.
+what is to be found in it, and README.md with the steps in the SDK. In a folder that was generated
+before, `app/` and `board/` stay as they are, and so do files of your own.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from firmware import emit
 from firmware.board import BOARDS, Board, names
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import Selection, lay_out
+from firmware.place import renew
 from quantize.split import split
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
@@ -62,8 +66,8 @@ def parse_arguments() -> Options:
     return Options(found.model, found.board, found.out, *chosen)
 
 
-def generate(options: Options) -> Recording:
-    """Write the folder; returns what is to be found in the test image."""
+def generate(options: Options) -> tuple[Recording, list[str]]:
+    """Write the folder; returns what is to be found in the test image, and files that were kept."""
     file = TfliteFile.read(options.model)
     if options.out.exists() and not (options.out / _MARK).is_file():
         raise KitError(f"--out {options.out}: holds something else; name a new folder")
@@ -71,11 +75,28 @@ def generate(options: Options) -> Recording:
     layout = lay_out(file, body, stem, Board.read(options.board), options.selection, options.resize)
     picture = options.image or assets.calibration_images(file.spec, None)[0]
     recording = record(file, layout, stem, picture)
-    with writing(options.out) as folder:
+
+    def make(folder: Path) -> None:
         _copy(folder)
         (folder / "model.tflite").write_bytes(body)
         emit.write(folder, layout, recording, with_tensors=options.record)
-    return recording
+
+    return recording, _write(options.out, make)
+
+
+def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
+    """Make the folder, or renew it; returns files of the user's that were kept, see `renew`."""
+    if not out.exists():
+        with writing(out) as folder:
+            folder.mkdir()
+            make(folder)
+        return []
+    try:
+        with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as scratch:
+            make(Path(scratch))
+            return renew(Path(scratch), out, emit.OPTIONAL)
+    except OSError as error:
+        raise KitError(f"--out {out}: cannot be written ({error.strerror})") from None
 
 
 def _copy(folder: Path) -> None:
@@ -88,8 +109,10 @@ def _copy(folder: Path) -> None:
 def main() -> int:
     """Generate, and say what was made."""
     options = parse_arguments()
-    recording = generate(options)
+    recording, kept = generate(options)
     print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
+    if kept:
+        print(f"kept as they were, for they are yours now: {', '.join(kept)}")
     print(f"on {recording.name}, {len(recording.lines)} detections:")
     for line in recording.lines:
         print(f"  {line}")

@@ -12,6 +12,7 @@ from PIL import Image
 from firmware.frames import boxes_to_frame, nearest_canvas, to_rgb
 from firmware.layout import Layout
 from firmware.stem import run_stem
+from firmware.text import one_line
 from quantize.split import Stem
 from runtime import integer
 from runtime.engines import TflmEngine
@@ -60,8 +61,9 @@ def record(file: TfliteFile, layout: Layout, stem: Stem | None, picture: Path) -
         np.ascontiguousarray(raw[t.name][::-1, ::-1] if turned else raw[t.name])
         for t in file.outputs
     ]
+    names = [one_line(name) for name in spec.classes]
     lines = [
-        f"{spec.classes[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:.4f}" for v in box)
+        f"{names[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:.4f}" for v in box)
         for c, s, box in zip(kept.class_id, kept.score, boxes.tolist(), strict=True)
     ]
     pixels = int8_input(canvas, spec)[0]

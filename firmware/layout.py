@@ -11,14 +11,11 @@ from firmware.describe import Description, StemDescription, describe, describe_s
 from firmware.operators import registrations
 from quantize.split import Stem
 from runtime import graph_file, integer
-from runtime.engines.arena import arena_bytes
+from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
 
-MARGIN_PERCENT = 2
-_TABLE_BYTES = 256 + 16  # An operator's, aligned, with what TensorFlow Lite Micro adds.
 _CANDIDATE_BYTES = _TAP_BYTES = 8
-_ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
@@ -114,8 +111,7 @@ def _arena(content: bytes, tables: int) -> Arena:
         path = Path(folder, "model.tflite")
         path.write_bytes(content)
         measured = arena_bytes(path)
-    needed = (measured + tables * _TABLE_BYTES) * (100 + MARGIN_PERCENT) // 100
-    return Arena(measured, tables * _TABLE_BYTES, -(-needed // _ALIGNMENT) * _ALIGNMENT)
+    return Arena(measured, tables * TABLE_BYTES, reserved_bytes(measured, tables))
 
 
 def _scratch(about: Description, stem: StemDescription | None) -> Scratch:

@@ -114,6 +114,7 @@ def build_report(
         },
         "agreement": results.get("compare"),
         "arena_bytes": results["measure"].get("arena_bytes"),
+        "arena_reserved_bytes": results["measure"].get("arena_reserved_bytes"),
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),
         "ap": results["measure"].get("ap"),
@@ -185,7 +186,8 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
     size = (
         report["no_arena"]
         if arena is None
-        else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7)"
+        else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7), of which "
+        f"the firmware makes {report['arena_reserved_bytes']:,}"
     )
     return [f"arena    {size}", f"M7       {_cortex_m7(report['cortex_m7'])}"]
 

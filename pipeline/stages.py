@@ -233,9 +233,10 @@ def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict
 def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
     from runtime.benchmark.cortex_m7 import total
     from runtime.benchmark.graph import Graph
-    from runtime.engines.arena import arena_bytes
+    from runtime.engines.arena import arena_bytes, reserved_bytes
 
-    cost = total(Graph.read(tflite))
+    graph = Graph.read(tflite)
+    cost = total(graph)
     result: dict[str, Any] = {
         "cortex_m7": {
             "instructions": None if cost.instructions is None else round(cost.instructions),
@@ -244,11 +245,13 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
         }
     }
     try:
-        return {**result, "arena_bytes": arena_bytes(tflite)}
+        measured = arena_bytes(tflite)
     except KitError as error:
         if TfliteFile.read(tflite).input.dtype == "INT8":
             raise
         return {**result, "no_arena": str(error).removeprefix(f"{tflite}: ")}
+    reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
+    return {**result, "arena_bytes": measured, "arena_reserved_bytes": reserved}
 
 
 def average_precision(model: Path, evaluation: AnnotatedImages, log: Path) -> float:

@@ -53,7 +53,7 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
-        latencies=latency.latencies(content["cortex_m7"], content["arena_bytes"]),
+        latencies=latency.latencies(content["cortex_m7"], content["arena_reserved_bytes"]),
         published=latency.published(),
     )
 

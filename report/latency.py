@@ -11,9 +11,9 @@ from runtime.benchmark.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instructi
 from runtime.benchmark.profile import Profile
 
 
-def latencies(cost: Mapping[str, Any] | None, arena_bytes: int | None) -> tuple[Latency, ...]:
+def latencies(cost: Mapping[str, Any] | None, reserved_bytes: int | None) -> tuple[Latency, ...]:
     """One a board. cost: `cortex_m7` of `report.json`; None for a float file."""
-    return tuple(_latency(board, cost, arena_bytes) for board in _boards())
+    return tuple(_latency(board, cost, reserved_bytes) for board in _boards())
 
 
 def published() -> tuple[PublishedLatency, ...]:
@@ -36,12 +36,12 @@ def _boards() -> list[Profile]:
     return [board for board in known if board.published]
 
 
-def _latency(board: Profile, cost: Mapping[str, Any] | None, arena_bytes: int | None) -> Latency:
+def _latency(board: Profile, cost: Mapping[str, Any] | None, reserved_bytes: int | None) -> Latency:
     cores = f"{board.cores.count} x {board.cores.kind}, {board.cores.mhz} MHz"
     if board.kind != "microcontroller":
         why = "Not predicted: the kit knows costs of the Cortex-M7 alone; measure on the board."
         return Latency(board.title, cores, None, why, "")
-    nanoseconds, memory = ns_per_instruction(board), _memory(board, arena_bytes)
+    nanoseconds, memory = ns_per_instruction(board), _memory(board, reserved_bytes)
     if nanoseconds is None:
         why = "Not predicted: nobody published what an instruction takes there."
         return Latency(board.title, cores, None, why, memory)
@@ -62,9 +62,9 @@ def _latency(board: Profile, cost: Mapping[str, Any] | None, arena_bytes: int | 
     return Latency(board.title, cores, milliseconds, basis, memory, bool(left_out))
 
 
-def _memory(board: Profile, arena_bytes: int | None) -> str:
-    """The fastest memory that the arena fits."""
-    if arena_bytes is None:
+def _memory(board: Profile, reserved_bytes: int | None) -> str:
+    """The fastest memory that the arena fits, as the firmware reserves it."""
+    if reserved_bytes is None:
         return ""
-    fitting = [memory for memory in board.memories if arena_bytes <= memory.bytes]
+    fitting = [memory for memory in board.memories if reserved_bytes <= memory.bytes]
     return f"{fitting[0].name} (speed: {fitting[0].speed})" if fitting else "nowhere"

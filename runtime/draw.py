@@ -15,6 +15,7 @@ from runtime.detections import Detections
 from runtime.errors import KitError
 from runtime.files import overwritten, writing
 
+_IN_NO_FONT = "\uffff"
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
 
 
@@ -26,6 +27,7 @@ def annotate(
 ) -> Image.Image:
     """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores.
 
+    A class whose name the font cannot show, which knows little but ASCII, goes by its number.
     text_px: height of the text; by default as the image's size has it.
     """
     image = Image.fromarray(rgb)
@@ -40,7 +42,8 @@ def annotate(
         around = (left - 1, top - 1, right + 1, bottom + 1)
         draw.rectangle(around, outline="black", width=line + 2)
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
-        label = f"{class_names[class_id]} {confidence:.2f}"
+        name = class_names[class_id]
+        label = f"{name if _has_glyphs(font, name) else class_id} {confidence:.2f}"
         x0, y0, x1, y1 = draw.textbbox((left, top), label, font=font)
         x = max(0.0, min(left, image.width - (x1 - x0) - line))
         y = max(0.0, top - (y1 - y0) - 2 * line)
@@ -48,6 +51,17 @@ def annotate(
         draw.rectangle((box[0] - line, box[1] - line, box[2] + line, box[3] + line), fill=colour)
         draw.text((x, y), label, fill="black", font=font)
     return image
+
+
+def _has_glyphs(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> bool:
+    """Does the font know every character? All that it does not know, it draws as one box."""
+    try:
+        unknown = bytes(font.getmask(_IN_NO_FONT))
+        return text.isprintable() and all(
+            c == " " or bytes(font.getmask(c)) != unknown for c in text
+        )
+    except UnicodeEncodeError:  # By a font of bits, without FreeType.
+        return False
 
 
 def class_colour(class_id: int) -> tuple[int, int, int]:

@@ -76,7 +76,7 @@ class Frame:
             f"{stage} {n / core_mhz / 1000:.1f} ms" if core_mhz else f"{stage} {n:,} cycles"
             for stage, n in self.cycles.items()
         ]
-        found = [f"{d['class']} {d['score']:.2f}" for d in self.detections]
+        found = [f"{_shown(d['class'])} {d['score']:.2f}" for d in self.detections]
         return f"frame {self.number}: {', '.join(times)}; {', '.join(found) or 'nothing'}"
 
 
@@ -91,6 +91,11 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r:.40} is no text")
     return value
+
+
+def _shown(name: str) -> str:
+    """What would move the cursor, or turn the writing around, stands as an escape."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in name)
 
 
 def _check(found: dict[str, Any]) -> None:

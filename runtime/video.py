@@ -1,6 +1,6 @@
 """Frames of a video file or a camera, and a video of annotated frames.
 
-Needs OpenCV, an optional extra: `pip install opencv-python-headless`.
+Needs OpenCV, an optional extra: the package `opencv-python-headless`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,20 @@
 
 static void put(const char *text) { port_write(text, strlen(text)); }
 
+/* As JSON wants it: quotes, backslashes and control characters escaped. The rest is UTF-8. */
+static void put_text(const char *text) {
+    for (; *text != 0; text++) {
+        unsigned char byte = (unsigned char)*text;
+        char escaped[8];
+        if (byte >= 0x20 && byte != '"' && byte != '\\') {
+            port_write(text, 1);
+            continue;
+        }
+        snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)byte);
+        put(escaped);
+    }
+}
+
 /* Sixteenths of a pixel have four decimals. */
 static void put_pixels(char before, int32_t value_q4) {
     char text[24];
@@ -21,7 +35,7 @@ static void put_detection(const nanodet_detection *found) {
     snprintf(text, sizeof text, "{\"class_id\":%u,\"score\":0.%04lu,\"class\":\"",
              (unsigned)found->class_id, (unsigned long)found->score * 10000u >> 16);
     put(text);
-    put(nanodet_class_names[found->class_id]);
+    put_text(nanodet_class_names[found->class_id]);
     put("\",\"box\":");
     for (int side = 0; side < 4; side++) put_pixels(side ? ',' : '[', found->box_q4[side]);
     put("]}");

@@ -14,6 +14,9 @@ from runtime.engines.tflm import HOST_ARENA_BYTES
 from runtime.errors import KitError
 from runtime.tflite_schema import read_any_model
 
+MARGIN_PERCENT = 2
+TABLE_BYTES = 256 + 16  # Of a LEAKY_RELU in the firmware: aligned, with what TFLite Micro adds.
+_ALIGNMENT = 16
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
 
@@ -36,6 +39,16 @@ def arena_bytes(path: Path) -> int:
         reason = said.strip() or trace.strip() or f"exit code {finished.returncode}"
         raise KitError(f"{path}: TFLite Micro cannot run it ({reason[-200:]})")
     return int(match.group(1))
+
+
+def reserved_bytes(measured: int, leaky_relus: int) -> int:
+    """What the firmware sets aside for a file whose `arena_bytes` are `measured`.
+
+    leaky_relus: operators LEAKY_RELU, for each of which the firmware's kernel keeps a table. It is
+    what `--budget-arena` promises and what the doctor compares with a board's memories.
+    """
+    needed = (measured + leaky_relus * TABLE_BYTES) * (100 + MARGIN_PERCENT)
+    return -(-needed // (100 * _ALIGNMENT)) * _ALIGNMENT
 
 
 def _print_allocations(path: str) -> None:

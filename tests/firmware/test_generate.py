@@ -122,6 +122,86 @@ def test_the_model_is_in_it(build: Build, image: Path, tmp_path: Path) -> None:
     assert np.array([int(n) for n in numbers], np.uint8).tobytes() == build.tflite.read_bytes()
 
 
+def test_again_into_the_same_folder(build: Build, image: Path, tmp_path: Path) -> None:
+    """What is generated is replaced, or goes; what is the user's stays."""
+    generate(tmp_path, build, image, "--split-stem")
+    out = tmp_path / "out"
+    fresh = (out / "generated" / "nanodet_settings.h").read_bytes()
+    assert (out / "generated" / "stem_data.c").is_file()
+    theirs = {
+        "app/image_provider.c": "edited", "board/port.c": "edited", "app/camera.c": "new",
+        "camera/driver.c": "new", "generated/notes.txt": "new", "nanodet/src/notes.txt": "new",
+    }  # fmt: skip
+    for name, text in theirs.items():
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text(text)
+    for name in ("generated/nanodet_settings.h", "nanodet/src/nanodet_taps.c", "CMakeLists.txt"):
+        (out / name).write_text("edited, though it is generated")
+    done = again(tmp_path, build, image, "--split-stem", "--score-threshold", "0.05")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "kept" in line]
+    assert len(told) == 1 and told[0].endswith(": app/image_provider.c, board/port.c")
+    assert {name: (out / name).read_text() for name in theirs} == theirs
+    assert (out / "generated" / "nanodet_settings.h").read_bytes() == fresh
+    assert "edited" not in (out / "CMakeLists.txt").read_text()
+    assert not (out / "generated" / "recorded.h").exists(), "it was not asked for again"
+    (out / "app" / "image_provider.c").unlink()
+    done = again(tmp_path, build, image)
+    assert "image_provider" in (out / "app" / "image_provider.c").read_text(), "the kit's again"
+    assert "kept" in done.stdout and "image_provider" not in done.stdout.split("kept")[1]
+    assert not list((out / "generated").glob("stem_data.*")), "of an earlier generation"
+    assert not list(out.glob(".writing-*"))
+
+
+def again(folder: Path, build: Build, image: Path, *options: str) -> Any:
+    command = ["-m", "firmware.generate", str(build.tflite), "--out", "out", "--image", str(image)]
+    return run_python(folder, *command, *options)
+
+
+def test_unedited_files_are_not_told_of(build: Build, image: Path, tmp_path: Path) -> None:
+    generate(tmp_path, build, image)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    done = again(tmp_path, build, image, "--record", "--score-threshold", "0.05")
+    assert done.returncode == 0 and "kept" not in done.stdout
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+def test_a_failure_leaves_the_folder_alone(build: Build, image: Path, tmp_path: Path) -> None:
+    generate(tmp_path, build, image)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    done = again(tmp_path, build, tmp_path / "none.png")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("given", [{}, {"NANODET_IMAGE_PROVIDER": "camera.c"}], ids=str)
+def test_cmake_takes_the_users_file(
+    build: Build, image: Path, tmp_path: Path, given: dict[str, str]
+) -> None:
+    generate(tmp_path, build, image, "--split-stem")
+    out = tmp_path / "out"
+    (out / "generated" / "recorded.h").write_text("#error of an earlier generation")
+    provider = (out / "app" / "image_provider.c").read_text()
+    (tmp_path / "camera.c").write_text(provider.replace("return true", "return 1"))
+    halves = [*(out / "tflm").glob("*.cc"), out / "generated" / "nanodet_ops.cc"]
+    options = {
+        "CMAKE_C_COMPILER": tool("gcc", "gcc"),
+        "CMAKE_CXX_COMPILER": tool("g++", "g++"),
+        "TFLM_INCLUDE_DIR": str(stand_in(tmp_path / "tflm", halves)),
+        "TFLM_LIBRARY": "tflm",
+        "NANODET_PORT": str(out / "app" / "port_posix.c"),
+        **{name: str(tmp_path / file) for name, file in given.items()},
+    }
+    words = [f"-D{name}={value}" for name, value in options.items()]
+    made = tmp_path / "made"
+    run([tool("cmake", "cmake"), "-S", str(out), "-B", str(made), *words])
+    run(["cmake", "--build", str(made)])
+    listed = subprocess.run(["ar", "t", str(made / "libnanodet.a")], capture_output=True, text=True)
+    members = {name.split(".")[0] for name in listed.stdout.split()}
+    assert {"application", "port_posix", "stem_data", "nanodet_taps"} <= members
+    assert ("camera" in members, "image_provider" in members) == (bool(given), not given)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -10,10 +10,10 @@ from pipeline.budget import BOARDS, Choice, best, parse_bytes, read_choices
 from runtime.errors import KitError
 
 CHOICES = [
-    Choice("m", 320, "16,32", 11.0, 610_000, 350_000_000),
-    Choice("m", 320, "32", 7.4, 600_000, 300_000_000),
-    Choice("m", 256, "32", 6.0, 400_000, 190_000_000),
-    Choice("m", 192, "32", 4.0, 250_000, 110_000_000),
+    Choice("m", 320, "16,32", 11.0, 610_000, 47, 350_000_000),
+    Choice("m", 320, "32", 7.4, 600_000, 0, 300_000_000),
+    Choice("m", 256, "32", 6.0, 400_000, 0, 190_000_000),
+    Choice("m", 192, "32", 4.0, 250_000, 0, 110_000_000),
 ]
 
 
@@ -21,10 +21,17 @@ CHOICES = [
     ("arena_bytes", "latency_ms", "board", "chosen", "reason"),
     [
         (None, None, "rt1170", 0, "no limit: the most accurate"),
-        (605_000, None, "rt1170", 1, "memory alone"),
+        (
+            620_000,
+            None,
+            "rt1170",
+            1,
+            "memory alone: the first reserves 635,248",
+        ),
         (None, 300, "rt1170", 2, "time alone: 294 ms"),
         (None, 300, "rt1050", 3, "the slower board: 369 ms is too much"),
-        (600_000, 1000, "rt1170", 1, "just the limit"),
+        (612_000, 1000, "rt1170", 1, "just the limit: 600,000 and 2 %"),
+        (611_999, 1000, "rt1170", 2, "a byte less"),
     ],
 )
 def test_best(
@@ -34,13 +41,13 @@ def test_best(
 
 
 def test_nothing_fits() -> None:
-    with pytest.raises(KitError, match="the smallest take 250,000 bytes and 170 ms"):
+    with pytest.raises(KitError, match="the smallest take 255,008 bytes and 170 ms"):
         best(CHOICES, 100_000, None, "rt1170")
 
 
 def test_latency_against_published_figures() -> None:
     """NXP's own file: 396.98 M instructions, 615 ms on an i.MX RT1170, 771 ms on an RT1050."""
-    nxp = Choice("nxp", 320, "32", 7.33, 1_296_712, 396_980_000)
+    nxp = Choice("nxp", 320, "32", 7.33, 1_296_712, 0, 396_980_000)
     assert {board: round(nxp.latency_ms(board)) for board in BOARDS} == {
         "rt1170": 615,
         "rt1050": 771,

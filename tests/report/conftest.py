@@ -49,6 +49,7 @@ def job(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Job:
         _done(
             "measure",
             arena_bytes=123_456,
+            arena_reserved_bytes=126_000,
             cortex_m7={"instructions": 3e8, "by_kind": {"CONV_2D 1x1": 3e8}, "not_counted": []},
         ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shlex
@@ -73,6 +74,24 @@ def test_two_builds_at_once(reference: Reference, record: Record) -> None:
     assert reference.sha256 and not leftovers(reference.out)
     record("fault", "two builds of one model at once, into one folder", cases=1,
            held="the second waits, says so, and finds everything made")  # fmt: skip
+
+
+def test_other_annotations_are_measured(
+    workshop: Workshop, reference: Reference, tmp_path: Path
+) -> None:
+    """In a file of the same name: a rebuild published the AP of the former ones once."""
+    shutil.copytree(reference.out, tmp_path / "out")
+    other = tmp_path / "annotations.json"
+    content = json.loads((workshop.folder / other.name).read_text())
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [0, 0, 1, 1]
+    other.write_text(json.dumps(content))
+    options = workshop.options(tmp_path / "out", annotations=other)
+    done = run(workshop, tmp_path, sys.executable, "-m", "pipeline", *options, "--fast")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("[")]
+    again = {words[1] for words in lines if words[-1] != "unchanged"}
+    assert again == {"inputs", "measure", "report"}
 
 
 @pytest.mark.skipif(not FULL, reason="takes a minute; python -m tests.robustness does it")

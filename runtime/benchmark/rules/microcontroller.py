@@ -23,13 +23,12 @@ from runtime.benchmark.graph import Graph, Operator
 from runtime.benchmark.memory import Moment
 from runtime.benchmark.rules import custom
 from runtime.benchmark.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
-from runtime.engines.arena import arena_bytes
+from runtime.engines.arena import MARGIN_PERCENT, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 
 _SAME_PADDING = 0
 _MATTERS = 0.03  # Share of the instructions that is worth a warning.
 _TABLE_INSTRUCTIONS = 5  # An element, of the firmware's LEAKY_RELU; docs/firmware.md.
-_ARENA_MARGIN_BYTES = 1024
 _COUNTED = "instructions counted on a Cortex-M7, runtime/benchmark/cortex_m7.json"
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
@@ -53,6 +52,25 @@ class Patient:
     arena: Arena
     refusal: str
 
+    @property
+    def reserved(self) -> int:
+        """Arena that the firmware sets aside."""
+        return self._reserved(self.arena.bytes)
+
+    @property
+    def reserved_without_stem(self) -> int | None:
+        """The same after `firmware.generate --split-stem`, estimated: of what follows the first
+        activation. None where there is no stem that it splits off."""
+        leaky = self.subject.graph.named("LEAKY_RELU")
+        if not self.subject.own or not leaky or not _has_stem(self.subject.graph):
+            return None
+        rest = self.subject.memory.moments[leaky[0].position + 1 :]
+        overhead = self.arena.bytes - self.subject.memory.peak.bytes
+        return self._reserved(max((moment.bytes for moment in rest), default=0) + overhead)
+
+    def _reserved(self, needed: int) -> int:
+        return reserved_bytes(needed, len(self.subject.graph.named("LEAKY_RELU")))
+
     def instructions(self, operators: list[Operator]) -> float:
         """Of some operators together, as far as they were ever counted."""
         return sum(self.cost.by_node[op.position] or 0.0 for op in operators)
@@ -67,7 +85,7 @@ def examine(subject: Subject) -> Examination:
     findings = [finding for rule in RULES for finding in rule(patient)]
     fits = [
         f"{region.name} {region.bytes:,} bytes ({region.speed}): "
-        f"{'fits' if _fits(arena.bytes, region.bytes) else 'does not fit'}"
+        f"{'fits' if patient.reserved <= region.bytes else 'does not fit'}"
         for region in subject.board.memories
     ]
     return Examination(
@@ -113,10 +131,6 @@ def _predict(subject: Subject, cost: Cost) -> Prediction:
         "one is from a single file and depends on the memory that tensors and weights lie in",
         bool(cost.left_out),
     )
-
-
-def _fits(needed: int, available: int) -> bool:
-    return needed + _ARENA_MARGIN_BYTES <= available
 
 
 def wide_transposes(patient: Patient) -> list[Finding]:
@@ -242,16 +256,16 @@ def _dear(patient: Patient, found: list[Operator], instructions: float, cure: st
 
 def arena(patient: Patient) -> list[Finding]:
     """Tensors that do not fit the fastest memory, or none."""
-    regions, needed = patient.subject.board.memories, patient.arena.bytes
-    if not regions or _fits(needed, regions[0].bytes):
+    regions, needed = patient.subject.board.memories, patient.reserved
+    if not regions or needed <= regions[0].bytes:
         return []
     first = regions[0]
-    roomy = next((r for r in regions if _fits(needed, r.bytes)), None)
+    roomy = next((r for r in regions if needed <= r.bytes), None)
     severity = "warning" if roomy else "error"
     effect = f"It goes to {roomy.name}, {roomy.speed}." if roomy else "It fits nowhere."
     cure = f"recipe.sh --budget-arena {first.bytes // 1024}K, fewer --strides, less --input-size"
-    rest = _without_stem(patient)
-    if roomy and rest is not None and _fits(rest, first.bytes):
+    rest = patient.reserved_without_stem
+    if roomy and rest is not None and rest <= first.bytes:
         severity = "note"
         cure = f"firmware.generate --split-stem: about {rest:,} bytes; or {cure}"
     peaks = "; ".join(_describe(moment) for moment in near_peak(patient.subject.memory)[:2])
@@ -259,10 +273,12 @@ def arena(patient: Patient) -> list[Finding]:
         Finding(
             "arena",
             severity,
-            f"arena of {needed:,} bytes does not fit {first.name} ({first.bytes:,})",
+            f"arena of {needed:,} bytes with its margin does not fit {first.name} "
+            f"({first.bytes:,})",
             f"{effect} Peak of the tensors: {peaks}.",
             cure,
-            f"arena {patient.arena.basis}",
+            f"arena of {patient.arena.bytes:,} bytes {patient.arena.basis}; firmware.generate adds "
+            f"the tables of LEAKY_RELU and {MARGIN_PERCENT} %",
         )
     ]
 
@@ -270,18 +286,6 @@ def arena(patient: Patient) -> list[Finding]:
 def _describe(moment: Moment) -> str:
     tensors = " + ".join(f"{size:,} {name}" for name, size in moment.tensors[:3])
     return f"{moment.bytes:,} at {moment.operator} ({tensors})"
-
-
-def _without_stem(patient: Patient) -> int | None:
-    """Arena after `firmware.generate --split-stem`, estimated: of what follows the first
-    activation. None where there is no stem that it splits off."""
-    subject = patient.subject
-    leaky = subject.graph.named("LEAKY_RELU")
-    if not subject.own or not leaky or not _has_stem(subject.graph):
-        return None
-    rest = subject.memory.moments[leaky[0].position + 1 :]
-    overhead = patient.arena.bytes - subject.memory.peak.bytes
-    return max((moment.bytes for moment in rest), default=0) + overhead
 
 
 def _has_stem(graph: Graph) -> bool:
