@@ -189,10 +189,11 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
         else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7), of which "
         f"the firmware makes {report['arena_reserved_bytes']:,}"
     )
-    return [f"arena    {size}", f"M7       {_cortex_m7(report['cortex_m7'])}"]
+    return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]
 
 
-def _cortex_m7(cost: dict[str, Any]) -> str:
+def cortex_m7(cost: dict[str, Any]) -> str:
+    """What the summary says of `cortex_m7` of `report.json`."""
     left_out = ", ".join(cost["not_counted"])
     if not cost["by_kind"]:
         return f"not predicted, for none of its operators was ever counted ({left_out})"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.report import command
+from pipeline.report import command, cortex_m7
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,25 @@ from pipeline.report import command
 )  # fmt: skip
 def test_command(arguments: list[str], typed: str, reason: str) -> None:
     assert command(arguments) == typed, reason
+
+
+@pytest.mark.parametrize(
+    ("instructions", "by_kind", "not_counted", "line", "reason"),
+    [
+        (3e8, {"ADD": 3e8}, [], "300.0 M instructions an inference, predicted", "all counted"),
+        (3e8, {"ADD": 3e8}, ["GATHER", "RELU"],
+         "at least 300.0 M instructions an inference, predicted; never counted: GATHER, RELU",
+         "some counted"),
+        (None, {}, ["ADD int16"],
+         "not predicted, for none of its operators was ever counted (ADD int16)", "none"),
+    ],
+)  # fmt: skip
+def test_what_the_summary_says_of_a_cortex_m7(
+    instructions: float | None,
+    by_kind: dict[str, float],
+    not_counted: list[str],
+    line: str,
+    reason: str,
+) -> None:
+    cost = {"instructions": instructions, "by_kind": by_kind, "not_counted": not_counted}
+    assert cortex_m7(cost) == line, reason

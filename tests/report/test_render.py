@@ -3,12 +3,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from report import render
 from report.build import make
 from report.contract import Accuracy, ClassScore, Findings, Job, Missing
+from report.latency import latencies
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 from tests.report.conftest import HOSTILE, HOSTILE_FILE
@@ -103,6 +105,27 @@ def test_what_is_missing_says_why(job: Job, found: Findings, spec: ModelSpec) ->
     assert page.count("Not measured. No &lt;images&gt;.") == 2
     assert "Not measured. Floats." in page and "Instructions are not predicted" in page
     assert "AP was not measured. No \\<images\\>." in card
+
+
+@pytest.mark.parametrize(
+    ("cost", "page_says", "card_says"),
+    [
+        ({"instructions": 3e8, "by_kind": {"ADD": 3e8}, "not_counted": ["GATHER"]},
+         "At least 300.0 million", "| at least 465 |"),
+        ({"instructions": None, "by_kind": {}, "not_counted": ["ADD int16"]},
+         "Instructions are not predicted", "Not predicted: none of its operators was ever counted"),
+    ],
+)  # fmt: skip
+def test_what_was_never_counted_is_said(
+    job: Job, found: Findings, spec: ModelSpec, cost: dict[str, Any], page_says: str, card_says: str
+) -> None:
+    other = dataclasses.replace(job, content={**job.content, "cortex_m7": cost})
+    part = dataclasses.replace(found, latencies=latencies(cost, None))
+    page, card = render.page(other, spec, part), render.card(other, spec, part)
+    (left_out,) = cost["not_counted"]
+    assert page_says in page and page.count(left_out) >= 2
+    assert card_says in card and card.count(left_out) >= 2
+    assert ("at least 465" in page) == ("at least 465" in card)
 
 
 def test_nothing_found_by_either_network(job: Job, found: Findings, spec: ModelSpec) -> None:
