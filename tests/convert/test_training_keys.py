@@ -275,7 +275,7 @@ OTHERS: dict[str, Any] = {
     "grad_clip": 3, "class_names": None,
 }  # fmt: skip
 # None: what changes with another key; `test_training_config` has those.
-CHOSEN: dict[str, tuple[str, ...]] = {
+CHOSEN: dict[str, tuple[Any, ...]] = {
     f"{ARCH}.head.activation": ("ReLU",), f"{ARCH}.backbone.activation": ("ReLU6",),
     "schedule.warmup.name": ("constant", "exp"), "device.precision": (16, 64, "bf16"),
 }  # fmt: skip
