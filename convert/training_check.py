@@ -77,9 +77,10 @@ def _is_unused(
     if path in known:
         return False  # Of training alone.
     if any(other.startswith(f"{path}.") for other in known):  # A section that is none.
-        if path.startswith(NETWORK_SECTIONS) and not path.endswith((".loss", ".assigner_cfg")):
+        followed = any(other.startswith(f"{path}.") for other in rules)
+        if followed and path.startswith(NETWORK_SECTIONS):
             raise KitError(f"{source}: {path} is {reprlib.repr(value)}, expected a section")
-        return value is not None
+        return followed and value is not None
     if path.startswith(tuple(f"{section}." for section in CLOSED)):
         raise KitError(f"{source}: {path} is a key that this kit does not know; check its name")
     return True

@@ -179,6 +179,7 @@ def test_another_network_is_refused(
         ("plus", f"{ARCH}.name", "OneStageDetector"),
         ("plus", f"{ARCH}.head.loss.loss_bbox.name", "CIoULoss"),
         ("plus", f"{ARCH}.backbone.out_stages", "(2, 3, 4)"),
+        ("plus", f"{ARCH}.head.loss.loss_bbox", None),
         ("plus", f"{ARCH}.backbone.pretrain", True),
     ],
 )
@@ -207,6 +208,7 @@ def test_what_upstream_leaves_unused_is_named_when_converting(tmp_path: Path) ->
         ("m", f"{LOSS}.loss_bbox.name", "DIoULoss", "loss_bbox.name is 'DIoULoss'"),
         ("m", f"{LOSS}.loss_qfl.name", "FocalLoss", "loss_qfl.name is 'FocalLoss'"),
         ("m", f"{LOSS}.loss_qfl.use_sigmoid", False, "use_sigmoid is False"),
+        ("m", f"{LOSS}.loss_bbox", None, "loss_bbox is None, expected a section"),
         ("m", f"{LOSS}.loss_dfl.loss_weight", -1, "dfl_weight is -1"),
         ("m", f"{LOSS}.loss_dfl.loss_weight", "much", "loss_dfl.loss_weight"),
         ("m", f"{ARCH}.head.octave_base_scale", 4, "octave_base_scale is 4"),

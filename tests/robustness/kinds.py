@@ -216,8 +216,8 @@ def _training_config(path: Path) -> None:
     spec, config = read_training_config(path), load_tree(path)
     assert isinstance(config, dict)
     arch, size = config["model"]["arch"], config["data"]["val"]["input_size"]
-    as_written = yaml.load(path.read_text(), yaml.BaseLoader)["class_names"]
-    assert list(spec.class_names) == as_written
+    nodes = {key.value: value for key, value in yaml.compose(path.read_text()).value}
+    assert list(spec.class_names) == [entry.value for entry in nodes["class_names"].value]
     assert [spec.input.width, spec.input.height] == size
     assert (
         spec.architecture.backbone == f"shufflenet_v2_{arch['backbone'].get('model_size', '1.5x')}"

@@ -215,7 +215,8 @@ def test_loss_weights_weigh() -> None:
     spec = small(assets.model_spec("nanodet-m-0.5x"), 96, 64)
     torch.manual_seed(0)
     network = TrainedNetwork(spec).train()
-    outputs, _ = network.train_forward(torch.randn(2, 3, 64, 96), detach=False)
+    with torch.no_grad():
+        outputs, _ = network.train_forward(torch.randn(2, 3, 64, 96), detach=False)
     plain = Criterion(spec)(outputs, objects(), (64, 96))
     setting = LossSetting(qfl_weight=3.0, box_weight=5.0, dfl_weight=1.0)
     weighed = Criterion(spec, setting)(outputs, objects(), (64, 96))
