@@ -60,7 +60,7 @@ def test_nothing_on_the_npu(tmp_path: Path) -> None:
     arguments = ["vela", "m.tflite", "--compare", "m.tflite", "--out", "kept"]
     done = run_python(tmp_path, "-m", "runtime.benchmark", *arguments)
     assert done.returncode == 0, done.stderr
-    assert "Unsupported opType" in done.stdout and "   0.00 ms estimated" in done.stdout
+    assert "Unsupported opType" in done.stdout and "nothing estimated" in done.stdout
 
 
 def test_another_vela(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
