@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from convert.checkpoint_layout import UNUSED_SUFFIX, NetworkWeights, network_weights
-from convert.foreign_file import asked_class, foreign_kind, saved_by_torch
+from convert.foreign_file import asked_class, refuse_foreign, saved_by_torch
 from convert.network import NanoDet
 from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ModelSpec
@@ -115,17 +115,12 @@ def _left_aside(loaded: dict[Any, Any], state: dict[str, Any]) -> list[str]:
 
 def _load(path: Path) -> Any:
     """The content of a checkpoint. Raises `KitError`; nothing in the file runs."""
+    refuse_foreign(path)
     try:
-        if problem := foreign_kind(path):
-            raise KitError(f"{path}: {problem}")
         _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An odd pickle is refused below, in one line.
             return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise KitError(f"{path}: no such checkpoint") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise KitError(f"{path}: cannot be read ({error.strerror})") from None
     except KitError:
         raise
     except Exception as error:  # Damaged bytes lead the unpickler anywhere.

@@ -7,6 +7,8 @@ import re
 import zipfile
 from pathlib import Path
 
+from runtime.errors import KitError
+
 _FIRST = 1024  # Bytes that are looked at.
 _AGAIN = "download the file itself"
 _SOURCE = "give the checkpoint that it was made from"
@@ -43,11 +45,19 @@ _TORCH = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # Begins files of PyTorc
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")  # Its protocols with a mark; PyTorch writes 2.
 
 
-def foreign_kind(path: Path) -> str | None:
-    """What is wrong with the file and the way out, in words; None where PyTorch may have made it.
+def refuse_foreign(path: Path) -> None:
+    """Raise `KitError` for a file that is missing or that PyTorch cannot have made."""
+    try:
+        problem = _problem(path)
+    except FileNotFoundError:
+        raise KitError(f"{path}: no such checkpoint") from None
+    except OSError as error:
+        raise KitError(f"{path}: cannot be read ({error.strerror})") from None
+    if problem:
+        raise KitError(f"{path}: {problem}")
 
-    Raises `OSError` when it cannot be read.
-    """
+
+def _problem(path: Path) -> str | None:
     with path.open("rb") as file:
         first = file.read(_FIRST)
     if not first:

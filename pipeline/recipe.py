@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import assets
+from convert.foreign_file import refuse_foreign
 from pipeline import names, report, stages
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
@@ -252,6 +253,7 @@ class Recipe:
         if (given.annotations is None) != (given.evaluation_images is None):
             raise KitError("--annotations and --evaluation-images belong together; give both")
         weights = assets.weights(self.spec, given.weights)
+        refuse_foreign(weights)  # Before images are downloaded.
         images = assets.calibration_images(self.spec, given.images)
         evaluation = self._find_evaluation()
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import reprlib
 import typing
@@ -114,8 +115,11 @@ class InputSpec:
             size = getattr(self, field)
             _check(size > 0 and size % 32 == 0, f"input.{field}", "must be a multiple of 32")
         _one_of("input.colour_order", self.colour_order, COLOUR_ORDERS)
-        _check(len(self.mean) == 3, "input.mean", "must have 3 values")
-        _check(len(self.std) == 3 and min(self.std) > 0, "input.std", "must have 3 positive values")
+        for field in ("mean", "std"):
+            values = getattr(self, field)
+            numbers = len(values) == 3 and all(math.isfinite(v) for v in values)
+            _check(numbers, f"input.{field}", "must have 3 values, all finite")
+        _check(min(self.std) > 0, "input.std", "must have 3 positive values")
         _check(0 <= self.raw_offset <= 255, "input.raw_offset", "must lie in 0..255")
         _check(self.raw_scale > 0, "input.raw_scale", "must be positive")
 
@@ -359,7 +363,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast(Any, hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise KitError(f"{where}: {reprlib.repr(value)} is too large") from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise KitError(f"{where}: expected {hint.__name__}, got {reprlib.repr(value)}")
     return value

@@ -216,7 +216,9 @@ def _training_config(path: Path) -> None:
     spec, config = read_training_config(path), load_tree(path)
     assert isinstance(config, dict)
     arch, size = config["model"]["arch"], config["data"]["val"]["input_size"]
-    nodes = {key.value: value for key, value in yaml.compose(path.read_text()).value}
+    root = yaml.compose(path.read_text())
+    assert isinstance(root, yaml.MappingNode)
+    nodes = {key.value: value for key, value in root.value}
     assert list(spec.class_names) == [entry.value for entry in nodes["class_names"].value]
     assert [spec.input.width, spec.input.height] == size
     assert (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,9 @@ def test_outputs(official: ModelSpec) -> None:
         ({"input.width": 300}, "multiple of 32", "strides would not divide it"),
         ({"input.std": [1.0, 0.0, 1.0]}, "std", "division by zero"),
         ({"input.mean": [1.0]}, "3 values", "one mean for three channels"),
+        ({"input.mean": [1.0, math.inf, 1.0]}, "all finite", "YAML knows .inf"),
+        ({"input.std": [1.0, math.nan, 1.0]}, "all finite", "YAML knows .nan"),
+        ({"input.mean": [1.0, 10**400, 1.0]}, "too large", "no float holds it"),
         ({"input.colour_order": "GBR"}, "colour_order", "unknown order"),
         ({"architecture.backbone": "resnet50"}, "resnet50.*known", "unknown backbone"),
         ({"architecture.strides": [8, 8, 32]}, "do not fit", "twice the same stride"),
