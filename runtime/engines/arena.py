@@ -45,7 +45,7 @@ def reserved_bytes(measured: int, leaky_relus: int) -> int:
     """What the firmware sets aside for a file whose `arena_bytes` are `measured`.
 
     leaky_relus: operators LEAKY_RELU, for each of which the firmware's kernel keeps a table. It is
-    what `--budget-arena` promises and what the doctor compares with a board's memories.
+    what `recipe.sh --budget-arena` promises and what the doctor compares with a board's memories.
     """
     needed = (measured + leaky_relus * TABLE_BYTES) * (100 + MARGIN_PERCENT)
     return -(-needed // (100 * _ALIGNMENT)) * _ALIGNMENT
