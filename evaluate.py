@@ -25,9 +25,9 @@ from pipeline.names import (
     add_model_options,
     chosen_network,
     naming_the_choice,
+    onnx_path,
     tflite_path,
     variant,
-    work_folder,
 )
 from runtime import integer
 from runtime.cli import Parser, fraction, positive, run
@@ -99,13 +99,13 @@ def chosen_job(options: argparse.Namespace) -> Job:
     """What to evaluate."""
     if options.engine == "torch":
         return _job(options, *_torch_network(options))
-    default = variant(default_model(ROOT), None)
     if options.engine == "onnx":
         from convert.engines import OnnxEngine
 
-        path = _built(options.model, work_folder(default, ROOT) / "model.onnx")
+        whole_network = assets.model_spec(default_model(ROOT))
+        path = _built(options.model, onnx_path(whole_network, ROOT, "plain"), "--stop-after onnx")
         return _job(options, path, OnnxEngine(path).spec)
-    path = _built(options.model, tflite_path(default, ROOT))
+    path = _built(options.model, tflite_path(variant(default_model(ROOT), None), ROOT))
     file = TfliteFile.read(path)
     whole = integer.fits(file.spec, file.outputs)
     return _job(options, path, file.spec, "integer" if whole else "float")
@@ -144,10 +144,11 @@ def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
     return path, spec
 
 
-def _built(given: Path | None, default: Path) -> Path:
+def _built(given: Path | None, default: Path, option: str = "") -> Path:
     path = default if given is None else given
     if not path.is_file():
-        hint = "build it with: bash recipe.sh" if given is None else "check the name"
+        build = f"build it with: bash recipe.sh {option}".rstrip()
+        hint = build if given is None else "check the name"
         raise KitError(f"{path}: no such file; {hint}")
     return path
 

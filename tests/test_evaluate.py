@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import evaluate
+from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from tests.conftest import ROOT, Build, run_python
 
@@ -50,6 +51,14 @@ def test_strides(
 ) -> None:
     files = {"w": build.checkpoint, "t": build.tflite, "o": build.onnx}
     assert strides_of(*(word.format(**files) for word in words.split())) == expected, reason
+
+
+def test_the_onnx_file_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With all strides, though recipe.sh alone builds the coarsest; how to get it is said."""
+    monkeypatch.setattr(evaluate, "ROOT", tmp_path)
+    options = evaluate.parse_arguments(["--engine", "onnx"])
+    with pytest.raises(KitError, match=r"nanodet_m_0.5x_s8.onnx: .* recipe.sh --stop-after onnx"):
+        evaluate.chosen_job(options)
 
 
 @pytest.mark.parametrize("name", ["nanodet-m", "nanodet-plus-m-416", "nanodet-plus-m-1.5x-320"])
