@@ -79,9 +79,8 @@ def plain(name: str) -> str:
 
 def _read(path: Path, kind: str) -> Any:
     with _named(path, kind):
-        return json.loads(
-            path.read_bytes()
-        )  # UTF-8, -16 or -32, with a byte order mark or without.
+        # UTF-8, -16 or -32, with a byte order mark or without.
+        return json.loads(path.read_bytes())
 
 
 @contextlib.contextmanager

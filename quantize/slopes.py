@@ -3,7 +3,7 @@
 On int8 the operator multiplies by input scale / output scale, below 0 also by alpha. XNNPACK
 rounds both factors to whole 256ths: where the scales' ratio is 0.6, its slopes are off by up to
 0.3 % above 0 and 3 % below. TFLite Micro's are not, and the two agree where the factors are such
-fractions.
+fractions. `quantize.steady` then moves them off the ties that such fractions make.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_steady_tables_are_one_table() -> None:
 
 @pytest.mark.parametrize("whole", [540, 220, 150, 330], ids=str)
 def test_what_differs_is_not_steady(whole: int) -> None:
-    """Found by trying scales until the two forms differ, as they did in files of 2026."""
+    """Scales are tried until the two forms differ, as they do where a product is a tie."""
     rng = np.random.default_rng(whole)
     differing = 0
     for _ in range(300):
