@@ -16,11 +16,9 @@ import hashlib
 import json
 from typing import Any
 
-import assets
-from evaluation import CocoSet, Job, Scores, detect_sharded, score
-from pipeline.fallback import default_model
-from pipeline.fingerprint import SOURCES, fingerprint
-from pipeline.names import (
+from data import locate
+from data.fallback import default_model
+from data.names import (
     ROOT,
     add_model_options,
     chosen_network,
@@ -29,6 +27,8 @@ from pipeline.names import (
     tflite_path,
     variant,
 )
+from evaluation import CocoSet, Job, Scores, detect_sharded, score
+from pipeline.fingerprint import SOURCES, fingerprint
 from runtime import integer
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
@@ -102,7 +102,7 @@ def chosen_job(options: argparse.Namespace) -> Job:
     if options.engine == "onnx":
         from convert.engines import OnnxEngine
 
-        whole_network = assets.model_spec(default_model(ROOT))
+        whole_network = locate.model_spec(default_model(ROOT))
         path = _built(options.model, onnx_path(whole_network, ROOT, "plain"), "--stop-after onnx")
         return _job(options, path, OnnxEngine(path).spec)
     path = _built(options.model, tflite_path(variant(default_model(ROOT), None), ROOT))
@@ -136,7 +136,7 @@ def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
         spec = spec.with_classes(options.classes) if options.classes else spec
     from convert.checkpoint import load_network
 
-    path = assets.weights(spec, options.weights)
+    path = locate.weights(spec, options.weights)
     with naming_the_choice(options):
         loaded = load_network(path, spec)
     for note in loaded.notes:
@@ -202,14 +202,14 @@ def main() -> int:
     options = parse_arguments()
     job = chosen_job(options)
     classes = job.spec.classes
-    found = assets.evaluation_set(job.spec, options.images, options.annotations, options.limit)
+    found = locate.evaluation_set(job.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, classes, options.limit)
     unknown = sum(category is None for category in images.category_ids)
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")
     job = dataclasses.replace(job, category_ids=images.category_ids)
-    state, code = assets.cache() / "evaluation", fingerprint(SOURCES["measure"], {})
+    state, code = locate.cache() / "evaluation", fingerprint(SOURCES["measure"], {})
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:

@@ -16,9 +16,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-import assets
-from pipeline.fallback import default_model
-from pipeline.names import ROOT, tflite_path, variant
+from data import locate
+from data.fallback import default_model
+from data.names import ROOT, tflite_path, variant
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detections import Detections
 from runtime.detector import Detector
@@ -87,7 +87,7 @@ def open_detector(options: argparse.Namespace) -> Detector:
 def detect_image(options: argparse.Namespace, output: Path) -> None:
     """One image, by default the first of calibration."""
     detector = open_detector(options)
-    path = options.source or assets.calibration_images(detector.spec, None)[0]
+    path = options.source or locate.calibration_images(detector.spec, None)[0]
     check_picture_path(output, [path])
     draw(detector, path, load_rgb(path), output)
 

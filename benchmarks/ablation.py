@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.builds import evaluate, python, read_report
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
+from data.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
 from quantize import METHODS
 from runtime.files import write_text
 

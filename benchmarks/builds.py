@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pipeline.names import ROOT
+from data.names import ROOT
 
 FIGURES = ("AP", "AP50", "AP75")
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import assets
 from benchmarks import builds
 from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
 from benchmarks.networks import in_turns, litert, onnx_runtime
+from data import locate
+from data.names import ROOT, onnx_path, tflite_path, work_folder
 from evaluation.bootstrap import FIGURES
-from pipeline.names import ROOT, onnx_path, tflite_path, work_folder
 from runtime.files import write_text
 from runtime.spec import ModelSpec
 
@@ -56,12 +56,12 @@ def variants() -> list[ModelSpec]:
     """Every variant with weights at hand: some for microcontrollers, then all strides."""
     specs = []
     for path in sorted((ROOT / "models").glob("*.yaml")):
-        spec = assets.model_spec(path.stem)
+        spec = locate.model_spec(path.stem)
         source = spec.weights
         if spec.dataset != "coco":
             continue
         if source is None or not any(
-            (folder / "weights" / source.file).is_file() for folder in assets.data_folders()
+            (folder / "weights" / source.file).is_file() for folder in locate.data_folders()
         ):
             print(f"{spec.name}: no weights at hand, left out", file=sys.stderr)
             continue

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.benchmark.cortex_m7 import COEFFICIENTS, FEATURES, Node, kind_of, predict
+from analysis.cortex_m7 import COEFFICIENTS, FEATURES, Node, kind_of, predict
 from runtime.cli import Parser, run
 from runtime.files import write_text
 
@@ -49,7 +49,7 @@ def read(path: Path) -> list[Counted]:
 def _counted(row: dict[str, str]) -> Counted:
     weight, outputs = _shape(row["weight"]), [_shape(o) for o in row["output"].split("|")]
     output = outputs[0]
-    if row["op"] == "SPLIT":  # All results together, as in `runtime.benchmark.cortex_m7`.
+    if row["op"] == "SPLIT":  # All results together, as in `analysis.cortex_m7`.
         elements = int(row.get("output_elements") or sum(math.prod(o) for o in outputs))
         output = (*output[:-1], elements // math.prod(output[:-1]))
     kind = kind_of(row["op"], _shape(row["input"].split("|")[0]), weight, output)

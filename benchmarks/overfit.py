@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import assets
-from evaluation.annotations import read_annotations
-from pipeline.names import DEFAULT_MODEL, ROOT
+from data import locate
+from data.annotations import read_annotations
+from data.names import DEFAULT_MODEL, ROOT
 from runtime.cli import run
 from runtime.files import write_text
 
@@ -26,9 +26,9 @@ _EPOCHS = 900
 
 def main() -> int:
     """Train, evaluate, print."""
-    spec = assets.model_spec(DEFAULT_MODEL)
-    weights = assets.weights(spec, None)
-    found = assets.evaluation_set(spec, None, None, _IMAGES)
+    spec = locate.model_spec(DEFAULT_MODEL)
+    weights = locate.weights(spec, None)
+    found = locate.evaluation_set(spec, None, None, _IMAGES)
     assert found is not None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

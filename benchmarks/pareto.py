@@ -17,9 +17,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.builds import evaluate, python, read_report
+from data.names import ROOT
 from evaluation.figures import save
 from pipeline.budget import CHOICES, Choice, read_choices
-from pipeline.names import ROOT
 from runtime.files import write_text
 
 _MODEL = "nanodet-m-0.5x"

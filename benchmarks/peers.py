@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.markdown import replace_block, table
 from benchmarks.networks import in_turns, litert, openvino
-from pipeline.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
 from runtime.files import write_text
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.builds import evaluate, python
 from benchmarks.markdown import replace_block, table
-from pipeline.names import EMBEDDED_MODEL, ROOT, variant, work_folder
+from data.names import EMBEDDED_MODEL, ROOT, variant, work_folder
+from data.shapes.dataset import write_set
 from runtime.files import write_text
-from synthetic.dataset import write_set
 
 RESULTS = ROOT / "benchmarks" / "results" / "qat.json"
 _SCRATCH = ROOT / "build" / "benchmark-qat"

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from analysis.cortex_m7 import nodes
+from analysis.graph import Graph
 from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
-from pipeline.targets import SWITCHABLE, left_out
-from runtime.benchmark.cortex_m7 import nodes
-from runtime.benchmark.graph import Graph
+from data.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
+from quantize.targets import SWITCHABLE, left_out
 
 DOCUMENT = ROOT / "docs" / "rewrites.md"
 _HEADER = ("left out", "operators", "MACs, M", "instructions, M", "arena, bytes")

@@ -4,7 +4,7 @@ One thread, over photographs; stages and peers take turns, so that ratios hold w
 machine does. In its turn each runs a few times: the first time *cold*, with the caches full of the
 others' data, then warm. The networks of ONNX Runtime, OpenVINO and ncnn
 are the same lowered graph in float32. Before: `recipe.sh --target linux` and the same with
-`--stop-after onnx`; packages of requirements-benchmark.lock. Writes results/stages.json and the
+`--stop-after onnx`; packages of locks/benchmark.lock. Writes results/stages.json and the
 table in docs/speed.md.
 """
 
@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks import networks, textbook
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
 from runtime.engines import LiteRtEngine
 from runtime.image import list_images, load_rgb
 from runtime.postprocess import FloatPostprocess, IntegerPostprocess, Selection

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evaluation.annotations import Results, plain, read_annotations, same_categories
+from data.annotations import Results, plain, read_annotations, same_categories
 from runtime.detector import Detector
 from runtime.errors import KitError
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.annotations import Results, read_annotations, read_results
+from data.annotations import Results, read_annotations, read_results
+from data.fallback import default_model
+from data.names import ROOT, variant
 from evaluation.bootstrap import FIGURES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
-from pipeline.fallback import default_model
-from pipeline.names import ROOT, variant
 from runtime.cli import Parser, positive, run
 from runtime.errors import KitError
 from runtime.files import write_text
@@ -76,9 +76,9 @@ def load(
 def _annotations(given: Path | None) -> Path:
     if given is not None:
         return given
-    import assets
+    from data import locate
 
-    found = assets.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
+    found = locate.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
     if found is None:
         raise KitError("no annotated photographs are at hand; give --annotations")
     return found[1]

@@ -20,7 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from evaluation.annotations import Results
+from data.annotations import Results
 from evaluation.coco import CocoSet
 from runtime.detector import Detector
 from runtime.engines import Engine, open_engine

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.annotations import Results
+from data.annotations import Results
 from evaluation.bootstrap import resampled, standard_error
 from evaluation.coco import CocoSet, Scores, detect_all, score
 from evaluation.figures import plot_path, save
@@ -108,11 +108,11 @@ def _listed(spec: ModelSpec) -> str:
 
 def measure(options: argparse.Namespace) -> list[Bar]:
     """Scores at each step; prints a line each."""
-    import assets
+    from data import locate
 
     file = TfliteFile.read(options.model)
-    weights, onnx = assets.weights(file.spec, options.weights), _lowered(options, file)
-    found = assets.evaluation_set(file.spec, options.images, options.annotations, options.limit)
+    weights, onnx = locate.weights(file.spec, options.weights), _lowered(options, file)
+    found = locate.evaluation_set(file.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, file.spec.classes, options.limit)
     bars: list[Bar] = []

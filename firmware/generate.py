@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import assets
+from data import locate
 from firmware import emit
 from firmware.board import BOARDS, Board, names
 from firmware.image import RESIZES, Recording, record
@@ -73,7 +73,7 @@ def generate(options: Options) -> tuple[Recording, list[str]]:
         raise KitError(f"--out {options.out}: holds something else; name a new folder")
     stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
     layout = lay_out(file, body, stem, Board.read(options.board), options.selection, options.resize)
-    picture = options.image or assets.calibration_images(file.spec, None)[0]
+    picture = options.image or locate.calibration_images(file.spec, None)[0]
     recording = record(file, layout, stem, picture)
 
     def make(folder: Path) -> None:

@@ -6,18 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.budget import BOARDS, apply_budget, parse_bytes
-from pipeline.names import (
+from data.names import (
     ROOT,
     add_model_options,
     naming_the_choice,
     parse_methods,
     parse_rewrites,
 )
+from pipeline.budget import BOARDS, apply_budget, parse_bytes
 from pipeline.recipe import Recipe
-from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
+from quantize.targets import SWITCHABLE, TARGETS
 from runtime.cli import Parser, amount, positive, run
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline import names
-from runtime.benchmark.cortex_m7 import ns_per_instruction
+from analysis.cortex_m7 import ns_per_instruction
+from data import names
 from runtime.benchmark.profile import load
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError

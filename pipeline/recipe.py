@@ -12,23 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import assets
 from convert.foreign_file import refuse_foreign
-from pipeline import names, report, stages
+from data import locate, names
+from data.fallback import use_embedded_model_if_needed
+from pipeline import stages, summary
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
-from pipeline.fallback import use_embedded_model_if_needed
 from pipeline.fingerprint import SOURCES, checksum
-from pipeline.targets import left_out
+from pipeline.report.contract import Job
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
-from report.contract import Job
+from quantize.targets import left_out
 from runtime.errors import GateFailed, KitError
 from runtime.image import list_images
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from evaluation.annotations import AnnotatedImages
+    from data.annotations import AnnotatedImages
 
 EVALUATED_IMAGES = 50
 
@@ -48,7 +48,7 @@ class Recipe:
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
         self.total = 3 if options.stop_after == "onnx" else 7 + (options.qat is not None)
         self.done: list[Done] = []
-        self.command = report.command(sys.argv[1:])
+        self.command = summary.command(sys.argv[1:])
         self.escalation: list[dict[str, Any]] = []
         self.log = self.folder / "build.log"
 
@@ -73,7 +73,7 @@ class Recipe:
         name = "attempt" if self.escalation else "quantize"
         quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
         quantized = dataclasses.replace(quantized, name="quantize")
-        self._announce(quantized, report.quantize_detail(quantized.result))
+        self._announce(quantized, summary.quantize_detail(quantized.result))
         rejected = ""
         if found["qat"] is not None:
             plain, plain_path = self._quantize(found, settings, "plain", None)
@@ -87,7 +87,7 @@ class Recipe:
             partial(stages.measure, log=self.log),
             {"tflite": quantized_path, "evaluation": found["evaluation"]},
             {},
-            report.measure_detail,
+            summary.measure_detail,
         )
         self._publish(quantized_path, final)
         self._report(found, final)
@@ -104,10 +104,10 @@ class Recipe:
             "pictures": found["held_out"],
         }
         run = partial(stages.compare, log=self.log)
-        result = self._stage("compare", run, reads, {}, report.compare_detail).result
+        result = self._stage("compare", run, reads, {}, summary.compare_detail).result
         if result["boxes"] and result["tuned"] >= result["plain"]:
             return ""
-        return report.compare_detail(result)
+        return summary.compare_detail(result)
 
     def _replace_done(self, done: Done) -> None:
         self.done = [done if old.name == done.name else old for old in self.done]
@@ -115,7 +115,7 @@ class Recipe:
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
         folder = self.folder
-        content = report.build_report(
+        content = summary.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
         content["escalation"] = self.escalation
@@ -138,9 +138,9 @@ class Recipe:
             lambda r: f"{page.name}, {card.name}",
         )
         content["waterfall"] = done.result["waterfall"]
-        content["stages"] = report.stage_times(self.done)
-        report.write_report(content, folder / "report.json")
-        print(report.summary(content, final, page, card))
+        content["stages"] = summary.stage_times(self.done)
+        summary.write_report(content, folder / "report.json")
+        print(summary.summary(content, final, page, card))
 
     def _quantize(
         self,
@@ -233,7 +233,7 @@ class Recipe:
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)
-        print(report.stage_line(len(self.done), self.total, done, detail), flush=True)
+        print(summary.stage_line(len(self.done), self.total, done, detail), flush=True)
 
     def _final_spec(self) -> ModelSpec:
         """The spec that the finished file will hold, as far as its name goes.
@@ -252,9 +252,9 @@ class Recipe:
         given = self.options
         if (given.annotations is None) != (given.evaluation_images is None):
             raise KitError("--annotations and --evaluation-images belong together; give both")
-        weights = assets.weights(self.spec, given.weights)
+        weights = locate.weights(self.spec, given.weights)
         refuse_foreign(weights)  # Before images are downloaded.
-        images = assets.calibration_images(self.spec, given.images)
+        images = locate.calibration_images(self.spec, given.images)
         evaluation = self._find_evaluation()
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)
         print(f"{self.spec.name}, strides {strides}, weights {weights}")
@@ -272,12 +272,12 @@ class Recipe:
         """The annotated images; those that happen to be at hand only if they have a class of the
         model."""
         given = self.options
-        found = assets.evaluation_set(
+        found = locate.evaluation_set(
             self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
         )
         if found is None:
             return None
-        from evaluation.annotations import AnnotatedImages
+        from data.annotations import AnnotatedImages
         from evaluation.coco import annotates
 
         chosen = AnnotatedImages(*found, EVALUATED_IMAGES)

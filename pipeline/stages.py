@@ -21,8 +21,8 @@ from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
 if TYPE_CHECKING:
-    from evaluation.annotations import AnnotatedImages
-    from report.contract import Job
+    from data.annotations import AnnotatedImages
+    from pipeline.report.contract import Job
 
 
 @dataclass(frozen=True)
@@ -231,8 +231,8 @@ def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict
 
 
 def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
-    from runtime.benchmark.cortex_m7 import total
-    from runtime.benchmark.graph import Graph
+    from analysis.cortex_m7 import total
+    from analysis.graph import Graph
     from runtime.engines.arena import arena_bytes, reserved_bytes
 
     graph = Graph.read(tflite)
@@ -275,7 +275,7 @@ def _average_precision(model: Path, evaluation: AnnotatedImages) -> dict[str, fl
 def report(job: Job, page: Path, card: Path, log: Path) -> dict[str, Any]:
     """`report.html` and `MODEL_CARD.md`."""
     with output_to(log):
-        from report.build import make
+        from pipeline.report.build import make
 
         return make(job, page, card)
 

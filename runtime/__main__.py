@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Parser, fraction, positive, run
-from runtime.compare import describe_detections, describe_outputs
-from runtime.detector import Detector
-from runtime.draw import annotate, check_picture_path, save_image
-from runtime.engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
-from runtime.errors import KitError
-from runtime.image import load_rgb
-from runtime.preprocess import to_canvas
-from runtime.tflite_file import TfliteFile
+from .cli import Parser, fraction, positive, run
+from .compare import describe_detections, describe_outputs
+from .detector import Detector
+from .draw import annotate, check_picture_path, save_image
+from .engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
+from .errors import KitError
+from .image import load_rgb
+from .preprocess import to_canvas
+from .tflite_file import TfliteFile
 
 _SCORE = 0.35
 _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from runtime.errors import KitError
+from .errors import KitError
 
 
 class Parser(argparse.ArgumentParser):

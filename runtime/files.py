@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from runtime.errors import KitError
+from .errors import KitError
 
 _LITTLE_BYTES = 1 << 20
 

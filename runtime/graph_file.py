@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import KitError
+from .errors import KitError
 
 try:
     from ai_edge_litert import schema_py_generated as schema

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from runtime.errors import KitError
+from .errors import KitError
 
 MAX_SIDE = 16384  # Pixels. What is longer is no photograph, and takes gigabytes.
 

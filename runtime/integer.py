@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.detections import Detections
-from runtime.spec import ModelSpec
-from runtime.tflite_file import TensorInfo
+from .detections import Detections
+from .spec import ModelSpec
+from .tflite_file import TensorInfo
 
 BOX_BITS = 4
 SCORE_ONE = 1 << 16

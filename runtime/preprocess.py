@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.spec import InputSpec, ModelSpec
+from .spec import InputSpec, ModelSpec
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 

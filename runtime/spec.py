@@ -20,8 +20,8 @@ from typing import Any, Optional, TypeVar
 
 from numpy.typing import NDArray
 
-from runtime.errors import KitError
-from runtime.yaml_file import read_yaml
+from .errors import KitError
+from .yaml_file import read_yaml
 
 SPEC_VERSION = 1
 METADATA_NAME = "nanodet_model_spec"

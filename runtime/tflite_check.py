@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runtime.tflite_operand import Call, Tensor
-from runtime.tflite_rules import OPERATORS
-from runtime.tflite_schema import Table
+from .tflite_operand import Call, Tensor
+from .tflite_rules import OPERATORS
+from .tflite_schema import Table
 
 _CUSTOM = 32
 

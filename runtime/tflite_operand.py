@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.tflite_schema import Table
+from .tflite_schema import Table
 
 # Number in the schema -> name and item as numpy knows it.
 TYPES = {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runtime.tflite_operand import Call, Shape, Tensor
+from .tflite_operand import Call, Shape, Tensor
 
 _MAX_ADD_SHIFT = 20  # Bits by which ADD widens int8 before it rounds.
 _FLOATS = ("FLOAT32", "FLOAT16")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import assets
+from data import locate
 from tests.conftest import ROOT
 
 NAME = "nanodet-m-0.5x-shapes"
@@ -57,7 +57,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Offline:
 
 
 def test_weights_are_small() -> None:
-    path = assets.weights(assets.model_spec(NAME), None)
+    path = locate.weights(locate.model_spec(NAME), None)
     assert path.stat().st_size < 700_000
 
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 # Of the standard library, of packages, and of the kit: whoever imports one of these has failed.
 _FOREIGN = (
     "numpy.py", "torch.py", "yaml.py", "tqdm/__init__.py", "report.py", "convert.py", "quantize.py",
-    "runtime/__init__.py", "pipeline.py", "evaluation.py", "assets/__init__.py", "environment.py",
+    "runtime/__init__.py", "pipeline.py", "evaluation.py", "data/__init__.py", "environment.py",
     "calibration.py", "argparse.py", "dataclasses.py", "json.py",
 )  # fmt: skip
 # Nor does a copy of the kit count its lines: its paths would stand beside the kit's own, uncovered.
@@ -51,7 +51,7 @@ def _kit(folder: Path) -> Path:
     (packages,) = venv.glob("lib/python*/site-packages")
     packages.rmdir()
     packages.symlink_to(sysconfig.get_paths()["purelib"])
-    installed = '. tools/environment.sh; touch "$(marker_of requirements.lock)"'
+    installed = '. tools/environment.sh; touch "$(marker_of locks/recipe.lock)"'
     subprocess.run(["bash", "-c", installed], cwd=folder, check=True)
     return folder
 
@@ -103,7 +103,7 @@ def test_any_python(kit: Path, bare: Path, theirs: Path, program: str) -> None:
 
 
 def test_a_module_in_any_folder(kit: Path, bare: Path, theirs: Path) -> None:
-    done = _run([str(bare), str(kit / "environment.py"), "quantize.inspect", "none"], theirs)
+    done = _run([str(bare), str(kit / "environment.py"), "evaluation.inspect", "none"], theirs)
     assert done.returncode == 2 and "none: " in done.stderr, done.stderr
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-import assets
 from convert.checkpoint import random_network
 from convert.engines import OnnxEngine
+from data import locate
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
@@ -25,7 +25,7 @@ def test_variant(name: str, tmp_path: Path) -> None:
 
     Small, and odd in cells where the variant is: 416 is 13 cells at stride 32, here 160 is 5.
     """
-    official = assets.model_spec(name)
+    official = locate.model_spec(name)
     side = 160 if official.input.width == 416 else 128
     spec = small(official, side, side)
     canvas, _ = to_canvas(photo(1, 130, 90), spec.input)

@@ -14,11 +14,12 @@ import onnx
 import torch
 from matplotlib.figure import Figure
 
-import assets
 import calibration
 from benchmarks.builds import python
+from data import locate
+from data.names import EMBEDDED_MODEL, ROOT, onnx_path, tflite_path, variant, work_folder
+from data.shapes.scene import make_scene
 from evaluation.figures import save
-from pipeline.names import EMBEDDED_MODEL, ROOT, onnx_path, tflite_path, variant, work_folder
 from quantize import float_file
 from quantize.graph import Graph
 from quantize.statistics import extremes
@@ -28,7 +29,6 @@ from runtime.engines import LiteRtEngine
 from runtime.engines.base import dequantize
 from runtime.preprocess import float_input, to_canvas
 from runtime.tflite_file import TfliteFile
-from synthetic.scene import make_scene
 
 FOLDER = ROOT / "docs" / "pictures"
 _BUILD = ROOT / "build" / "pictures"
@@ -137,7 +137,7 @@ def main() -> None:
     work = work_folder(spec, _BUILD)
     rgb = make_scene(_SCENE, _WIDTH, _HEIGHT).rgb
     canvas, _ = to_canvas(rgb, file.spec.input)
-    paths = assets.calibration_images(spec, None)[:_IMAGES]
+    paths = locate.calibration_images(spec, None)[:_IMAGES]
     canvases = list(calibration.canvases(paths, file.spec.input))
     images = [torch.from_numpy(float_input(c, file.spec)).permute(0, 3, 1, 2) for c in canvases]
     before = Graph.parse(float_file.convert(work / "saved_model"))

@@ -13,7 +13,7 @@ from runtime.files import write_text
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reference.md"
 _PACKAGE = "runtime"
-_COMMANDS = ("runtime.benchmark", "runtime.__main__", "runtime.serial_monitor", "runtime.cli")
+_COMMANDS = ("runtime.benchmark", "runtime.__main__", "firmware.serial_monitor", "runtime.cli")
 _HEAD = """# Reference of `runtime`
 
 Written from the docstrings by `.venv/bin/python -m tools.reference`. What most programs need is

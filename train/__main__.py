@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.training_keys import PRECISIONS
-from pipeline.names import add_model_options, chosen_spec
+from data.names import add_model_options, chosen_spec
 from runtime.cli import Parser, positive, run, whole
 from runtime.errors import KitError
 from runtime.spec import ModelSpec

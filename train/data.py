@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
-from evaluation.annotations import plain, read_annotations
+from data.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from runtime import cli
-from runtime.benchmark import boards, cost, doctor, host, parity, run, vela
-from runtime.cli import Parser
+from analysis import cost, doctor, parity, vela
+
+from .. import cli
+from ..cli import Parser
+from . import boards, host, run
 
 COMMANDS = (run, host, parity, doctor, vela, cost, boards)
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from runtime.benchmark import profile
-from runtime.benchmark.report import accelerator_name
+from . import profile
+from .tables import accelerator_name
 
 
 def register(commands: Any) -> None:

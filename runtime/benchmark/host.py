@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from runtime.benchmark import identify, output, profile
-from runtime.benchmark.measure import read_model
-from runtime.benchmark.types import Device, Measurement, Phase, Result, Settings
-from runtime.cli import positive
-from runtime.errors import KitError
+from ..cli import positive
+from ..errors import KitError
+from . import identify, output, profile
+from .measure import read_model
+from .types import Device, Measurement, Phase, Result, Settings
 
 _TOOL = "litert-benchmark"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runtime.benchmark import profile
-from runtime.benchmark.profile import Accelerator, Profile
-from runtime.benchmark.remote import Board
-from runtime.errors import KitError
+from ..errors import KitError
+from . import profile
+from .profile import Accelerator, Profile
+from .remote import Board
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 

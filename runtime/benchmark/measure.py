@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtime.benchmark import identify, stdout
-from runtime.benchmark.profile import Accelerator
-from runtime.benchmark.remote import Board, CommandTimeout
-from runtime.benchmark.types import (
+from ..errors import KitError
+from . import identify, stdout
+from .profile import Accelerator
+from .remote import Board, CommandTimeout
+from .types import (
     Device,
     Measurement,
     Result,
@@ -19,7 +20,6 @@ from runtime.benchmark.types import (
     ToolOutput,
     count_kinds,
 )
-from runtime.errors import KitError
 
 _PROFILED_RUNS = 10
 

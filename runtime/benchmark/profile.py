@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import KitError
-from runtime.yaml_file import read_yaml
+from ..errors import KitError
+from ..yaml_file import read_yaml
 
 BOARDS = Path(__file__).parent / "boards"
 KINDS = ("linux", "microcontroller")

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.cli import positive
-from runtime.errors import KitError
+from ..cli import positive
+from ..errors import KitError
 
 _CONNECT_S = 10
 # For what takes no time: without an answer by then the connection is lost.

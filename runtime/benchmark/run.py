@@ -7,8 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from runtime.benchmark import output, remote
-from runtime.benchmark.measure import Request, measure
+from . import output, remote
+from .measure import Request, measure
 
 
 def register(commands: Any) -> None:

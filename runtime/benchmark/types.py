@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from runtime.benchmark.profile import Profile
+from .profile import Profile
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.engines.tflm import HOST_ARENA_BYTES
-from runtime.errors import KitError
-from runtime.tflite_schema import read_any_model
+from ..errors import KitError
+from ..tflite_schema import read_any_model
+from .tflm import HOST_ARENA_BYTES
 
 MARGIN_PERCENT = 2
 TABLE_BYTES = 256 + 16  # Of a LEAKY_RELU in the firmware: aligned, with what TFLite Micro adds.

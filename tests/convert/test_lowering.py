@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-import assets
 import convert.lowering
 from convert.checkpoint import random_network
 from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
@@ -16,8 +15,9 @@ from convert.lowering.base import layers
 from convert.lowering.grey_border import BorderPaddedConv2d, grey
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
-from pipeline.targets import SWITCHABLE
+from data import locate
 from quantize import INT8_REWRITES
+from quantize.targets import SWITCHABLE
 from runtime.errors import GateFailed
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
@@ -51,7 +51,7 @@ def network(tiny: ModelSpec) -> NanoDet:
 def test_every_rewrite_is_exact(
     name: str, strides: tuple[int, ...], width: int, height: int, reason: str
 ) -> None:
-    spec = small(assets.model_spec(name), width, height).with_strides(strides)
+    spec = small(locate.model_spec(name), width, height).with_strides(strides)
     canvas, _ = to_canvas(photo(8, 200, 150), spec.input)
     lowered, reports = lower(random_network(spec), spec, canvas)
     assert [r.name for r in reports] == list(REWRITES)
@@ -86,7 +86,7 @@ def test_every_name_that_can_be_switched_off_is_a_rewrite() -> None:
 
 @pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
 def test_fewer_classes_are_rows_of_the_whole(name: str) -> None:
-    whole = small(assets.model_spec(name), 96, 64)
+    whole = small(locate.model_spec(name), 96, 64)
     chosen = whole.with_classes(("car", "person", "zebra"))
     assert chosen.classes == ("person", "car", "zebra"), "in the network's order"
     canvas, _ = to_canvas(photo(8, 200, 150), whole.input)

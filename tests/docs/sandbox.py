@@ -28,9 +28,9 @@ import torch
 import yaml
 from PIL import Image
 
-from assets import model_spec
 from convert.checkpoint import random_network
-from synthetic.dataset import write_set
+from data.locate import model_spec
+from data.shapes.dataset import write_set
 from tests.conftest import ROOT, photo, small
 from tests.runtime.benchmark.conftest import OUTPUTS, Server, script
 
@@ -41,7 +41,7 @@ _ITERATIONS = {"reconstruct.py": r"(ITERATIONS = )300", "equalize.py": r"(_ITERA
 # Of a fresh shell.
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = ("HOME", "LANG", "LC_ALL", "LOGNAME", "TERM", "USER")
-_LOCKED = ("requirements.lock", "requirements-test.lock")
+_LOCKED = ("locks/recipe.lock", "locks/test.lock")
 # Says what a board says: with a delegate or without, profiling or not.
 _BENCHMARK_MODEL = """#!/bin/sh
 case "$*" in
@@ -106,7 +106,7 @@ class Sandbox:
             shorter, count = re.subn(iterations, r"\g<1>5", path.read_text())
             assert count == 1, module
             path.write_text(shorter)
-        torch_locks = sorted(self.folder.glob("requirements-torch-*.lock"))
+        torch_locks = sorted(self.folder.glob("locks/torch-*.lock"))
         for lock in _LOCKED:
             content = b"".join(path.read_bytes() for path in (self.folder / lock, *torch_locks))
             (self.folder / f".venv/.installed-{hashlib.sha256(content).hexdigest()[:16]}").touch()

@@ -11,12 +11,12 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.commands import commands, documents
 from tests.docs.sandbox import Sandbox
-from tests.runtime.test_serial_monitor import frame, watch
+from tests.firmware.test_serial_monitor import frame, watch
 
 # Not run, and why.
 _EXEMPT = {
     "bash tests/run.sh": "runs this test",
-    ".venv/bin/pip install -r requirements-benchmark.lock": "needs a package index",
+    ".venv/bin/pip install -r locks/benchmark.lock": "needs a package index",
     "bash tools/lock.sh": "needs a package index, and uv",
 }
 _CODES = {

@@ -80,7 +80,7 @@ class _Strings(ast.NodeVisitor):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "runtime/benchmark/rules").glob("*.py")), ids=lambda path: path.name
+    "path", sorted((ROOT / "analysis/rules").glob("*.py")), ids=lambda path: path.name
 )
 def test_options_that_the_doctor_recommends(path: Path) -> None:
     strings = _Strings()

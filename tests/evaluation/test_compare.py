@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.annotations import read_results
-from pipeline.names import ROOT
+from data.annotations import read_results
+from data.names import ROOT
 from tests.conftest import Build, run_python
 
 PERFECT = [

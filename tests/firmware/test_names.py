@@ -14,9 +14,9 @@ from firmware import emit
 from firmware.board import Board
 from firmware.image import record
 from firmware.layout import Selection, lay_out
+from firmware.serial_monitor import Frame
 from firmware.text import c_comment, c_string, one_line
 from runtime.errors import KitError
-from runtime.serial_monitor import Frame
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Build, photo
 from tests.firmware.conftest import SANITIZERS, STRICT, tool

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import assets
 import calibration
 from convert.checkpoint import load_network
+from data import locate
 from firmware.describe import describe
 from runtime import integer
 from runtime.engines import LiteRtEngine
@@ -34,7 +34,7 @@ def engine(
     request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> LiteRtEngine:
     strides = tuple(int(s) for s in request.param.split(","))
-    spec = assets.model_spec("nanodet-m-0.5x").with_strides(strides)
+    spec = locate.model_spec("nanodet-m-0.5x").with_strides(strides)
     network = load_network(data / "weights" / "nanodet_m_0.5x.ckpt", spec).network
     photographs = list_images(data / "coco" / "calibration")[:20]
     canvases = list(calibration.canvases(photographs, spec.input))

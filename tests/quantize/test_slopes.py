@@ -14,8 +14,8 @@ from ai_edge_litert.interpreter import Interpreter
 from quantize import simulate, slopes
 from quantize.graph import Graph
 from quantize.methods import quantize
+from tests.analysis.tflite import Maker
 from tests.conftest import Build, calibration
-from tests.runtime.benchmark.tflite import Maker
 
 _STEP, _ZERO = 0.01, -100
 EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 1, 256)

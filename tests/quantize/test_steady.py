@@ -16,10 +16,10 @@ from quantize.steady import is_steady, settle, unsteady
 from quantize.verify import verify
 from runtime import graph_file
 from runtime.errors import GateFailed
+from tests.analysis.tflite import Maker
 from tests.conftest import Build
 from tests.firmware.test_leaky_relu import table
 from tests.quantize.test_slopes import EVERY, tflm
-from tests.runtime.benchmark.tflite import Maker
 
 
 def in_float32(source: tuple[float, int], target: tuple[float, int], alpha: float) -> list[int]:

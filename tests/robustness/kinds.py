@@ -89,7 +89,7 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
             ),
             Trial(
                 "inspect",
-                _command("quantize.inspect", path, "--limit", 1, "--json", inspected),
+                _command("evaluation.inspect", path, "--limit", 1, "--json", inspected),
                 lambda _: _holds(inspected),
                 inspected,
             ),
@@ -130,10 +130,10 @@ def _checkpoint(rng: random.Random, _: int, material: Path, scratch: Path) -> li
 
 
 def _load_network(path: Path) -> int:
-    import assets
     from convert.checkpoint import load_network
+    from data import locate
 
-    load_network(path, assets.model_spec("nanodet-m-0.5x-shapes"))
+    load_network(path, locate.model_spec("nanodet-m-0.5x-shapes"))
     return 0
 
 
@@ -166,10 +166,10 @@ def _json(rng: random.Random, number: int, material: Path, scratch: Path) -> lis
 
 
 def _read_pictures(path: Path) -> int:
-    import assets
+    from data import locate
     from train.data import read_pictures
 
-    names = assets.model_spec("nanodet-m-0.5x-shapes").class_names
+    names = locate.model_spec("nanodet-m-0.5x-shapes").class_names
     for picture in read_pictures(path.parent, path, names):
         assert len(picture.xyxy) == len(picture.class_id)
         assert all(math.isfinite(v) for v in picture.xyxy.ravel())

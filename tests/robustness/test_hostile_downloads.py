@@ -19,9 +19,9 @@ import pytest
 import requests
 import torch
 
-from assets import coco, download
-from assets.download import fetch
 from convert.checkpoint import read_weights
+from data import coco, download
+from data.download import fetch
 from runtime.errors import DataUnavailable, KitError
 from tests.conftest import ROOT, run_python
 from tests.robustness.conftest import Record

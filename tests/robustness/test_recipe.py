@@ -40,7 +40,7 @@ _ODD = "-ö ü 'q\" $(x) %s {y}\n#;&"
 _SHOWN = _ODD.replace("\n", "\\n")
 
 # With a lock that is not installed yet: nothing can be.
-_BARE = 'cd "$1"; . tools/environment.sh; environment requirements-test.lock'
+_BARE = 'cd "$1"; . tools/environment.sh; environment locks/test.lock'
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def check_out(folder: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
-    installed = '. tools/environment.sh; touch "$(marker_of requirements.lock)"'
+    installed = '. tools/environment.sh; touch "$(marker_of locks/recipe.lock)"'
     subprocess.run(["bash", "-c", installed], cwd=folder, check=True)
 
 

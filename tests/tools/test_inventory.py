@@ -44,7 +44,7 @@ def test_locks_hold_hashes_and_no_address(lock: str) -> None:
 
 
 def test_every_lock_is_listed() -> None:
-    assert {p.name for p in ROOT.glob("requirements*.lock")} == set(LOCKS.values())
+    assert {p.name for p in ROOT.glob("locks/*.lock")} == set(LOCKS.values())
 
 
 @pytest.mark.parametrize("lock", LOCKS.values())

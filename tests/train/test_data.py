@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from data.shapes.dataset import write_set
+from data.shapes.shapes import CLASS_NAMES
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
-from synthetic.dataset import write_set
-from synthetic.shapes import CLASS_NAMES
 from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
 from train.data import EpochSampler, TrainingSet, plain_sample, read_pictures
 from train.settings import Settings

@@ -14,13 +14,13 @@ import torch
 import yaml
 from PIL import Image
 
-import assets
 from convert.checkpoint import load_network
 from convert.training_config import read_training_config
+from data import locate
+from data.shapes.dataset import write_set
+from data.shapes.shapes import CLASS_NAMES
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
-from synthetic.dataset import write_set
-from synthetic.shapes import CLASS_NAMES
 from tests.conftest import photo, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
 from train.criterion import Criterion, LossSetting, Objects, flatten
@@ -46,7 +46,7 @@ def objects() -> list[Objects]:
 @pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
 def test_loss_falls(name: str) -> None:
     torch.manual_seed(0)
-    spec = small(assets.model_spec(name), 96, 64)
+    spec = small(locate.model_spec(name), 96, 64)
     network, criterion = TrainedNetwork(spec).train(), Criterion(spec)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     pixels = torch.randn(2, 3, 64, 96)
@@ -65,7 +65,7 @@ def test_loss_falls(name: str) -> None:
 
 
 def test_guidance_leaves_the_rest_alone_when_detached() -> None:
-    spec = small(assets.model_spec("nanodet-plus-m-320"), 96, 64)
+    spec = small(locate.model_spec("nanodet-plus-m-320"), 96, 64)
     network = TrainedNetwork(spec)
     _, guide = network.train_forward(torch.randn(1, 3, 64, 96), detach=True)
     assert guide is not None
@@ -197,7 +197,7 @@ def upstreams_groups(
 def test_rates_and_decays_are_upstreams(
     norms: bool, biases: bool, factors: tuple[tuple[str, float, float], ...]
 ) -> None:
-    spec = small(assets.model_spec("nanodet-plus-m-320"), 96, 64)
+    spec = small(locate.model_spec("nanodet-plus-m-320"), 96, 64)
     settings = dataclasses.replace(
         Settings(), decayed_norms=norms, decayed_biases=biases, factors=factors
     )
@@ -212,7 +212,7 @@ def test_rates_and_decays_are_upstreams(
 
 
 def test_loss_weights_weigh() -> None:
-    spec = small(assets.model_spec("nanodet-m-0.5x"), 96, 64)
+    spec = small(locate.model_spec("nanodet-m-0.5x"), 96, 64)
     torch.manual_seed(0)
     network = TrainedNetwork(spec).train()
     with torch.no_grad():
