@@ -10,7 +10,7 @@ from PIL import Image
 
 from data.annotations import AnnotatedImages
 from pipeline.cache import Done
-from pipeline.report import build_report
+from pipeline.summary import build_report
 from pipeline.report.build import findings
 from pipeline.report.contract import Findings, Job
 from runtime.tflite_file import TfliteFile
