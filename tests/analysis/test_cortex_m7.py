@@ -142,7 +142,7 @@ def test_equal_fits_are_settled_by_features() -> None:
 def test_models_left_out(data: Path) -> None:
     """The fit is the committed one, and without a model's nodes it still predicts that model."""
     rows = [*read(data / "facts" / "mcu_op_costs.csv"), *read(SINGLES)]
-    committed = json.loads((ROOT / "runtime" / "benchmark" / "cortex_m7.json").read_text())
+    committed = json.loads((ROOT / "analysis" / "cortex_m7.json").read_text())
     assert fit(rows) == {k: pytest.approx(v, rel=1e-4) for k, v in committed.items()}
     models = sorted({row.model for row in rows if row.model})
     assert len(models) == 4

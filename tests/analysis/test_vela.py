@@ -90,5 +90,5 @@ def test_missing_vela_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = padded().write(tmp_path / "m.tflite")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(KitError, match=r"pip install -r requirements-benchmark\.lock"):
+    with pytest.raises(KitError, match=r"pip install -r locks/benchmark\.lock"):
         vela.compile_model(path)

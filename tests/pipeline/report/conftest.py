@@ -10,9 +10,9 @@ from PIL import Image
 
 from data.annotations import AnnotatedImages
 from pipeline.cache import Done
-from pipeline.summary import build_report
 from pipeline.report.build import findings
 from pipeline.report.contract import Findings, Job
+from pipeline.summary import build_report
 from runtime.tflite_file import TfliteFile
 from tests.conftest import Build, photo
 
