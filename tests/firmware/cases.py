@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from firmware.describe import Description, StemDescription
+from firmware.engine.pack import Packed
 from firmware.frames import PIXEL_FORMATS
 from runtime import integer
 from runtime.spec import ModelSpec
 
-POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM = range(1, 6)
+POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM, CONV = range(1, 7)
 OK, NULL_POINTER, BAD_MODEL, BAD_BUFFER, BAD_SCRATCH, BAD_FRAME, BAD_OPTION = range(0, -7, -1)
 CANDIDATE_BYTES, TAP_BYTES = 8, 8
 DETECTION = np.dtype([("box", "<i4", 4), ("score", "<u2"), ("class_id", "<u2")])
@@ -123,6 +124,43 @@ class Writer:
         content = b"".join(a.astype("<i4").tobytes() for a in arrays)
         content += about.activation.tobytes() + padded(image.tobytes())
         self._add(STEM, words + content)
+
+    def conv(
+        self,
+        packed: Packed,
+        inputs: int,
+        outputs: int,
+        activation: np.ndarray | None,
+        sources: Sequence[View],
+        target: View,
+        pixels: int,
+        in_place: bool = False,
+    ) -> None:
+        """in_place: the target's bytes are the first source's."""
+        flags = activation is not None, in_place
+        words = pixels, len(packed.stream), *flags, inputs, outputs, packed.any_shift
+        table = b"" if activation is None else activation.tobytes()
+        parts = [struct.pack("<7I", *words), packed.stream.astype("<i4").tobytes(), table]
+        parts += [struct.pack("<I", len(sources)), *map(View.encode, (*sources, target))]
+        self._add(CONV, b"".join(parts))
+
+
+@dataclass(frozen=True)
+class View:
+    """content: int8 (pixels, pitch). runs: (offset, bytes) of each."""
+
+    content: np.ndarray
+    runs: Sequence[tuple[int, int]]
+
+    def encode(self) -> bytes:
+        """As the runner reads it."""
+        head = struct.pack("<3I", self.content.size, self.content.shape[1], len(self.runs))
+        return head + np.array(self.runs, "<u2").tobytes() + padded(self.content.tobytes())
+
+    @property
+    def channels(self) -> np.ndarray:
+        """int8 (pixels, channels), in the order of the runs."""
+        return np.concatenate([self.content[:, at : at + n] for at, n in self.runs], axis=1)
 
 
 def padded(content: bytes) -> bytes:

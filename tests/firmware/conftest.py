@@ -20,8 +20,8 @@ M7 = "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard".split()
 
 
 def sources() -> list[str]:
-    """The library's C files."""
-    return sorted(str(p) for p in (LIBRARY / "src").glob("*.c"))
+    """The library's files in C and assembly."""
+    return sorted(str(p) for p in (LIBRARY / "src").glob("*.[cS]"))
 
 
 def tool(name: str, package: str) -> str:

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nanodet/kernels.h"
 #include "nanodet/leaky_relu.h"
 #include "nanodet/postprocess.h"
 #include "nanodet/preprocess.h"
 #include "nanodet/stem.h"
 
-enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4, STEM = 5 };
+enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4, STEM = 5, CONV = 6 };
 
 uint32_t runner_ticks(void); /* Instructions on the emulator, 0 on a PC. */
 
@@ -224,6 +225,61 @@ static void stem(reader *from, FILE *out) {
     free(weight);
 }
 
+/* A view, and the buffer that it looks at. */
+typedef struct {
+    nanodet_view view;
+    int8_t *buffer;
+    uint32_t bytes;
+} viewed;
+
+static viewed read_view(reader *from) {
+    viewed found;
+    found.bytes = word(from);
+    found.view.pitch = (uint16_t)word(from);
+    found.view.run_count = (uint16_t)word(from);
+    found.view.runs = take(from, found.view.run_count * sizeof(nanodet_run));
+    found.buffer = take(from, found.bytes);
+    found.view.first = found.buffer;
+    return found;
+}
+
+static void forget_view(viewed *found) {
+    free((void *)(uintptr_t)found->view.runs);
+    free(found->buffer);
+}
+
+static void conv(reader *from, FILE *out) {
+    nanodet_conv layer;
+    uint32_t pixels = word(from), words = word(from), active = word(from), in_place = word(from);
+    layer.inputs = (uint16_t)word(from);
+    layer.outputs = (uint16_t)word(from);
+    layer.any_shift = word(from) != 0;
+    int32_t *stream = take(from, words * sizeof *stream);
+    int8_t *activation = active ? take(from, 256) : NULL;
+    layer.stream = stream;
+    layer.activation = activation;
+    uint32_t count = word(from);
+    viewed sources[4], target;
+    nanodet_view views[4];
+    for (uint32_t i = 0; i < count; i++) {
+        sources[i] = read_view(from);
+        views[i] = sources[i].view;
+    }
+    target = read_view(from);
+    if (in_place) target.view.first = sources[0].buffer;
+    uint32_t needed = nanodet_conv_s8_get_scratch_words(layer.inputs, layer.outputs);
+    uint32_t *scratch = malloc(needed * sizeof *scratch);
+    uint32_t before = runner_ticks();
+    nanodet_conv_s8(&layer, views, count, &target.view, pixels, scratch);
+    uint32_t ticks = runner_ticks() - before;
+    answer(out, 0, ticks, target.view.first, target.bytes);
+    free(scratch);
+    forget_view(&target);
+    for (uint32_t i = 0; i < count; i++) forget_view(&sources[i]);
+    free(activation);
+    free(stream);
+}
+
 static uint8_t *read_file(const char *name, size_t *bytes) {
     FILE *file = fopen(name, "rb");
     if (file == NULL) exit(2);
@@ -254,6 +310,7 @@ int main(int argc, char **argv) {
             case TO_FRAME: to_frame(&one, out); break;
             case LEAKY_RELU: leaky_relu(&one, out); break;
             case STEM: stem(&one, out); break;
+            case CONV: conv(&one, out); break;
             default: return 3;
         }
     }

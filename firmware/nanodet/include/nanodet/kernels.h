@@ -1,0 +1,56 @@
+/* Layers of an int8 network, bit for bit TensorFlow Lite Micro's reference kernels.
+ *
+ * Each has a portable form, which is the specification, and one for Cortex-M cores with the DSP
+ * extension. Weights are packed ahead of time by `firmware/engine/pack.py`, in the order in which the
+ * kernels read them. Arguments are checked when a network is opened, not here.
+ */
+#ifndef NANODET_KERNELS_H
+#define NANODET_KERNELS_H
+
+#include "nanodet/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes that follow each other within a pixel. */
+typedef struct {
+    uint16_t offset;
+    uint16_t bytes;
+} nanodet_run;
+
+/* Channels of neighbouring pixels: runs of bytes, `pitch` bytes from one pixel to the next. */
+typedef struct {
+    int8_t *first;
+    const nanodet_run *runs;
+    uint16_t run_count;
+    uint16_t pitch;
+} nanodet_view;
+
+/* A convolution of one pixel at a time, and the activation behind it.
+ *
+ * stream: for each pair of output channels, two doubled biases; two weights of the first channel and
+ * two of the second for inputs (0, 2), (1, 3), (4, 6), ...; multiplier, offset and shift of the first
+ * and of the second. Weights are doubled, biases hold the input's zero point. */
+typedef struct {
+    const int32_t *stream;
+    const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
+    uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
+    uint16_t outputs;         /* A multiple of 2; the last may be nobody's. */
+    bool any_shift;           /* Some shift is not in 1..22. */
+} nanodet_conv;
+
+/* Words of scratch memory for a convolution. */
+uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t outputs);
+
+/* sources: their runs hold at most `inputs` channels together, in their order. target: as many channels as
+ * the layer has. A pixel's channels are read before they are written, three pixels at a time, so that
+ * source and target may share memory pixel by pixel. */
+void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
+                     const nanodet_view *target, uint32_t pixels, uint32_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

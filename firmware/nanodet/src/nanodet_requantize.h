@@ -1,0 +1,29 @@
+/* From a layer's doubled sum to its int8, as TensorFlow Lite Micro rounds: by 31 bits with ties
+ * upwards, then by `shift` bits with ties away from zero. */
+#ifndef NANODET_REQUANTIZE_H
+#define NANODET_REQUANTIZE_H
+
+#include <stdint.h>
+
+#include "nanodet_fixed_point.h"
+
+#define NANODET_LEAST_SHIFT 1 /* Of those that the short way rounds exactly. */
+#define NANODET_MOST_SHIFT 22
+
+static inline int32_t nanodet_clamp_s8(int32_t value) {
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+/* rule: multiplier, offset, shift. A shift of 1..22 is to the right and its offset is
+ * 2^(shift - 1) + zero point * 2^shift; any other is as in `nanodet_multiply`, its offset the zero
+ * point alone. */
+static inline int32_t nanodet_requantize(int32_t doubled, const int32_t rule[3]) {
+    int32_t shift = rule[2];
+    if (shift < NANODET_LEAST_SHIFT || shift > NANODET_MOST_SHIFT) {
+        return nanodet_clamp_s8(nanodet_multiply(doubled / 2, rule[0], -shift) + rule[1]);
+    }
+    int32_t high = (int32_t)(((int64_t)doubled * rule[0] + ((int64_t)1 << 31)) >> 32);
+    return nanodet_clamp_s8((high + rule[1] - (doubled < 0)) >> shift);
+}
+
+#endif

@@ -1,0 +1,146 @@
+"""The engine's 1x1 convolution, portable and for Cortex-M, against TensorFlow Lite's arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from firmware.engine.pack import Packed, Rounding, pack_conv
+from quantize.fixed_point import multiply
+from runtime.errors import KitError
+from tests.firmware.cases import Runner, View, Writer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution with random weights."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    rounding: Rounding
+    activation: np.ndarray | None
+
+    @classmethod
+    def random(
+        cls, rng: np.random.Generator, inputs: int, outputs: int, shifts: tuple[int, int]
+    ) -> Layer:
+        """shifts: the least and the most, to the left where positive."""
+        rounding = Rounding(
+            rng.integers(1 << 30, (1 << 31) - 1, outputs),
+            rng.integers(shifts[0], shifts[1] + 1, outputs),
+            int(rng.integers(-128, 128)),
+            int(rng.integers(-128, 128)),
+        )
+        weight = rng.integers(-127, 128, (outputs, inputs)).astype(np.int8)
+        bias = rng.integers(-(1 << 14), 1 << 14, outputs).astype(np.int32)
+        return cls(weight, bias, rounding, rng.integers(-128, 128, 256).astype(np.int8))
+
+    def answer(self, pixels: np.ndarray) -> np.ndarray:
+        """int8 (pixels, outputs), as TensorFlow Lite computes it."""
+        values = pixels.astype(np.int64) - self.rounding.input_zero_point
+        sums = values @ self.weight.T.astype(np.int64) + self.bias
+        columns = [
+            multiply(sums[:, n], int(m), int(s))
+            for n, (m, s) in enumerate(zip(self.rounding.multiplier, self.rounding.shift))
+        ]
+        found = np.clip(np.stack(columns, 1) + self.rounding.output_zero_point, -128, 127)
+        return found.astype(np.int8) if self.activation is None else self.activation[found + 128]
+
+    def packed(self) -> tuple[Packed, int, int]:
+        """The stream, and the channels that the kernel reads and writes."""
+        outputs, inputs = self.weight.shape
+        reads = -(-inputs // 4) * 4
+        packed = pack_conv(self.weight, self.bias, self.rounding, reads)
+        return packed, reads, -(-outputs // 2) * 2
+
+
+def _pixels(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
+    return rng.integers(-128, 128, (count, channels)).astype(np.int8)
+
+
+def _writes(layer: Layer, sources: list[View], target: View, wanted: list[tuple]) -> None:  # type: ignore[type-arg]
+    wanted.append((layer, sources, target))
+
+
+_USUAL = (-20, -1)
+_CASES = [
+    (24, 24, 40, _USUAL, "the first stage of m-0.5x"),
+    (24, 58, 7, _USUAL, "the first unit of NanoDet-Plus, whose output is no multiple of 4"),
+    (58, 58, 6, _USUAL, "whose input is none either"),
+    (464, 96, 4, _USUAL, "the longest sum"),
+    (96, 33, 5, _USUAL, "one class and 32 distances"),
+    (4, 2, 3, _USUAL, "the smallest"),
+    (3, 1, 1, _USUAL, "a single pixel and channel"),
+    (24, 24, 2, (-22, -22), "the farthest shift of the short way"),
+    (24, 24, 5, (-31, -23), "shifts that leave nothing"),
+    (24, 24, 5, (-2, 0), "some channel without a shift"),
+    (24, 6, 5, (0, 4), "shifts to the left"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", ["host", "m7"])
+def test_answers(machine: str, request: pytest.FixtureRequest) -> None:
+    runner: Runner = request.getfixturevalue(machine)
+    rng, writer, expected = np.random.default_rng(0), Writer(), []
+    for inputs, outputs, pixels, shifts, reason in _CASES:
+        for active in (True, False):
+            layer = Layer.random(rng, inputs, outputs, shifts)
+            layer = layer if active else replace(layer, activation=None)
+            packed, reads, writes = layer.packed()
+            slack = np.zeros((1, inputs), np.int8)  # Reads go on to whole words.
+            source = View(np.vstack([_pixels(rng, pixels, inputs), slack]), [(0, inputs)])
+            target = View(_pixels(rng, pixels, outputs + 3), [(1, outputs)])
+            writer.conv(packed, reads, writes, layer.activation, [source], target, pixels)
+            content = target.content.copy()
+            content[:, 1 : 1 + outputs] = layer.answer(source.channels[:pixels])
+            expected.append((content, reason))
+    for answer, (content, reason) in zip(runner.run(writer), expected, strict=True):
+        assert answer.payload == content.tobytes(), reason
+
+
+@pytest.mark.parametrize("machine", ["host", "m7"])
+def test_runs_and_places(machine: str, request: pytest.FixtureRequest) -> None:
+    """Channels from three buffers in pieces, and back into the first one in place."""
+    runner: Runner = request.getfixturevalue(machine)
+    rng = np.random.default_rng(1)
+    layer = Layer.random(rng, 24, 24, _USUAL)
+    packed, reads, writes = layer.packed()
+    sources = [
+        View(_pixels(rng, 7, 30), [(2, 5), (20, 7)]),
+        View(_pixels(rng, 7, 6), [(0, 6)]),
+        View(_pixels(rng, 7, 9), [(8, 1), (1, 3), (5, 2)]),
+    ]
+    target = View(sources[0].content, [(1, 23), (27, 1)])
+    writer = Writer()
+    writer.conv(packed, reads, writes, layer.activation, sources, target, 7, in_place=True)
+    (answer,) = runner.run(writer)
+    made = layer.answer(np.concatenate([view.channels for view in sources], axis=1))
+    content = target.content.copy()
+    content[:, 1:24], content[:, 27] = made[:, :23], made[:, 23]
+    assert answer.payload == content.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "pixels", "most"),
+    [(24, 24, 1600, 1.30), (48, 48, 400, 1.0), (96, 96, 100, 0.9), (232, 232, 100, 0.85)],
+)
+def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: float) -> None:
+    """per multiplication: what the cost model and the README's table stand on."""
+    rng, writer = np.random.default_rng(2), Writer()
+    layer = Layer.random(rng, inputs, outputs, _USUAL)
+    packed, reads, writes = layer.packed()
+    source = View(_pixels(rng, pixels, inputs), [(0, inputs)])
+    target = View(np.zeros((pixels, outputs), np.int8), [(0, outputs)])
+    writer.conv(packed, reads, writes, layer.activation, [source], target, pixels)
+    (answer,) = m7.run(writer)
+    found = answer.instructions / (pixels * inputs * outputs)
+    print(f"{inputs}->{outputs}: {found:.3f}")
+    assert found < most
+
+
+def test_a_sum_that_does_not_fit() -> None:
+    layer = Layer.random(np.random.default_rng(3), 4, 2, _USUAL)
+    with pytest.raises(KitError, match="does not fit"):
+        replace(layer, bias=np.array([1 << 30, 0], np.int64)).packed()
