@@ -60,9 +60,27 @@ def pack_conv(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: 
     return Packed(_as_int32(stream.ravel()), any_shift)
 
 
+def pack_depthwise(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, stride: int) -> Packed:
+    """The stream of a depthwise convolution.
+
+    weight: int8 (kernel, kernel, channels). bias: int32 (channels,).
+    """
+    kernel, _, channels = weight.shape
+    flat = weight.reshape(-1, channels).T
+    rules, any_shift = _rules(flat, bias, rounding)
+    doubled = np.zeros((channels, kernel, kernel + 1), np.int64)  # Channel, column, row.
+    doubled[..., :kernel] = 2 * weight.astype(np.int64).transpose(2, 1, 0)
+    first = np.arange(0, kernel - 1) if stride == 1 else np.arange(0, kernel, 2)
+    words = (doubled[..., first] & 0xFFFF) | doubled[..., first + 1] << 16
+    biases = _doubled_biases(flat, bias, rounding)
+    stream = np.concatenate([biases[:, None], rules, words.reshape(channels, -1)], axis=1)
+    return Packed(_as_int32(stream.ravel()), any_shift)
+
+
 def _doubled_biases(weight: np.ndarray, bias: np.ndarray, rounding: Rounding) -> np.ndarray:
     """With the input's zero point in them."""
-    result: np.ndarray = 2 * (bias.astype(np.int64) - rounding.input_zero_point * weight.sum(1))
+    sums = weight.astype(np.int64).sum(1)
+    result: np.ndarray = 2 * (bias.astype(np.int64) - rounding.input_zero_point * sums)
     return result
 
 

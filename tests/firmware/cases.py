@@ -17,7 +17,7 @@ from firmware.frames import PIXEL_FORMATS
 from runtime import integer
 from runtime.spec import ModelSpec
 
-POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM, CONV = range(1, 7)
+POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM, CONV, DEPTHWISE = range(1, 8)
 OK, NULL_POINTER, BAD_MODEL, BAD_BUFFER, BAD_SCRATCH, BAD_FRAME, BAD_OPTION = range(0, -7, -1)
 CANDIDATE_BYTES, TAP_BYTES = 8, 8
 DETECTION = np.dtype([("box", "<i4", 4), ("score", "<u2"), ("class_id", "<u2")])
@@ -143,6 +143,31 @@ class Writer:
         parts = [struct.pack("<7I", *words), packed.stream.astype("<i4").tobytes(), table]
         parts += [struct.pack("<I", len(sources)), *map(View.encode, (*sources, target))]
         self._add(CONV, b"".join(parts))
+
+    def depthwise(
+        self,
+        packed: Packed,
+        form: Sequence[int],
+        zero_point: int,
+        activation: np.ndarray | None,
+        image: np.ndarray,
+        shape: tuple[int, int],
+        padding: tuple[int, int],
+        pitches: tuple[int, int],
+    ) -> None:
+        """form: kernel and stride. image: int8 (H, W, C). shape: of the output. padding: above and
+        at the left. pitches: bytes from one pixel to the next, of image and output."""
+        height, width, channels = image.shape
+        content = np.zeros((height, width, pitches[0]), np.int8)
+        content[..., :channels] = image
+        words = (
+            *(len(packed.stream), activation is not None, height, shape[0], padding[0]),
+            *(channels, *form, zero_point, packed.any_shift),
+            *(width, shape[1], padding[1], *pitches),
+        )
+        table = b"" if activation is None else activation.tobytes()
+        parts = [struct.pack("<15i", *words), packed.stream.astype("<i4").tobytes(), table]
+        self._add(DEPTHWISE, b"".join(parts) + padded(content.tobytes() + bytes(3)))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,28 @@ static inline uint32_t nanodet_odd(uint32_t bytes) {
 static inline int32_t nanodet_multiply_pairs(uint32_t a, uint32_t b, int32_t sum) {
     return __smlad((int16x2_t)a, (int16x2_t)b, sum);
 }
+
+/* The upper half of a by the lower of b, and the lower by the upper. */
+static inline int32_t nanodet_multiply_upper_lower(uint32_t a, uint32_t b, int32_t sum) {
+    return __smlatb((int32_t)a, (int32_t)b, sum);
+}
+
+static inline int32_t nanodet_multiply_lower_upper(uint32_t a, uint32_t b, int32_t sum) {
+    return __smlabt((int32_t)a, (int32_t)b, sum);
+}
+
+/* Lower halves, and upper halves, of two words. */
+static inline uint32_t nanodet_lower(uint32_t a, uint32_t b) {
+    uint32_t word;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(word) : "r"(a), "r"(b));
+    return word;
+}
+
+static inline uint32_t nanodet_upper(uint32_t a, uint32_t b) {
+    uint32_t word;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(word) : "r"(b), "r"(a));
+    return word;
+}
 #else
 static inline int32_t nanodet_half(uint32_t word, int upper) {
     return (int32_t)((word >> (upper ? 16 : 0) & 0xFFFFu) ^ 0x8000u) - 0x8000;
@@ -42,6 +64,22 @@ static inline uint32_t nanodet_odd(uint32_t bytes) { return nanodet_even(bytes >
 
 static inline int32_t nanodet_multiply_pairs(uint32_t a, uint32_t b, int32_t sum) {
     return sum + nanodet_half(a, 0) * nanodet_half(b, 0) + nanodet_half(a, 1) * nanodet_half(b, 1);
+}
+
+static inline int32_t nanodet_multiply_upper_lower(uint32_t a, uint32_t b, int32_t sum) {
+    return sum + nanodet_half(a, 1) * nanodet_half(b, 0);
+}
+
+static inline int32_t nanodet_multiply_lower_upper(uint32_t a, uint32_t b, int32_t sum) {
+    return sum + nanodet_half(a, 0) * nanodet_half(b, 1);
+}
+
+static inline uint32_t nanodet_lower(uint32_t a, uint32_t b) {
+    return (a & 0xFFFFu) | b << 16;
+}
+
+static inline uint32_t nanodet_upper(uint32_t a, uint32_t b) {
+    return a >> 16 | (b & 0xFFFF0000u);
 }
 #endif
 

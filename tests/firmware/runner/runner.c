@@ -14,7 +14,7 @@
 #include "nanodet/preprocess.h"
 #include "nanodet/stem.h"
 
-enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4, STEM = 5, CONV = 6 };
+enum { POSTPROCESS = 1, PREPROCESS = 2, TO_FRAME = 3, LEAKY_RELU = 4, STEM = 5, CONV = 6, DEPTHWISE = 7 };
 
 uint32_t runner_ticks(void); /* Instructions on the emulator, 0 on a PC. */
 
@@ -280,6 +280,54 @@ static void conv(reader *from, FILE *out) {
     free(stream);
 }
 
+/* A whole layer, in the order in which an engine asks for rows. */
+static void depthwise(reader *from, FILE *out) {
+    nanodet_depthwise layer;
+    nanodet_depthwise_rows at;
+    uint32_t words = word(from), active = word(from), height = word(from);
+    uint32_t out_height = word(from), top = word(from);
+    layer.channels = (uint16_t)word(from);
+    layer.kernel = (uint8_t)word(from);
+    layer.stride = (uint8_t)word(from);
+    layer.input_zero_point = (int8_t)(int32_t)word(from);
+    layer.any_shift = word(from) != 0;
+    at.width = (uint16_t)word(from);
+    at.out_width = (uint16_t)word(from);
+    at.left = (uint16_t)word(from);
+    at.pitch = (uint16_t)word(from);
+    at.out_pitch = (uint16_t)word(from);
+    int32_t *stream = take(from, words * sizeof *stream);
+    int8_t *activation = active ? take(from, 256) : NULL;
+    layer.stream = stream;
+    layer.activation = activation;
+    /* Whole words are read, up to three bytes beyond the last pixel. */
+    int8_t *input = take(from, (size_t)height * at.width * at.pitch + 3);
+    uint32_t bytes = out_height * at.out_width * at.out_pitch;
+    int8_t *output = calloc(bytes, 1);
+    uint32_t needed =
+        nanodet_depthwise_s8_get_scratch_words(layer.kernel, layer.stride, at.out_width);
+    uint32_t *scratch = malloc(needed * sizeof *scratch);
+    uint32_t at_once = layer.stride == 1 ? 2 : 1, before = runner_ticks();
+    for (uint32_t y = 0; y < out_height; y += at_once) {
+        for (uint32_t i = 0; i < layer.kernel + at_once - 1; i++) {
+            uint32_t row = y * layer.stride + i - top;
+            at.rows[i] = row < height ? input + row * at.width * at.pitch : NULL;
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            at.out[i] = i < at_once && y + i < out_height
+                            ? output + (y + i) * at.out_width * at.out_pitch
+                            : NULL;
+        }
+        nanodet_depthwise_s8(&layer, &at, scratch);
+    }
+    answer(out, 0, runner_ticks() - before, output, bytes);
+    free(scratch);
+    free(output);
+    free(input);
+    free(activation);
+    free(stream);
+}
+
 static uint8_t *read_file(const char *name, size_t *bytes) {
     FILE *file = fopen(name, "rb");
     if (file == NULL) exit(2);
@@ -311,6 +359,7 @@ int main(int argc, char **argv) {
             case LEAKY_RELU: leaky_relu(&one, out); break;
             case STEM: stem(&one, out); break;
             case CONV: conv(&one, out); break;
+            case DEPTHWISE: depthwise(&one, out); break;
             default: return 3;
         }
     }

@@ -49,6 +49,44 @@ uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t outputs);
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      const nanodet_view *target, uint32_t pixels, uint32_t *scratch);
 
+/* A convolution of every channel by itself, and the activation behind it.
+ *
+ * stream: for each channel doubled bias, multiplier, offset, shift; then for each column of the
+ * kernel pairs of neighbouring rows' weights: with stride 1 (0, 1), (1, 2), (2, 3), ..., with stride
+ * 2 (0, 1), (2, 3), ..., the last with 0 where the number of rows is odd. Weights are doubled, biases hold
+ * the input's zero point. */
+typedef struct {
+    const int32_t *stream;
+    const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
+    uint16_t channels;
+    uint8_t kernel; /* Rows and columns, 3 to 5. */
+    uint8_t stride; /* 1 or 2. */
+    int8_t input_zero_point;
+    bool any_shift; /* Some shift is not in 1..22. */
+} nanodet_depthwise;
+
+#define NANODET_DEPTHWISE_MAX_ROWS 6
+
+/* What a depthwise convolution reads and writes at a time: two rows of output with stride 1, one with
+ * stride 2. */
+typedef struct {
+    /* kernel + 1 rows with stride 1, kernel rows with stride 2; NULL: a row of padding. */
+    const int8_t *rows[NANODET_DEPTHWISE_MAX_ROWS];
+    int8_t *out[2]; /* The second is NULL with stride 2, and where there is no such row. */
+    uint16_t width; /* Pixels of a row that is read. */
+    uint16_t out_width;
+    uint16_t left; /* Columns of padding before the first. */
+    uint16_t pitch, out_pitch; /* Bytes from one pixel to the next. */
+} nanodet_depthwise_rows;
+
+/* Words of scratch memory for a depthwise convolution. */
+uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride,
+                                                uint32_t out_width);
+
+/* Reads whole words: up to three bytes beyond a pixel's channels. */
+void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                          uint32_t *scratch);
+
 #ifdef __cplusplus
 }
 #endif
