@@ -87,6 +87,40 @@ uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride
 void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                           uint32_t *scratch);
 
+/* A sum of two tensors. first, second: [256] by int8 + 128, the addend as the sum counts it. rule:
+ * multiplier, offset and shift of the doubled sum, as of a convolution's channel. */
+typedef struct {
+    const int32_t *first;
+    const int32_t *second;
+    const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
+    int32_t rule[3];
+} nanodet_add;
+
+/* Channels of neighbouring pixels, `pitch` bytes from one pixel to the next. */
+typedef struct {
+    int8_t *first;
+    uint16_t pitch;
+} nanodet_row;
+
+void nanodet_add_s8(const nanodet_add *layer, nanodet_row first, nanodet_row second,
+                    nanodet_row out, uint32_t channels, uint32_t pixels);
+
+/* A row of an image twice as wide and twice as high, by bilinear interpolation with half-pixel
+ * centres. near, far: the rows whose centres are 1/4 and 3/4 of a row away; at the border the same.
+ * width: pixels of a row that is read. */
+void nanodet_resize_double_s8(nanodet_row near, nanodet_row far, uint32_t width, nanodet_row out,
+                              uint32_t channels);
+
+/* Means of squares of `side` x `side` pixels. rows: [side] */
+void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
+                             uint32_t out_width, uint32_t channels);
+
+/* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
+ * border. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
+void nanodet_max_pool_s8(const nanodet_row *rows, uint32_t count, uint32_t width,
+                         const int8_t *activation, nanodet_row out, uint32_t out_width,
+                         uint32_t channels);
+
 #ifdef __cplusplus
 }
 #endif
