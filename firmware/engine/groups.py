@@ -61,9 +61,7 @@ def ordered(network: Network, streamed: Iterable[int]) -> Groups | None:
     return tuple(tuple(members[group]) for group in done)
 
 
-def choose(
-    network: Network, candidates: Sequence[int], cost: Callable[[Groups], float]
-) -> Groups:
+def choose(network: Network, candidates: Sequence[int], cost: Callable[[Groups], float]) -> Groups:
     """The groups that cost least, one value after another streamed where that pays.
 
     candidates: values that may be streamed, the most promising first.

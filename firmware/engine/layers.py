@@ -31,7 +31,8 @@ class Value:
 
 @dataclass(frozen=True)
 class Layer:
-    """kind: conv (of any kernel), depthwise, add, resize, average or max.
+    """kind: conv (of any kernel), depthwise, add, resize, average, max, or decode, which hands rows
+    of two outputs over and writes a value without channels.
 
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
@@ -57,16 +58,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """values: the input is the first. outputs: channels of each output, in the file's order."""
+    """values: the input is the first."""
 
     values: tuple[Value, ...]
     layers: tuple[Layer, ...]
-    outputs: tuple[Channels, ...]
 
 
-def read_layers(graph: Graph, path: str) -> Network:
-    """Raises `KitError` for a file that the engine does not take, naming the operator."""
-    return _Reader(graph, path).network()
+def read_layers(graph: Graph, outputs: Sequence[tuple[int, int]], path: str) -> Network:
+    """The layers of a file.
+
+    outputs: tensors of class and distance logits of each stride, the finest first. Raises
+    `KitError` for a file that the engine does not take, naming the operator.
+    """
+    return _Reader(graph, path).network(outputs)
 
 
 class _Reader:
@@ -82,11 +86,15 @@ class _Reader:
                     self.readers[tensor.index] = self.readers.get(tensor.index, 0) + 1
         self._add_value(graph.inputs[0])
 
-    def network(self) -> Network:
+    def network(self, outputs: Sequence[tuple[int, int]]) -> Network:
         for op in self.graph.operators:
             getattr(self, f"_{op.name.lower()}", self._unknown)(op)
-        outputs = tuple(self.channels[tensor.index] for tensor in self.graph.outputs)
-        return Network(tuple(self.values), tuple(self.layers), outputs)
+        for level, pair in enumerate(outputs):
+            sources = self.channels[pair[0]], self.channels[pair[1]]
+            about = self.values[sources[0][0][0]]
+            self.values.append(replace(about, channels=0))
+            self.layers.append(Layer(f"level {level}", "decode", sources, len(self.values) - 1))
+        return Network(tuple(self.values), tuple(self.layers))
 
     def _unknown(self, op: Operator) -> None:
         raise self._refuse(op, "the engine has no kernel for it")
@@ -201,7 +209,10 @@ class _Reader:
         source, target = op.inputs[0], op.outputs[0]
         assert source is not None
         one, other = (float(np.float32(t.scales[0])) for t in (source, target))
-        rules = quantize_multiplier(one / other), quantize_multiplier(one * op.options.alpha / other)
+        rules = (
+            quantize_multiplier(one / other),
+            quantize_multiplier(one * op.options.alpha / other),
+        )
         zeros = source.zero_points[0], target.zero_points[0]
         self._activate(op, leaky_relu_table((*zeros, *rules[0], *rules[1])))
 

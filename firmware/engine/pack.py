@@ -42,11 +42,9 @@ def pack_conv(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: 
     """
     outputs, given = weight.shape
     pairs = -(-outputs // 2)
-    whole = np.zeros((2 * pairs, inputs), np.int64)
-    whole[:outputs, :given] = weight
-    rules, any_shift = _rules(whole[:outputs], bias, rounding)
-    biases = np.zeros(2 * pairs, np.int64)
-    biases[:outputs] = _doubled_biases(whole[:outputs], bias, rounding)
+    whole, biases = np.zeros((2 * pairs, inputs), np.int64), np.zeros(2 * pairs, np.int64)
+    settled = _settled(weight, bias, rounding)
+    whole[:outputs, :given], biases[:outputs], rules, any_shift = settled
     padded_rules = np.zeros((2 * pairs, 3), np.int64)
     padded_rules[:, 2] = LEAST_SHIFT
     padded_rules[:outputs] = rules
@@ -66,47 +64,67 @@ def pack_depthwise(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, str
     weight: int8 (kernel, kernel, channels). bias: int32 (channels,).
     """
     kernel, _, channels = weight.shape
-    flat = weight.reshape(-1, channels).T
-    rules, any_shift = _rules(flat, bias, rounding)
+    flat, biases, rules, any_shift = _settled(weight.reshape(-1, channels).T, bias, rounding)
     doubled = np.zeros((channels, kernel, kernel + 1), np.int64)  # Channel, column, row.
-    doubled[..., :kernel] = 2 * weight.astype(np.int64).transpose(2, 1, 0)
+    doubled[..., :kernel] = 2 * flat.reshape(channels, kernel, kernel).transpose(0, 2, 1)
     first = np.arange(0, kernel - 1) if stride == 1 else np.arange(0, kernel, 2)
     words = (doubled[..., first] & 0xFFFF) | doubled[..., first + 1] << 16
-    biases = _doubled_biases(flat, bias, rounding)
     stream = np.concatenate([biases[:, None], rules, words.reshape(channels, -1)], axis=1)
     return Packed(_as_int32(stream.ravel()), any_shift)
 
 
-def _doubled_biases(weight: np.ndarray, bias: np.ndarray, rounding: Rounding) -> np.ndarray:
-    """With the input's zero point in them."""
-    sums = weight.astype(np.int64).sum(1)
-    result: np.ndarray = 2 * (bias.astype(np.int64) - rounding.input_zero_point * sums)
-    return result
+def _settled(
+    weight: np.ndarray, bias: np.ndarray, rounding: Rounding
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Weights and doubled biases of the channels that depend on their input, and how each is
+    rounded; whether any needs the long way.
 
-
-def _rules(weight: np.ndarray, bias: np.ndarray, rounding: Rounding) -> tuple[np.ndarray, bool]:
-    """(outputs, 3): multiplier, offset and shift to the right; whether any needs the long way.
-
-    Raises `KitError` where a doubled sum might not fit 32 bits.
+    weight: (outputs, inputs). Returns int64 weights, int64 biases with the input's zero point in
+    them, (outputs, 3): multiplier, offset and shift to the right. Raises `KitError` where a doubled
+    sum might not fit 32 bits.
     """
-    # The largest sums: the input less its zero point is within -255..255.
-    magnitude = np.abs(weight.astype(np.int64)).sum(1) * 255 + np.abs(bias.astype(np.int64))
-    if (most := int(magnitude.max(initial=0))) >= 1 << 30:
-        raise KitError(f"a sum of {most:,} does not fit the engine's 31 bits; use --engine tflm")
-    right = -rounding.shift.astype(np.int64)
-    multiplier = rounding.multiplier.astype(np.int64)
-    zero = rounding.output_zero_point
-    # A shift that leaves nothing of any sum: the channel is constant.
-    constant = (right > MOST_SHIFT) & (magnitude < 1 << np.clip(right - 1, 0, 40))
-    short = constant | ((right >= LEAST_SHIFT) & (right <= MOST_SHIFT))
-    multiplier = np.where(constant, 0, multiplier)
-    right = np.where(constant, LEAST_SHIFT, right)
-    offset = np.where(
-        short, (1 << np.clip(right - 1, 0, 40)) + (zero << np.clip(right, 0, 40)), zero
-    )
-    return np.stack([multiplier, offset, right], axis=1), bool((~short).any())
+    weight, doubled = weight.astype(np.int64), bias.astype(np.int64)
+    zero = rounding.input_zero_point
+    by_input = np.stack([weight * (-128 - zero), weight * (127 - zero)])
+    least, most = by_input.min(0).sum(1) + doubled, by_input.max(0).sum(1) + doubled
+    rules, any_shift = np.zeros((len(bias), 3), np.int64), False
+    weight, doubled = weight.copy(), 2 * (doubled - zero * weight.sum(1))
+    for n, (multiplier, shift) in enumerate(
+        zip(rounding.multiplier.tolist(), rounding.shift.tolist(), strict=True)
+    ):
+        ends = [
+            _rounded(int(end), multiplier, shift) + rounding.output_zero_point
+            for end in (least[n], most[n])
+        ]
+        if ends[0] == ends[1]:  # Whatever the input is.
+            weight[n], doubled[n] = 0, 0
+            constant = min(max(ends[0], -128), 127)
+            rules[n] = 0, 1 + 2 * constant, LEAST_SHIFT
+            continue
+        if max(-least[n], most[n]) >= 1 << 30:
+            raise KitError("a sum does not fit the engine's 31 bits; use --engine tflm")
+        rules[n] = pack_rule(multiplier, shift, rounding.output_zero_point)
+        any_shift |= not LEAST_SHIFT <= -shift <= MOST_SHIFT
+    return weight, doubled, rules, any_shift
+
+
+def _rounded(value: int, multiplier: int, shift: int) -> int:
+    """TensorFlow Lite's MultiplyByQuantizedMultiplier, of numbers of any size."""
+    value = min(max(value << max(shift, 0), -(1 << 31)), (1 << 31) - 1)
+    high = (value * multiplier + (1 << 30)) >> 31
+    if shift >= 0:
+        return high
+    return (high + (1 << (-shift - 1)) - (high < 0)) >> -shift
 
 
 def _as_int32(values: np.ndarray) -> np.ndarray:
     """The lower 32 bits."""
     return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+
+
+def pack_rule(multiplier: int, shift: int, zero_point: int) -> tuple[int, int, int]:
+    """Multiplier, offset and shift of a doubled sum, as `nanodet_requantize` takes them."""
+    right = -shift
+    if not LEAST_SHIFT <= right <= MOST_SHIFT:
+        return multiplier, zero_point, right
+    return multiplier, (1 << (right - 1)) + (zero_point << right), right

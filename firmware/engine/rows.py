@@ -22,24 +22,12 @@ class Schedule:
 
     Times are half steps: step t reads at 2 t, and at 2 t + 1 reads what lies around a pixel, and
     writes. birth: by value, when each row is written. death: by value, when each channel of each
-    row is read for the last time.
+    row is read for the last time, -1 for never.
     """
 
     steps: tuple[tuple[int, int], ...]
     birth: Mapping[int, np.ndarray]
     death: Mapping[int, np.ndarray]
-    widths: Mapping[int, int]
-
-    def live_bytes(self) -> np.ndarray:
-        """Of all values, at each half step."""
-        change = np.zeros(2 * len(self.steps) + 2, np.int64)
-        for value, birth in self.birth.items():
-            alive = np.maximum(self.death[value], birth[:, None])
-            pixels = self.widths[value]
-            np.add.at(change, birth, pixels * alive.shape[1])
-            np.add.at(change, alive.ravel() + 1, -pixels)
-        result: np.ndarray = change.cumsum()
-        return result
 
 
 def at_once(layer: Layer) -> int:
@@ -47,90 +35,98 @@ def at_once(layer: Layer) -> int:
     return 2 if layer.kind == "depthwise" and layer.stride == 1 else 1
 
 
-def step_rows(network: Network, layer: Layer, y: int) -> range:
-    """Rows that the step at `y` writes."""
-    return range(y, min(y + at_once(layer), network.values[layer.value].height))
-
-
-def step_reads(network: Network, layer: Layer, y: int, source: int) -> list[int]:
-    """Rows of a source, by its position, that the step at `y` reads."""
-    height = network.values[layer.sources[source][0][0]].height
-    found: set[int] = set()
-    for row in step_rows(network, layer, y):
-        found.update(rows_read(layer, row, height))
-    return sorted(found)
-
-
-def schedule(network: Network, groups: Sequence[Sequence[int]]) -> Schedule:
-    """Run the groups one after another."""
-    run = _Run(network)
-    for group in groups:
-        run.group(group)
-    widths = {v: value.width for v, value in enumerate(network.values)}
-    return Schedule(tuple(run.steps), run.birth, run.death, widths)
-
-
 def is_pointwise(layer: Layer) -> bool:
-    """Does each pixel depend on the same pixel of its sources alone?"""
-    return layer.kind in ("conv", "add") and layer.kernel == 1
+    """Are all channels of a pixel read before the same pixel is written, and no other read?"""
+    return layer.kind == "conv" and layer.kernel == 1
 
 
-def _by_value(channels: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for value, channel in channels:
-        found.setdefault(value, []).append(channel)
-    return found
+class Rows:
+    """Rows that each step of each layer reads, whatever the order."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.heights = [value.height for value in network.values]
+        self.sources = [self._sources(layer) for layer in network.layers]
+        self.reads = [self._reads(layer) for layer in network.layers]
+
+    def _sources(self, layer: Layer) -> list[tuple[int, np.ndarray]]:
+        """(value, its channels) of all sources."""
+        found: list[tuple[int, np.ndarray]] = []
+        for channels in layer.sources:
+            for value in sorted({v for v, _ in channels}):
+                found.append((value, np.array([c for v, c in channels if v == value])))
+        return found
+
+    def _reads(self, layer: Layer) -> list[np.ndarray]:
+        """By step. All sources of a layer have one height."""
+        height = self.heights[layer.sources[0][0][0]]
+        own, step = self.heights[layer.value], at_once(layer)
+        return [
+            np.unique(
+                [r for row in range(y, min(y + step, own)) for r in rows_read(layer, row, height)]
+            )
+            for y in range(0, own, step)
+        ]
+
+    def schedule(self, groups: Sequence[Sequence[int]]) -> Schedule:
+        """Run the groups one after another."""
+        run = _Run(self)
+        for group in groups:
+            run.group(group)
+        return Schedule(tuple(run.steps), run.birth, run.death)
 
 
 class _Run:
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.layers = rows, rows.network.layers
+        values = rows.network.values
         self.steps: list[tuple[int, int]] = []
-        values = network.values
         self.birth = {v: np.full(value.height, -1) for v, value in enumerate(values)}
         self.death = {v: np.full((x.height, x.channels), -1) for v, x in enumerate(values)}
         self.written = [0] * len(values)  # Rows of each value so far.
-        self.reads = [[_by_value(channels) for channels in x.sources] for x in network.layers]
+        self.needs = [  # The last row of its sources that each step needs.
+            [int(rows[-1]) for rows in reads] for reads in rows.reads
+        ]
 
     def group(self, group: Sequence[int]) -> None:
+        fetches = any(v == 0 for n in group for v, _ in self.rows.sources[n])
+        image = self.rows.heights[0]
         while True:
             for number in reversed(group):
-                if self._can_go(self.network.layers[number]):
+                if self._can_go(number):
                     self._step(number)
                     break
             else:
-                first = [n for n in group if 0 in self._values(self.network.layers[n])]
-                image = self.network.values[0].height
-                if not first or self.written[0] == image:
+                if not fetches or self.written[0] == image:
                     break
-                self._write(INPUT, 0, range(self.written[0], self.written[0] + 1))
+                self._write(INPUT, 0, 1)
         for number in group:
-            value = self.network.layers[number].value
-            assert self.written[value] == self.network.values[value].height
+            value = self.layers[number].value
+            assert self.written[value] == self.rows.heights[value], self.layers[number].name
 
-    def _values(self, layer: Layer) -> set[int]:
-        return {value for channels in layer.sources for value, _ in channels}
-
-    def _can_go(self, layer: Layer) -> bool:
+    def _can_go(self, number: int) -> bool:
+        layer = self.layers[number]
         y = self.written[layer.value]
-        if y == self.network.values[layer.value].height:
+        if y == self.rows.heights[layer.value]:
             return False
-        for source, channels in enumerate(layer.sources):
-            last = step_reads(self.network, layer, y, source)[-1]
-            if any(self.written[value] <= last for value in {v for v, _ in channels}):
-                return False
-        return True
+        last = self.needs[number][y // at_once(layer)]
+        return all(self.written[value] > last for value, _ in self.rows.sources[number])
 
     def _step(self, number: int) -> None:
-        layer = self.network.layers[number]
-        y, pointwise = self.written[layer.value], is_pointwise(layer)
-        for source in range(len(layer.sources)):
-            rows = step_reads(self.network, layer, y, source)
-            for value, places in self.reads[number][source].items():
-                self.death[value][np.ix_(rows, places)] = 2 * len(self.steps) + (not pointwise)
-        self._write(number, layer.value, step_rows(self.network, layer, y))
+        layer = self.layers[number]
+        step = at_once(layer)
+        rows = self.rows.reads[number][self.written[layer.value] // step]
+        now = 2 * len(self.steps) + (not is_pointwise(layer))
+        for value, channels in self.rows.sources[number]:
+            if len(channels) == self.death[value].shape[1]:
+                self.death[value][rows] = now
+            else:
+                self.death[value][rows[:, None], channels] = now
+        self._write(number, layer.value, step)
 
-    def _write(self, number: int, value: int, rows: range) -> None:
-        self.birth[value][rows.start : rows.stop] = 2 * len(self.steps) + 1
-        self.written[value] = rows.stop
-        self.steps.append((number, rows.start))
+    def _write(self, number: int, value: int, step: int) -> None:
+        y = self.written[value]
+        end = min(y + step, self.rows.heights[value])
+        self.birth[value][y:end] = 2 * len(self.steps) + 1
+        self.written[value] = end
+        self.steps.append((number, y))

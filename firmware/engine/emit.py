@@ -1,0 +1,221 @@
+"""A plan as C: `nanodet_network` and all that it points to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from firmware.engine.layers import Channels, Layer
+from firmware.engine.pack import Rounding, pack_conv, pack_depthwise, pack_rule
+from firmware.engine.plan import Plan, whole_words
+from firmware.engine.rows import INPUT
+from quantize.fixed_point import multiply, quantize_multiplier
+
+_EVERY = np.arange(-128, 128)
+_ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
+
+
+def emit(plan: Plan) -> str:
+    """The C file's text; its symbol is `network`."""
+    return _Emitter(plan).text()
+
+
+class _Emitter:
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.network, self.storage = plan, plan.network, plan.storage
+        self.parts: list[str] = []
+
+    def text(self) -> str:
+        layers = [self._layer(n, layer) for n, layer in enumerate(self.network.layers)]
+        buffers = [
+            f"{{{b.offset}, {b.row_bytes}, {b.rows}, {b.pitch}}}" for b in self.storage.buffers
+        ]
+        steps = [len(layers) if n == INPUT else n for n, _ in self.plan.schedule.steps]
+        self._array("nanodet_buffer", "buffers", buffers)
+        self._array("nanodet_layer", "layers", layers)
+        self._array("uint8_t", "steps", steps)
+        image = self.network.values[0]
+        fields = (
+            "buffers", "layers", "steps", len(steps), self.storage.arena_bytes, len(layers),
+            len(buffers), self.storage.buffer[0], len(buffers) - 1, image.zero_point, image.width,
+            image.height,
+        )  # fmt: skip
+        self.parts.append(f"const nanodet_network network = {{{', '.join(map(str, fields))}}};\n")
+        return '#include "nanodet/network.h"\n\n' + "\n".join(self.parts)
+
+    def _array(self, kind: str, name: str, items: Iterable[object]) -> str:
+        self.parts.append(f"static const {kind} {name}[] = {{{','.join(map(str, items))}}};\n")
+        return name
+
+    def _layer(self, number: int, layer: Layer) -> str:
+        source = self.network.values[layer.sources[0][0][0]]
+        target = self.network.values[layer.value]
+        sources, pieces, about = "NULL", "NULL", "NULL"
+        part_count = piece_count = 0
+        kind = layer.kind
+        if kind == "conv":
+            kind = "conv" if layer.kernel == 1 else "stem"
+            sources, part_count, about = self._conv(number, layer)
+        else:
+            made = self._pieces(number, layer)
+            pieces, piece_count = self._array("nanodet_piece", f"pieces_{number}", made), len(made)
+            if kind == "depthwise":
+                about = self._depthwise(number, layer)
+            elif kind == "add":
+                about = self._add(number, layer)
+        table = (
+            "NULL"
+            if layer.activation is None or layer.kind != "max"
+            else self._table(number, layer)
+        )
+        fields = (
+            f"NANODET_{kind.upper()}", layer.kernel, layer.stride, layer.above, layer.left,
+            part_count, piece_count, self.storage.buffer.get(layer.value, 0), source.height,
+            source.width, target.height, target.width, sources, pieces, about, table,
+        )  # fmt: skip
+        return f"{{{', '.join(map(str, fields))}}}"
+
+    def _table(self, number: int, layer: Layer) -> str:
+        if layer.activation is None:
+            return "NULL"
+        return self._array("int8_t", f"activation_{number}", layer.activation.tolist())
+
+    def _place(self, channel: tuple[int, int]) -> tuple[int, int]:
+        value, index = channel
+        return self.storage.buffer[value], int(self.storage.columns[value][index])
+
+    def _runs(self, name: str, places: Sequence[tuple[int, int]]) -> list[str]:
+        """A part for each run of places in one buffer."""
+        found = []
+        for buffer, group in groupby(places, key=lambda place: place[0]):
+            runs: list[list[int]] = []
+            for _, at in group:
+                if runs and sum(runs[-1]) == at:
+                    runs[-1][1] += 1
+                else:
+                    runs.append([at, 1])
+            label = f"{name}_{len(found)}"
+            self._array("nanodet_run", label, (f"{{{at}, {count}}}" for at, count in runs))
+            found.append(f"{{{label}, {len(runs)}, {buffer}}}")
+        return found
+
+    def _rounding(self, layer: Layer) -> Rounding:
+        assert layer.weight_scales is not None
+        target = self.network.values[layer.value]
+        outputs = layer.weight.shape[0 if layer.kind == "conv" else -1]  # type: ignore[union-attr]
+        scales = np.broadcast_to(layer.weight_scales, outputs)
+        rules = [quantize_multiplier(layer.scales[0] * s / target.scale) for s in scales]
+        multiplier, shift = np.array(rules).T
+        return Rounding(multiplier, shift, layer.zero_points[0], target.zero_point)
+
+    def _conv(self, number: int, layer: Layer) -> tuple[str, int, str]:
+        weight, bias = layer.weight, layer.bias
+        assert weight is not None and bias is not None
+        outputs, inputs = weight.shape[0], weight[0].size
+        reads = whole_words(inputs)
+        rounding = self._rounding(layer)
+        targets = [self._place((layer.value, c)) for c in range(outputs)]
+        to = sorted(range(outputs), key=targets.__getitem__)
+        if layer.kernel == 1:
+            places = [self._place(channel) for channel in layer.sources[0]]
+            order = sorted(range(inputs), key=places.__getitem__)
+            sources = self._runs(f"source_{number}", [places[i] for i in order])
+            if len(sources) == 1 and len({p[1] - i for i, p in enumerate(sorted(places))}) == 1:
+                # As it lies: what is read beyond has no weight.
+                buffer, at = places[order[0]]
+                label = self._array("nanodet_run", f"whole_{number}", [f"{{{at}, {reads}}}"])
+                sources = [f"{{{label}, 1, {buffer}}}"]
+        else:
+            order = list(range(inputs))
+            row = layer.kernel * weight.shape[3]
+            label = self._array("nanodet_run", f"row_{number}", [f"{{0, {row}}}"])
+            sources = [f"{{{label}, 1, {self.storage.buffer[0]}}}"]
+        target = self._runs(f"target_{number}", [targets[i] for i in to])
+        assert len(target) == 1
+        flat = weight.reshape(outputs, -1)[to][:, order]
+        chosen = Rounding(
+            rounding.multiplier[to], rounding.shift[to], rounding.input_zero_point,
+            rounding.output_zero_point,
+        )  # fmt: skip
+        packed = pack_conv(flat, bias[to], chosen, reads)
+        stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
+        table = self._table(number, layer)
+        writes = -(-outputs // 2) * 2
+        fields = f"{stream}, {table}, {reads}, {writes}, {int(packed.any_shift)}"
+        self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
+        parts = self._array("nanodet_part", f"parts_{number}", [*sources, *target])
+        return parts, len(sources), f"&conv_{number}"
+
+    def _split(self, layer: Layer) -> list[list[int]]:
+        """Output channels whose bytes, and those of their sources, follow each other."""
+        channels: list[Channels] = list(layer.sources)
+        if layer.kind != "decode":
+            count = len(layer.sources[0])
+            channels.append(tuple((layer.value, c) for c in range(count)))
+        places = [[self._place(c) for c in one] for one in channels]
+        if layer.kind == "decode":
+            return [[0]]
+        order = sorted(range(len(places[-1])), key=places[-1].__getitem__)
+        runs: list[list[int]] = []
+        for index in order:
+            last = runs[-1][-1] if runs else None
+            if last is not None and all(
+                one[index] == (one[last][0], one[last][1] + 1) for one in places
+            ):
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        return runs
+
+    def _pieces(self, number: int, layer: Layer) -> list[str]:
+        made = []
+        packed = [] if layer.kind != "depthwise" else self._streams(number, layer)
+        for position, run in enumerate(self._split(layer)):
+            first = self._place(layer.sources[0][run[0]])
+            second = self._place(layer.sources[1][run[0]]) if len(layer.sources) > 1 else (0, 0)
+            if layer.kind == "decode":
+                out = int(layer.name.split()[1])
+            else:
+                out = self._place((layer.value, run[0]))[1]
+            stream = packed[position] if packed else "NULL"
+            fields = first[0], second[0], first[1], second[1], out, len(run), stream
+            made.append(f"{{{', '.join(map(str, fields))}}}")
+        return made
+
+    def _streams(self, number: int, layer: Layer) -> list[str]:
+        assert layer.weight is not None and layer.bias is not None
+        rounding, names = self._rounding(layer), []
+        for position, run in enumerate(self._split(layer)):
+            part = Rounding(
+                rounding.multiplier[run], rounding.shift[run], rounding.input_zero_point,
+                rounding.output_zero_point,
+            )  # fmt: skip
+            packed = pack_depthwise(layer.weight[..., run], layer.bias[run], part, layer.stride)
+            self.any_shift = packed.any_shift or (position > 0 and self.any_shift)
+            name = f"stream_{number}_{position}"
+            names.append(self._array("int32_t", name, packed.stream.tolist()))
+        return names
+
+    def _depthwise(self, number: int, layer: Layer) -> str:
+        table = self._table(number, layer)
+        fields = f"NULL, {table}, 0, {layer.kernel}, {layer.stride}, {layer.zero_points[0]}"
+        fields += f", {int(self.any_shift)}"
+        self.parts.append(f"static const nanodet_depthwise depthwise_{number} = {{{fields}}};\n")
+        return f"&depthwise_{number}"
+
+    def _add(self, number: int, layer: Layer) -> str:
+        target = self.network.values[layer.value]
+        most = 2 * max(layer.scales)
+        tables = []
+        for place, (scale, zero) in enumerate(zip(layer.scales, layer.zero_points, strict=True)):
+            rule = quantize_multiplier(scale / most)
+            doubled = 2 * multiply((_EVERY - zero) << _ADD_BITS, *rule)
+            tables.append(self._array("int32_t", f"addend_{number}_{place}", doubled.tolist()))
+        multiplier, shift = quantize_multiplier(most / ((1 << _ADD_BITS) * target.scale))
+        rule = pack_rule(multiplier, shift, target.zero_point)
+        table = self._table(number, layer)
+        fields = f"{', '.join(tables)}, {table}, {{{', '.join(map(str, rule))}}}"
+        self.parts.append(f"static const nanodet_add add_{number} = {{{fields}}};\n")
+        return f"&add_{number}"

@@ -1,0 +1,72 @@
+"""An int8 TFLite file as a plan: layers, rows in order, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firmware.engine import groups
+from firmware.engine.layers import Network
+from firmware.engine.rows import Rows, Schedule
+from firmware.engine.storage import Storage, least_bytes, store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """groups: layers that work row by row together, in order."""
+
+    network: Network
+    groups: groups.Groups
+    schedule: Schedule
+    storage: Storage
+
+
+def make_plan(network: Network) -> Plan:
+    """The plan that needs the least memory of those tried."""
+    rows = Rows(network)
+
+    def cost(tried: groups.Groups) -> int:
+        return least_bytes(network, rows.schedule(tried), _whole(network, tried))
+
+    sizes = [v.height * v.width * v.channels for v in network.values]
+    values = sorted(range(1, len(sizes)), key=lambda v: -sizes[v])
+    # Values without channels are what a decoding layer writes; nothing reads them.
+    chosen = groups.choose(network, [v for v in values if sizes[v]], cost)
+    schedule = rows.schedule(chosen)
+    storage = store(network, schedule, _whole(network, chosen), scratch_bytes(network))
+    return Plan(network, chosen, schedule, storage)
+
+
+def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:
+    """Values that another group reads."""
+    group = {layer: g for g, members in enumerate(chosen) for layer in members}
+    writer = {layer.value: number for number, layer in enumerate(network.layers)}
+    return {
+        value
+        for number, layer in enumerate(network.layers)
+        for channels in layer.sources
+        for value, _ in channels
+        if value in writer and group[writer[value]] != group[number]
+    }
+
+
+def scratch_bytes(network: Network) -> int:
+    """What the layer that needs most takes, as the C library counts it."""
+    most = 0
+    for layer in network.layers:
+        width = network.values[layer.value].width
+        if layer.kind == "conv":
+            outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
+            reads = whole_words(inputs * layer.kernel**2)
+            writes = -(-outputs // 2) * 2
+            most = max(most, 12 * (reads // 2) + whole_words(3 * max(reads, writes) + 9))
+        elif layer.kind == "depthwise":
+            pairs = (layer.kernel + (2 if layer.stride == 1 else 1)) // 2
+            columns = (-(-width // 2) * 2 - 1) * layer.stride + layer.kernel
+            most = max(most, 16 * pairs * columns)
+    return most
+
+
+def whole_words(count: int) -> int:
+    """The next multiple of 4."""
+    return -(-count // 4) * 4

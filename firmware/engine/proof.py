@@ -1,0 +1,82 @@
+"""Runs a plan byte by byte: nothing is read but what was written for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firmware.engine.layers import Layer
+from firmware.engine.plan import Plan
+from firmware.engine.rows import INPUT, Rows, at_once, is_pointwise
+
+_NOBODY = -1
+_PIXELS = 3  # That a convolution reads before it writes them.
+
+
+def check(plan: Plan) -> None:
+    """Raises `ValueError` at the first byte that is overwritten too early, or never written."""
+    _Run(plan).run()
+
+
+class _Run:
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.network, self.storage = plan, plan.network, plan.storage
+        self.rows = Rows(plan.network)
+        self.owner = np.full(plan.storage.arena_bytes, _NOBODY, np.int64)
+        sizes = [v.height * v.width * v.channels for v in plan.network.values]
+        self.first = np.concatenate([[0], np.cumsum(sizes)])  # Number of each value's first byte.
+
+    def run(self) -> None:
+        for number, y in self.plan.schedule.steps:
+            if number == INPUT:
+                self._write(0, y, slice(None))
+                continue
+            layer = self.network.layers[number]
+            step = at_once(layer)
+            rows = range(y, min(y + step, self.network.values[layer.value].height))
+            reads = [
+                (value, int(row), channels)
+                for value, channels in self.rows.sources[number]
+                for row in self.rows.reads[number][y // step]
+            ]
+            if is_pointwise(layer):
+                width = self.network.values[layer.value].width
+                for x in range(0, width, _PIXELS):
+                    self._step(layer, reads, rows, slice(x, x + _PIXELS))
+            else:
+                self._step(layer, reads, rows, slice(None))
+
+    def _step(
+        self,
+        layer: Layer,
+        reads: list[tuple[int, int, np.ndarray]],
+        rows: range,
+        pixels: slice,
+    ) -> None:
+        seen = []
+        for value, row, channels in reads:
+            places, wanted = self._bytes(value, row, channels)
+            if not np.array_equal(self.owner[places[pixels]], wanted[pixels]):
+                raise ValueError(f"{layer.name}: row {row} of value {value} is not there")
+            seen.append(places[pixels].ravel())
+        for row in rows:
+            made = self._write(layer.value, row, pixels)
+            if not is_pointwise(layer) and np.isin(made, np.concatenate(seen)).any():
+                raise ValueError(f"{layer.name}, row {row}: it overwrites what it reads")
+
+    def _bytes(self, value: int, row: int, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Addresses of a row's channels, and the numbers of what belongs there."""
+        about = self.network.values[value]
+        if not about.channels:
+            return np.zeros((about.width, 0), int), np.zeros((about.width, 0), int)
+        buffer = self.storage.buffers[self.storage.buffer[value]]
+        pixels = np.arange(about.width)[:, None]
+        start = buffer.offset + row % buffer.rows * buffer.row_bytes
+        places = start + pixels * buffer.pitch + self.storage.columns[value][channels]
+        at = (row * about.width + pixels) * about.channels + channels
+        return places, self.first[value] + at
+
+    def _write(self, value: int, row: int, pixels: slice) -> np.ndarray:
+        places, made = self._bytes(value, row, np.arange(self.network.values[value].channels))
+        self.owner[places[pixels]] = made[pixels]
+        result: np.ndarray = places[pixels].ravel()
+        return result

@@ -1,0 +1,193 @@
+#include "nanodet/network.h"
+
+#include <string.h>
+
+#include "nanodet_check.h"
+
+#define MAX_LAYERS 255
+#define MAX_PARTS 16
+
+typedef struct {
+    const nanodet_network *network;
+    uint8_t *arena;
+    uint32_t *scratch;
+    nanodet_fetch *fetch;
+    nanodet_take *take;
+    void *context;
+    uint16_t image_row;
+    uint16_t level;
+    uint16_t next[MAX_LAYERS]; /* Row of each layer. */
+} running;
+
+static int8_t *row_of(const running *state, uint32_t number, uint32_t y) {
+    const nanodet_buffer *buffer = state->network->buffers + number;
+    return (int8_t *)state->arena + buffer->offset + y % buffer->rows * buffer->row_bytes;
+}
+
+static nanodet_row piece_row(const running *state, uint32_t number, uint32_t y, uint32_t at) {
+    nanodet_row row = {row_of(state, number, y) + at, state->network->buffers[number].pitch};
+    return row;
+}
+
+static nanodet_view view_of(const running *state, const nanodet_part *part, uint32_t y) {
+    nanodet_view view = {row_of(state, part->buffer, y), part->runs, part->run_count,
+                         state->network->buffers[part->buffer].pitch};
+    return view;
+}
+
+static void fetch_row(running *state) {
+    const nanodet_network *network = state->network;
+    int8_t *row = row_of(state, network->image_buffer, state->image_row);
+    state->fetch(state->context, state->image_row++, row);
+    memset(row + 3 * network->image_width, network->image_zero_point, 3);
+}
+
+static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
+    nanodet_view sources[MAX_PARTS];
+    for (uint32_t i = 0; i < layer->part_count; i++) {
+        sources[i] = view_of(state, layer->parts + i, y);
+    }
+    nanodet_view target = view_of(state, layer->parts + layer->part_count, y);
+    nanodet_conv_s8(layer->layer, sources, layer->part_count, &target, layer->out_width,
+                    state->scratch);
+}
+
+/* Three neighbouring pixels of each of three rows are one pixel of so many channels. */
+static void stem(const running *state, const nanodet_layer *layer, uint32_t y) {
+    int8_t pad[16];
+    nanodet_view sources[MAX_PARTS];
+    memset(pad, state->network->image_zero_point, sizeof pad);
+    for (uint32_t i = 0; i < layer->kernel; i++) {
+        uint32_t row = y * layer->stride + i;
+        sources[i] = view_of(state, layer->parts, row);
+        sources[i].pitch = (uint16_t)(sources[i].pitch * layer->stride);
+        if (row < layer->height) continue;
+        sources[i].first = pad;
+        sources[i].pitch = 0;
+    }
+    nanodet_view target = view_of(state, layer->parts + 1, y);
+    nanodet_conv_s8(layer->layer, sources, layer->kernel, &target, layer->out_width,
+                    state->scratch);
+}
+
+static void depthwise(const running *state, const nanodet_layer *layer, uint32_t y) {
+    nanodet_depthwise about = *(const nanodet_depthwise *)layer->layer;
+    uint32_t at_once = layer->stride == 1 ? 2 : 1, count = layer->kernel + at_once - 1;
+    for (uint32_t p = 0; p < layer->piece_count; p++) {
+        const nanodet_piece *piece = layer->pieces + p;
+        nanodet_depthwise_rows at;
+        about.stream = piece->stream;
+        about.channels = piece->channels;
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t row = y * layer->stride + i - layer->above;
+            at.rows[i] = row < layer->height
+                             ? row_of(state, piece->first, row) + piece->first_at
+                             : NULL;
+        }
+        for (uint32_t i = 0; i < 2; i++) {
+            at.out[i] = i < at_once && y + i < layer->out_height
+                            ? row_of(state, layer->out_buffer, y + i) + piece->out_at
+                            : NULL;
+        }
+        at.width = layer->width;
+        at.out_width = layer->out_width;
+        at.left = layer->left;
+        at.pitch = state->network->buffers[piece->first].pitch;
+        at.out_pitch = state->network->buffers[layer->out_buffer].pitch;
+        nanodet_depthwise_s8(&about, &at, state->scratch);
+    }
+}
+
+static void add(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
+                uint32_t y) {
+    nanodet_add_s8(layer->layer, piece_row(state, piece->first, y, piece->first_at),
+                   piece_row(state, piece->second, y, piece->second_at),
+                   piece_row(state, layer->out_buffer, y, piece->out_at), piece->channels,
+                   layer->out_width);
+}
+
+static void resize(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
+                   uint32_t y) {
+    uint32_t near = y / 2, far = y % 2 ? near + 1 : near - 1;
+    if (far >= layer->height) far = near; /* Beyond either border. */
+    nanodet_resize_double_s8(piece_row(state, piece->first, near, piece->first_at),
+                             piece_row(state, piece->first, far, piece->first_at), layer->width,
+                             piece_row(state, layer->out_buffer, y, piece->out_at),
+                             piece->channels);
+}
+
+static void pool(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
+                 uint32_t y) {
+    nanodet_row rows[4], out = piece_row(state, layer->out_buffer, y, piece->out_at);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < layer->kernel; i++) {
+        uint32_t row = y * layer->stride + i;
+        if (row < layer->height) {
+            rows[count++] = piece_row(state, piece->first, row, piece->first_at);
+        }
+    }
+    if (layer->kind == NANODET_MAX) {
+        nanodet_max_pool_s8(rows, count, layer->width, layer->activation, out, layer->out_width,
+                            piece->channels);
+    } else {
+        nanodet_average_pool_s8(rows, layer->kernel, out, layer->out_width, piece->channels);
+    }
+}
+
+static void decode(const running *state, const nanodet_layer *layer, uint32_t y) {
+    const nanodet_piece *piece = layer->pieces;
+    nanodet_row cls = piece_row(state, piece->first, y, piece->first_at);
+    nanodet_row reg = piece_row(state, piece->second, y, piece->second_at);
+    state->take(state->context, piece->out_at, y, &cls, &reg);
+}
+
+static void step(running *state, uint32_t number) {
+    const nanodet_layer *layer = state->network->layers + number;
+    uint32_t y = state->next[number];
+    state->next[number] = (uint16_t)(y + 1);
+    switch (layer->kind) {
+        case NANODET_CONV: conv(state, layer, y); return;
+        case NANODET_STEM: stem(state, layer, y); return;
+        case NANODET_DECODE: decode(state, layer, y); return;
+        case NANODET_DEPTHWISE:
+            if (layer->stride == 1) state->next[number] = (uint16_t)(y + 2);
+            depthwise(state, layer, y);
+            return;
+        default: break;
+    }
+    for (uint32_t p = 0; p < layer->piece_count; p++) {
+        const nanodet_piece *piece = layer->pieces + p;
+        switch (layer->kind) {
+            case NANODET_ADD: add(state, layer, piece, y); break;
+            case NANODET_RESIZE: resize(state, layer, piece, y); break;
+            default: pool(state, layer, piece, y); break;
+        }
+    }
+}
+
+nanodet_status nanodet_network_run(const nanodet_network *network, void *arena,
+                                   size_t arena_bytes, nanodet_fetch *fetch, nanodet_take *take,
+                                   void *context) {
+    if (network == NULL || arena == NULL || fetch == NULL || take == NULL) {
+        return NANODET_NULL_POINTER;
+    }
+    if (network->layer_count > MAX_LAYERS) return NANODET_BAD_MODEL;
+    if (!nanodet_aligned(arena) || arena_bytes < network->arena_bytes) return NANODET_BAD_SCRATCH;
+    running state;
+    memset(&state, 0, sizeof state);
+    state.network = network;
+    state.arena = arena;
+    state.scratch =
+        (uint32_t *)(void *)(state.arena + network->buffers[network->scratch_buffer].offset);
+    state.fetch = fetch;
+    state.take = take;
+    state.context = context;
+    for (uint32_t i = 0; i < network->step_count; i++) {
+        if (network->steps[i] == network->layer_count) {
+            fetch_row(&state);
+        } else {
+            step(&state, network->steps[i]);
+        }
+    }
+    return NANODET_OK;
+}
