@@ -24,23 +24,32 @@ static inline uint32_t larger_bytes(uint32_t a, uint32_t b) {
 }
 #endif
 
+/* Largest of the rows, four channels of one column. */
+static inline uint32_t column(const nanodet_row *rows, uint32_t count, size_t at) {
+    uint32_t best = larger_bytes(nanodet_load(rows[0].first + at), nanodet_load(rows[1].first + at));
+    return count > 2 ? larger_bytes(best, nanodet_load(rows[2].first + at)) : best;
+}
+
 void nanodet_max_pool_s8(const nanodet_row *rows, uint32_t count, uint32_t width,
                          const int8_t *activation, nanodet_row out, uint32_t out_width,
                          uint32_t channels) {
-    for (uint32_t x = 0; x < out_width; x++, out.first += out.pitch) {
-        uint32_t columns = 2 * x + 3 > width ? width - 2 * x : 3;
-        for (uint32_t c = 0; c < channels; c += 4) {
-            uint32_t best = 0x80808080u, wanted = channels - c < 4 ? channels - c : 4;
-            for (uint32_t y = 0; y < count; y++) {
-                const int8_t *from = rows[y].first + 2 * x * rows[y].pitch + c;
-                for (uint32_t i = 0; i < columns; i++, from += rows[y].pitch) {
-                    best = larger_bytes(best, nanodet_load(from));
-                }
+    const int8_t *table = activation == NULL ? NULL : activation + 128;
+    uint32_t pitch = rows[0].pitch;
+    for (uint32_t c = 0; c < channels; c += 4) {
+        uint32_t wanted = channels - c < 4 ? channels - c : 4;
+        int8_t *to = out.first + c;
+        uint32_t before = column(rows, count, c);
+        for (uint32_t x = 0; x < out_width; x++, to += out.pitch) {
+            size_t at = (size_t)(2 * x + 1) * pitch + c;
+            uint32_t best = before;
+            if (2 * x + 1 < width) best = larger_bytes(best, column(rows, count, at));
+            if (2 * x + 2 < width) {
+                before = column(rows, count, at + pitch);
+                best = larger_bytes(best, before);
             }
-            int8_t bytes[4];
-            memcpy(bytes, &best, sizeof bytes);
-            for (uint32_t i = 0; i < wanted; i++) {
-                out.first[c + i] = activation == NULL ? bytes[i] : activation[bytes[i] + 128];
+            for (uint32_t i = 0; i < wanted; i++, best >>= 8) {
+                int32_t value = (int8_t)(uint8_t)best;
+                to[i] = table == NULL ? (int8_t)value : table[value];
             }
         }
     }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "nanodet_fixed_point.h"
+#include "nanodet_pairs.h"
 
 #define NANODET_LEAST_SHIFT 1 /* Of those that the short way rounds exactly. */
 #define NANODET_MOST_SHIFT 22
@@ -24,6 +25,19 @@ static inline int32_t nanodet_requantize(int32_t doubled, const int32_t rule[3])
     }
     int32_t high = (int32_t)(((int64_t)doubled * rule[0] + ((int64_t)1 << 31)) >> 32);
     return nanodet_clamp_s8((high + rule[1] - (doubled < 0)) >> shift);
+}
+
+/* The same where the shift is known to be 1..22. */
+static inline int32_t nanodet_requantize_short(int32_t doubled, const int32_t rule[3]) {
+#if defined(__ARM_FEATURE_DSP)
+    int32_t high;
+    __asm__("smmlar %0, %1, %2, %3"
+            : "=r"(high)
+            : "r"(doubled), "r"(rule[0]), "r"(rule[1] + (doubled >> 31)));
+    return __ssat(high >> rule[2], 8);
+#else
+    return nanodet_requantize(doubled, rule);
+#endif
 }
 
 #endif

@@ -116,7 +116,7 @@ void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row
                              uint32_t out_width, uint32_t channels);
 
 /* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
- * border. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
+ * border, of one pitch. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
 void nanodet_max_pool_s8(const nanodet_row *rows, uint32_t count, uint32_t width,
                          const int8_t *activation, nanodet_row out, uint32_t out_width,
                          uint32_t channels);
