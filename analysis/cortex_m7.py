@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.graph import Graph, Operator, Tensor
-from runtime.benchmark.profile import Profile
+from runtime.benchmark.board import Board
 
 COEFFICIENTS = Path(__file__).with_name("cortex_m7.json")
 FEATURES = ("call", "pixel", "element", "mac")
@@ -151,7 +151,7 @@ def total(graph: Graph) -> Cost:
     return Cost(instructions, by_node, dict(by_kind.most_common()), unknown)
 
 
-def published_ms(board: Profile) -> float | None:
+def published_ms(board: Board) -> float | None:
     """NXP's published latency of its own file on a microcontroller. None where the board's profile
     has none."""
     if board.kind != "microcontroller":
@@ -159,7 +159,7 @@ def published_ms(board: Profile) -> float | None:
     return next((p.latency_ms for p in board.published if p.model == PUBLISHED_MODEL), None)
 
 
-def ns_per_instruction(board: Profile) -> float | None:
+def ns_per_instruction(board: Board) -> float | None:
     """Nanoseconds an instruction: `published_ms` over that file's instructions."""
     published = published_ms(board)
     return None if published is None else published * 1e6 / PUBLISHED_INSTRUCTIONS

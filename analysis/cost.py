@@ -25,6 +25,8 @@ def show(options: argparse.Namespace) -> int:
     from analysis.cortex_m7 import nodes, total
     from analysis.graph import Graph
     from analysis.memory import memory
+    from runtime.benchmark.board import microcontrollers
+    from runtime.engines.arena import reserved_bytes
 
     graph = Graph.read(options.model)
     cost = total(graph)
@@ -40,6 +42,10 @@ def show(options: argparse.Namespace) -> int:
     for name, count in found.peak.tensors:
         print(f"{count:14,}  {printable(name)}")
     print(f"{found.flash_bytes:10,} bytes of flash, {found.constant_bytes:,} of them constants")
+    least = reserved_bytes(found.peak.bytes, len(graph.named("LEAKY_RELU")))
+    for board in microcontrollers():
+        where = board.fits(least, found.flash_bytes).where
+        print(f"{board.title}: {where} at best; the interpreter takes more than the tensors")
     return 0
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.graph import Graph, Operator
-from analysis.memory import Memory, Moment
-from runtime.benchmark.profile import Profile
+from analysis.memory import Moment, Usage
+from runtime.benchmark.board import Board
 
 _SHOWN = 6
 _NEAR = 0.95  # Of the peak.
@@ -21,8 +21,8 @@ class Subject:
 
     path: Path
     graph: Graph
-    memory: Memory
-    board: Profile
+    memory: Usage
+    board: Board
     own: bool
 
 
@@ -58,10 +58,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class Arena:
-    """What tensors and interpreter take on a microcontroller, and how that is known."""
+    """bytes: that tensors and interpreter take on a microcontroller; basis: how that is known.
+    reserved_bytes: what the firmware sets aside. goes_to: the board's memory that takes those, or
+    `nowhere`."""
 
     bytes: int
     basis: str
+    reserved_bytes: int
+    goes_to: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def positions(operators: Iterable[Operator]) -> tuple[int, ...]:
     return tuple(op.position for op in operators)
 
 
-def near_peak(memory: Memory) -> list[Moment]:
+def near_peak(memory: Usage) -> list[Moment]:
     """The moments that take nearly as much as the peak, the peak first."""
     near = [m for m in memory.moments if m.bytes >= _NEAR * memory.peak.bytes]
     return sorted(near, key=lambda moment: -moment.bytes)

@@ -80,19 +80,19 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
 
 
 def _family(target: str, boards: Path | None) -> tuple[Any, Any]:
-    """What examines a file for a target, and the board's profile."""
+    """What examines a file for a target, and the board."""
     from analysis.rules import imx8mp, imx93, microcontroller
-    from runtime.benchmark import profile
+    from runtime.benchmark.board import load, microcontrollers
 
-    known = {name: profile.load(name, boards) for name in profile.find(boards)}
-    targets = {n: b for n, b in known.items() if b.kind == "microcontroller"}
-    if target in targets:
-        return microcontroller.examine, targets[target]
+    targets = microcontrollers(boards)
+    for board in targets:
+        if target in board.names:
+            return microcontroller.examine, board
     if target not in NPUS:
-        raise KitError(f"--target {target}: known are {', '.join((*targets, *NPUS))}")
-    if target == "imx8mp-npu":
-        return imx8mp.examine, known["imx8mp"]
-    return imx93.examine, known["imx93"]
+        known = (*(board.name for board in targets), *NPUS)
+        raise KitError(f"--target {target}: known are {', '.join(known)}")
+    family = imx8mp if target == "imx8mp-npu" else imx93
+    return family.examine, load(target.removesuffix("-npu"), boards)
 
 
 def _is_own(model: Path) -> bool:

@@ -33,7 +33,7 @@ _NOWHERE = Moment("no operator", 0, ())  # Of a graph that gives back what it ge
 
 
 @dataclass(frozen=True)
-class Memory:
+class Usage:
     """moments: one an operator. flash_bytes: the file. constant_bytes: weights and other constants
     in it."""
 
@@ -63,11 +63,11 @@ def lifetimes(graph: Graph) -> tuple[Lifetime, ...]:
     )
 
 
-def memory(graph: Graph) -> Memory:
-    """The memory of a graph."""
+def memory(graph: Graph) -> Usage:
+    """What a graph takes."""
     lives, moments = lifetimes(graph), []
     for op in graph.operators:
         live = [(x.name, x.bytes) for x in lives if x.first <= op.position <= x.last]
         largest = tuple(sorted(live, key=lambda item: (-item[1], item[0])))
         moments.append(Moment(op.label, sum(size for _, size in largest), largest))
-    return Memory(tuple(moments), graph.file_bytes, graph.constant_bytes)
+    return Usage(tuple(moments), graph.file_bytes, graph.constant_bytes)

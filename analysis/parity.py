@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from analysis.cut import Cutter, first_difference
 from runtime.benchmark import identify, remote
-from runtime.benchmark.profile import Accelerator
+from runtime.benchmark.board import Accelerator
 from runtime.cli import fraction, positive
 from runtime.compare import describe_detections, describe_outputs
 from runtime.detector import Detector
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """
     model = TfliteFile.read(options.model)
     images = [load_rgb(path) for path in options.images]
-    board = remote.Board.of(options)
+    board = remote.Connection.of(options)
     known, _ = identify.identify(board, options.profile or "", options.boards)
     accelerator = identify.choose_accelerator(board, known, options.accelerator)
     replay = _Replay(model)
@@ -112,7 +112,7 @@ class BoardInterpreter:
 
     def __init__(
         self,
-        board: remote.Board,
+        board: remote.Connection,
         folder: str,
         accelerator: Accelerator,
         threads: int,

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from data import locate
 from firmware import emit
-from firmware.board import BOARDS, Board, names
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import Selection, lay_out
 from firmware.place import renew
 from quantize.split import split
+from runtime.benchmark.board import load, microcontrollers
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
@@ -51,7 +51,8 @@ def parse_arguments() -> Options:
     parser = Parser(prog="python -m firmware.generate", description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
-    add("--board", choices=names(), default="evkbmimxrt1170", help="default %(default)s")
+    boards = [name for board in microcontrollers() if board.firmware for name in board.names]
+    add("--board", choices=boards, default="evkbmimxrt1170", help="default %(default)s")
     add("--out", type=Path, required=True, metavar="DIR")
     add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
@@ -72,7 +73,7 @@ def generate(options: Options) -> tuple[Recording, list[str]]:
     if options.out.exists() and not (options.out / _MARK).is_file():
         raise KitError(f"--out {options.out}: holds something else; name a new folder")
     stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
-    layout = lay_out(file, body, stem, Board.read(options.board), options.selection, options.resize)
+    layout = lay_out(file, body, stem, load(options.board), options.selection, options.resize)
     picture = options.image or locate.calibration_images(file.spec, None)[0]
     recording = record(file, layout, stem, picture)
 
@@ -100,10 +101,8 @@ def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
 
 
 def _copy(folder: Path) -> None:
-    for name in ("nanodet", "app", "tflm"):
+    for name in ("nanodet", "app", "tflm", "board"):
         shutil.copytree(HERE / name, folder / name)
-    (folder / "board").mkdir()
-    shutil.copy(BOARDS / "port.c", folder / "board")
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cache import Done
+from runtime.benchmark.board import microcontrollers
 from runtime.files import write_text
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
@@ -74,6 +75,7 @@ def build_report(
     """
     results = {done.name: done.result for done in stages}
     file = TfliteFile.read(tflite)
+    reserved = results["measure"].get("arena_reserved_bytes")
     return {
         "model": spec.name,
         "fallback": fallback,
@@ -114,12 +116,20 @@ def build_report(
         },
         "agreement": results.get("compare"),
         "arena_bytes": results["measure"].get("arena_bytes"),
-        "arena_reserved_bytes": results["measure"].get("arena_reserved_bytes"),
+        "arena_reserved_bytes": reserved,
+        "arena_goes_to": _places(reserved, len(file.content)),
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),
         "ap": results["measure"].get("ap"),
         "versions": _versions(),
     }
+
+
+def _places(reserved_bytes: int | None, file_bytes: int) -> dict[str, str]:
+    """Board -> memory that takes the arena, or `nowhere`."""
+    if reserved_bytes is None:
+        return {}
+    return {b.title: b.fits(reserved_bytes, file_bytes).where for b in microcontrollers()}
 
 
 def stage_times(stages: Sequence[Done]) -> list[dict[str, Any]]:
@@ -187,7 +197,8 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
         report["no_arena"]
         if arena is None
         else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7), of which "
-        f"the firmware makes {report['arena_reserved_bytes']:,}"
+        f"the firmware makes {report['arena_reserved_bytes']:,}: "
+        + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
     )
     return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]
 

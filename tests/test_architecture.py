@@ -60,7 +60,7 @@ def test_no_arrow_points_up(path: str) -> None:
     [
         ("from data.names import ROOT\n", ["data"], "a whole name"),
         ("def f():\n    import pipeline.recipe\n", ["pipeline"], "in a function"),
-        ("from ..benchmark import profile\n", ["runtime/benchmark"], "relatively"),
+        ("from ..benchmark import board\n", ["runtime/benchmark"], "relatively"),
         ("from .. import benchmark\n", ["runtime/benchmark"], "relatively, the room itself"),
         ("from ..errors import KitError\nimport numpy\n", [], "its own room, and a package"),
     ],

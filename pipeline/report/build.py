@@ -10,7 +10,7 @@ from evaluation import CocoSet
 from pipeline.report import latency, render
 from pipeline.report.accuracy import accuracy
 from pipeline.report.arena import arena
-from pipeline.report.contract import Accuracy, Arena, Findings, Job, Missing
+from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing
 from pipeline.report.noise import noise
 from pipeline.report.pictures import SCORE_THRESHOLD, pictures
 from pipeline.report.structure import structure
@@ -53,12 +53,14 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
-        latencies=latency.latencies(content["cortex_m7"], content["arena_reserved_bytes"]),
+        latencies=latency.latencies(
+            content["cortex_m7"], content["arena_reserved_bytes"], len(file.content)
+        ),
         published=latency.published(),
     )
 
 
-def _arena(file: TfliteFile) -> Arena | Missing:
+def _arena(file: TfliteFile) -> ArenaMap | Missing:
     if file.input.dtype == "FLOAT32":
         return Missing("A float file does not go to a microcontroller.")
     return arena(file.content, file.path)

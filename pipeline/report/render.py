@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import plots
-from pipeline.report.contract import Accuracy, Arena, Findings, Job, Missing, Noise
+from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing, Noise
 from pipeline.report.noise import IMAGES as NOISE_IMAGES
 from pipeline.report.pictures import SCORE_THRESHOLD
 from runtime.spec import ModelSpec
@@ -127,6 +127,6 @@ def _plots(job: Job, found: Findings) -> dict[str, Markup]:
         made["curves"] = plots.precision_recall(found.accuracy)
     if not isinstance(found.noise, Missing):
         made["noise"] = plots.noise(found.noise)
-    if isinstance(found.arena, Arena):
+    if isinstance(found.arena, ArenaMap):
         made["arena"] = plots.memory_map(found.arena)
     return {name: Markup(svg) for name, svg in made.items()}

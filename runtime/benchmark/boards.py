@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from . import profile
+from .board import load_all
 from .tables import accelerator_name
 
 
@@ -19,10 +19,9 @@ def register(commands: Any) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """Print each board, its accelerators and the latencies published for it."""
-    for name in profile.find(options.boards):
-        board = profile.load(name, options.boards)
+    for board in load_all(options.boards):
         accelerators = ", ".join(board.accelerators) or "see the doctor"
-        print(f"{name}: {board.title}; {accelerators}")
+        print(f"{board.name}: {board.title}; {accelerators}")
         for entry in board.published:
             ran_on = accelerator_name(entry.accelerator, entry.threads)
             print(f"  {entry.latency_ms:g} ms  {entry.model}, {ran_on} ({entry.source})")

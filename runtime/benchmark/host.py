@@ -17,7 +17,7 @@ from typing import Any
 
 from ..cli import positive
 from ..errors import KitError
-from . import identify, output, profile
+from . import board, identify, output
 from .measure import read_model
 from .types import Device, Measurement, Phase, Result, Settings
 
@@ -71,7 +71,7 @@ def measure(model: Path, threads: int, runs: int, timeout_s: float) -> Result:
         warmup_mean_ms=latency["warmup_avg_ms"],
         notes=(f"{_TOOL} rounds to 0.01 ms and gives neither memory nor single operators",),
     )
-    return Result(measured, profile.load("host"), log)
+    return Result(measured, board.load("host"), log)
 
 
 def _find_tool() -> str:

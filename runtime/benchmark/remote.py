@@ -83,7 +83,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=positive, default=600, metavar="S", help="of a run; default %(default)s")
 
 
-class Board:
+class Connection:
     """A connection. host: `user@name`. arguments: further options of ssh."""
 
     def __init__(self, host: str, arguments: Sequence[str] = ()) -> None:
@@ -103,7 +103,7 @@ class Board:
         self._ssh = ["ssh", *arguments, *defaults, "--", host]
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Board:
+    def of(cls, options: argparse.Namespace) -> Connection:
         """From the options of `add_options`. Raises `KitError` for wrong ones."""
         arguments: list[str] = []
         for pair in options.ssh_option:

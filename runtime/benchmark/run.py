@@ -21,7 +21,7 @@ def register(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print."""
-    board = remote.Board.of(options)
+    board = remote.Connection.of(options)
     request = Request(
         options.model,
         options.accelerator,

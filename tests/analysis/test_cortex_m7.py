@@ -18,7 +18,7 @@ from analysis.cortex_m7 import (
 )
 from analysis.graph import Graph
 from benchmarks.fit_cost import SINGLES, Counted, fit, left_out, read
-from runtime.benchmark.profile import load
+from runtime.benchmark.board import load
 from tests.conftest import ROOT, Build, run_python
 
 

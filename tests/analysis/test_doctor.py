@@ -15,7 +15,7 @@ from analysis.doctor import diagnose, render
 from analysis.graph import Graph
 from analysis.memory import memory
 from analysis.rules import common, imx8mp, microcontroller
-from runtime.benchmark.profile import load
+from runtime.benchmark.board import load
 from runtime.errors import KitError
 from tests.analysis import foreign
 from tests.analysis.test_vela import needs_vela

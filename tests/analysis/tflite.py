@@ -13,7 +13,7 @@ from analysis.diagnosis import Subject
 from analysis.graph import Graph
 from analysis.memory import memory
 from quantize import flatbuffer
-from runtime.benchmark.profile import load
+from runtime.benchmark.board import load
 
 _WIDTHS = {"INT8": "i1", "INT16": "<i2", "INT32": "<i4", "FLOAT32": "<f4"}
 

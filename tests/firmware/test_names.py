@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from firmware import emit
-from firmware.board import Board
 from firmware.image import record
 from firmware.layout import Selection, lay_out
 from firmware.serial_monitor import Frame
 from firmware.text import c_comment, c_string, one_line
+from runtime.benchmark.board import load
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Build, photo
@@ -49,7 +49,7 @@ def folder(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Generated, with these classes, a picture and a model that are called as badly."""
     folder = tmp_path_factory.mktemp("names")
     Image.fromarray(photo(3, 200, 150)).save(folder / "photo.png")
-    file, board = TfliteFile.read(build.tflite), Board.read("evkbmimxrt1170")
+    file, board = TfliteFile.read(build.tflite), load("evkbmimxrt1170")
     layout = lay_out(file, file.content, None, board, Selection(0.05, 0.6, 10), "bilinear")
     recording = record(file, layout, None, folder / "photo.png")
     about = dataclasses.replace(layout.about, classes=len(NAMES))

@@ -250,15 +250,18 @@ def _round_trip(spec: Any) -> None:
 
 
 def _board(path: Path) -> None:
-    from runtime.benchmark.profile import Profile
+    from runtime.benchmark.board import Board
 
-    profile, values = Profile.read(path), load_tree(path)
+    board, values = Board.read(path), load_tree(path)
     assert isinstance(values, dict)
     for key in ("title", "kind", "soc"):
-        assert values[key] == getattr(profile, key)
-    _agrees(values["cores"], vars(profile.cores))
-    for memory, given in zip(profile.memories, values.get("memories") or (), strict=True):
+        assert values[key] == getattr(board, key)
+    _agrees(values["cores"], vars(board.cores))
+    for memory, given in zip(board.memories, values.get("memories") or (), strict=True):
         _agrees(given, vars(memory))
+    for key in ("flash", "firmware"):
+        if values.get(key) is not None:
+            _agrees(values[key], vars(getattr(board, key)))
 
 
 def _agrees(given: Any, read: Any) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from runtime import cli
 from runtime.benchmark.__main__ import main
-from runtime.benchmark.remote import Board
+from runtime.benchmark.remote import Connection
 
 OUTPUTS = Path(__file__).parent / "outputs"
 KERNEL = "Linux imx8mpevk 6.1.36-lf-6.1.y #1 SMP PREEMPT aarch64 GNU/Linux"
@@ -147,7 +147,7 @@ class Server:
             "--ssh-option", "StrictHostKeyChecking=yes", "--ssh-config", os.devnull,
         ]  # fmt: skip
 
-    def board(self, **changes: str) -> Board:
+    def board(self, **changes: str) -> Connection:
         """A connection; changes: options of ssh."""
         options = {
             "Port": str(self.port),
@@ -157,7 +157,7 @@ class Server:
             "StrictHostKeyChecking": "yes",
         } | changes
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return Board(f"{self.user}@127.0.0.1", ["-F", os.devnull, *words])
+        return Connection(f"{self.user}@127.0.0.1", ["-F", os.devnull, *words])
 
     def folders(self) -> list[Path]:
         """What is temporary on the board."""

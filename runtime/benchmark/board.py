@@ -12,7 +12,12 @@ from ..yaml_file import read_yaml
 
 BOARDS = Path(__file__).parent / "boards"
 KINDS = ("linux", "microcontroller")
-_PLAIN: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+}
 _TEXTS = "dict[str, str]"
 
 
@@ -27,12 +32,46 @@ class Cores:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory region that tensors may lie in. bytes: what is free for them. speed: in words,
-    beside the others."""
+    """A memory region.
+
+    bytes: its size. speed: in words, beside the others. free_bytes: what the SDK's linker script
+    leaves to a model; a file that does not say it means all. address: where that begins; None where
+    the linker script puts data anyway.
+    """
 
     name: str
     bytes: int
     speed: str
+    free_bytes: int
+    address: int | None = None
+
+    def holds(self, count: int) -> bool:
+        """Whether so many bytes fit what is free."""
+        return max(count, 1) <= self.free_bytes
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a model goes. memory: the fastest that holds its arena, None where none does or the
+    flash does not hold its file, which `in_flash` says."""
+
+    memory: Memory | None
+    in_flash: bool
+
+    @property
+    def where(self) -> str:
+        """Name of the memory, or `nowhere`."""
+        return self.memory.name if self.memory else "nowhere"
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """sdk_board: the evaluation kit's name in NXP's SDK. core: folder of the SDK's library of
+    TensorFlow Lite Micro. core_flags: of the compiler, as that library was built with."""
+
+    sdk_board: str
+    core: str
+    core_flags: str
 
 
 @dataclass(frozen=True)
@@ -65,11 +104,13 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Board:
     """One board.
 
-    kind: one of `KINDS`. soc: word in `uname -a` that tells it, "" where there is none.
-    benchmark_model: globs of the tool's path there. memories: the fastest first.
+    name: of its file. kind: one of `KINDS`. soc: word in `uname -a` that tells it, "" where there
+    is none. aliases: further names. benchmark_model: globs of the tool's path there. memories: for
+    tensors, the fastest first. flash: None where it is not known. firmware: None for a board that
+    none is generated for.
     """
 
     name: str
@@ -77,23 +118,51 @@ class Profile:
     kind: str
     soc: str
     cores: Cores
+    aliases: tuple[str, ...] = ()
     benchmark_model: tuple[str, ...] = ()
     accelerators: dict[str, Accelerator] = field(default_factory=dict)
     memories: tuple[Memory, ...] = ()
+    flash: Memory | None = None
     published: tuple[Published, ...] = ()
+    firmware: Firmware | None = None
 
     @classmethod
-    def read(cls, path: Path) -> Profile:
+    def read(cls, path: Path) -> Board:
         """Read a YAML file. Raises `KitError` naming it and the key at fault."""
-        return _profile(read_yaml(path), path)
+        return _board(read_yaml(path), path)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the board may be called."""
+        return (self.name, *self.aliases, *([self.firmware.sdk_board] if self.firmware else ()))
+
+    def fits(self, arena_bytes: int, file_bytes: int = 0) -> Fit:
+        """Where a model goes. arena_bytes: as `runtime.engines.arena.reserved_bytes` has them.
+        file_bytes: of the part of the file that the board gets."""
+        in_flash = self.flash is None or self.flash.holds(file_bytes)
+        memories = self.memories if in_flash else ()
+        return Fit(next((m for m in memories if m.holds(arena_bytes)), None), in_flash)
 
 
-def load(name: str, folder: Path | None = None) -> Profile:
-    """The board called `name`, of the user's `folder` first. Raises `KitError` for another."""
+def load(name: str, folder: Path | None = None) -> Board:
+    """The board of that name, of the user's `folder` first. Raises `KitError` for another."""
     known = find(folder)
-    if name not in known:
-        raise KitError(f"board `{name}` is unknown; known: {', '.join(known)}")
-    return Profile.read(known[name])
+    if name in known:
+        return Board.read(known[name])
+    for board in load_all(folder):
+        if name in board.names:
+            return board
+    raise KitError(f"board `{name}` is unknown; known: {', '.join(known)}")
+
+
+def load_all(folder: Path | None = None) -> list[Board]:
+    """Every board, in the order of `find`."""
+    return [Board.read(path) for path in find(folder).values()]
+
+
+def microcontrollers(folder: Path | None = None) -> list[Board]:
+    """Those that run TensorFlow Lite Micro."""
+    return [board for board in load_all(folder) if board.kind == "microcontroller"]
 
 
 def find(folder: Path | None = None) -> dict[str, Path]:
@@ -104,25 +173,43 @@ def find(folder: Path | None = None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
 
 
-def _profile(values: Any, path: Path) -> Profile:
+def _board(values: Any, path: Path) -> Board:
     values = _table(values, path, "the file")
     accelerators = _table(values.get("accelerators") or {}, path, "accelerators")
     values = {
         **values,
         "name": path.stem,
         "cores": _build(Cores, values.get("cores"), path),
-        "benchmark_model": tuple(_texts(_list(values, "benchmark_model", path), path)),
+        **{
+            key: tuple(_texts(_list(values, key, path), path))
+            for key in ("aliases", "benchmark_model")
+        },
         "accelerators": {
             str(name): _build(Accelerator, settings or {}, path)
             for name, settings in accelerators.items()
         },
-        "memories": tuple(_build(Memory, m, path) for m in _list(values, "memories", path)),
+        "memories": tuple(_memory(m, path) for m in _list(values, "memories", path)),
+        "flash": None if values.get("flash") is None else _memory(values["flash"], path),
         "published": tuple(_build(Published, p, path) for p in _list(values, "published", path)),
     }
-    profile: Profile = _build(Profile, values, path)
-    if profile.kind not in KINDS:
-        raise KitError(f"{path}: kind `{profile.kind}`, expected one of {', '.join(KINDS)}")
-    return profile
+    if values.get("firmware") is not None:
+        values["firmware"] = _build(Firmware, values["firmware"], path)
+    board: Board = _build(Board, values, path)
+    if board.kind not in KINDS:
+        raise KitError(f"{path}: kind `{board.kind}`, expected one of {', '.join(KINDS)}")
+    return board
+
+
+def _memory(values: Any, path: Path) -> Memory:
+    values = _table(values, path, "memory")
+    free = values.get("free_bytes", values.get("bytes", 0))
+    memory: Memory = _build(Memory, {**values, "free_bytes": free}, path)
+    if not 0 <= memory.free_bytes <= memory.bytes:
+        raise KitError(
+            f"{path}: {memory.name} has {memory.bytes} bytes, of which {memory.free_bytes} "
+            "cannot be free"
+        )
+    return memory
 
 
 def _table(values: Any, path: Path, what: str) -> dict[str, Any]:
