@@ -17,7 +17,7 @@ from pathlib import Path
 from data import locate
 from firmware import emit
 from firmware.image import RESIZES, Recording, record
-from firmware.layout import Selection, lay_out
+from firmware.layout import lay_out
 from firmware.place import renew
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
@@ -25,6 +25,7 @@ from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
 from runtime.files import writing
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 
 HERE = Path(__file__).parent

@@ -13,18 +13,10 @@ from runtime import graph_file, integer
 from runtime.benchmark.board import Board, Firmware, Memory
 from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 
 _CANDIDATE_BYTES = _TAP_BYTES = 8
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which detections are wanted."""
-
-    score_threshold: float
-    iou_threshold: float
-    max_detections: int
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,12 @@ def test_command(build: Build, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "M instructions on a Cortex-M7, predicted" in done.stdout
     size = build.tflite.stat().st_size
-    assert f"{size:,} bytes of flash" in done.stdout.splitlines()[-1]
+    flash, *boards = done.stdout.splitlines()[-3:]
+    assert f"{size:,} bytes of flash" in flash
+    assert [line.split(" at best")[0] for line in boards] == [
+        "i.MX RT1050: SDRAM",
+        "i.MX RT1170: OCRAM",
+    ]
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
     done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", "bad.tflite")
     assert done.returncode == 2

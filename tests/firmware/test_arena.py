@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis.doctor import diagnose
 from analysis.graph import Graph
-from firmware.layout import Selection, lay_out
+from firmware.layout import lay_out
 from pipeline import stages
 from pipeline.budget import Choice, best, read_choices
 from pipeline.cache import Done
@@ -22,6 +22,7 @@ from pipeline.summary import build_report
 from runtime.benchmark.board import Board, microcontrollers
 from runtime.engines.arena import TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Build, run_python
 

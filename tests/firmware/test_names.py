@@ -12,11 +12,12 @@ from PIL import Image
 
 from firmware import emit
 from firmware.image import record
-from firmware.layout import Selection, lay_out
+from firmware.layout import lay_out
 from firmware.serial_monitor import Frame
 from firmware.text import c_comment, c_string, one_line
 from runtime.benchmark.board import load
 from runtime.errors import KitError
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Build, photo
 from tests.firmware.conftest import SANITIZERS, STRICT, tool
