@@ -18,7 +18,7 @@ from pipeline import stages
 from pipeline.budget import Choice, best, read_choices
 from pipeline.cache import Done
 from pipeline.report.latency import latencies
-from pipeline.summary import build_report
+from pipeline.summary import build_report, summary
 from runtime.benchmark.board import Board, microcontrollers
 from runtime.engines.arena import TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
@@ -103,22 +103,26 @@ class Agreeing:
             return "nowhere"
         return laid.memory.name
 
-    def report(self) -> tuple[dict[str, str], dict[str, str]]:
-        """`report.json`'s answer and the card's, by the board's title."""
+    def report(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        """The answers of `report.json`, of the card and of the console's summary, by the board's
+        title."""
         done: dict[str, dict[str, Any]] = {
             "onnx": {"notes": [], "rewrites": [], "largest_difference": 0.0},
             "tensorflow": {"largest_difference": 0.0},
             "quantize": {"operators": {}},
             "measure": stages.measure(self._build.tflite, None, self._folder / "log"),
         }
-        told = [Done(name, result, {}, 1.0, False) for name, result in done.items()]
+        stages_done = [Done(name, result, {}, 1.0, False) for name, result in done.items()]
         build = self._build
-        content = build_report(build.spec, build.checkpoint, "", build.tflite, told, "")
+        content = build_report(build.spec, build.checkpoint, "", build.tflite, stages_done, "")
         rows = latencies(
             content["cortex_m7"], content["arena_reserved_bytes"], content["tflite"]["bytes"]
         )
         card = {row.board: row.memory.split(" (")[0] for row in rows if row.memory}
-        return content["arena_goes_to"], card
+        lines = summary({**content, "stages": []}, build.tflite, Path(), Path()).splitlines()
+        (arena,) = (line for line in lines if line.startswith("arena"))
+        told = dict(place.split(" on ")[::-1] for place in arena.split(": ")[1].split(", "))
+        return content["arena_goes_to"], card, told
 
 
 @pytest.fixture
@@ -141,7 +145,7 @@ def test_all_say_where_a_choice_goes(agreeing: Agreeing, choice: Choice) -> None
     assert {b.title: b.fits(choice.reserved_bytes).where for b in BOARDS} == wanted
     assert {b.title: agreeing.doctor(b) for b in BOARDS} == wanted
     assert {b.title: agreeing.firmware(b) for b in BOARDS} == wanted
-    assert agreeing.report() == (wanted, wanted)
+    assert agreeing.report() == (wanted, wanted, wanted)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_all_say_where_a_file_goes(
         agreeing.pretend(dataclasses.replace(CHOICES[0], arena_bytes=arena_bytes))
     doctors = {b.title: agreeing.doctor(b) for b in BOARDS}
     assert {b.title: agreeing.firmware(b) for b in BOARDS} == doctors, reason
-    assert agreeing.report() == (doctors, doctors), reason
+    assert agreeing.report() == (doctors, doctors, doctors), reason
     assert ("nowhere" in doctors.values()) == (arena_bytes is not None)
 
 
