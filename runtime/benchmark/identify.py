@@ -60,7 +60,7 @@ def choose_accelerator(board: Board, known: Profile, name: str) -> Accelerator:
 
 
 def find_tool(board: Board, known: Profile) -> str:
-    """Path of the newest `benchmark_model`. Raises `KitError` where there is none."""
+    """Path of the newest `benchmark_model`. Raises `KitError` where none is found."""
     paths = board.find(known.benchmark_model)
     if not paths:
         raise KitError(

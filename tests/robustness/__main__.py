@@ -28,7 +28,8 @@ _TEXT = """# Robustness
 This page shows what the kit does with damaged input and under bad conditions.
 
 The tests in `tests/robustness` write this page. This run took {minutes:.1f} minutes on {cores}
-cores. The ordinary tests do the same with 20 mutants of each kind and 2 kills.
+cores. `tests/run.sh --full` runs the same tests. Without that option they take 20 mutants of each
+kind, kill nothing and fill no disk.
 
 ## Damaged input
 
