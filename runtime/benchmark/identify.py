@@ -24,7 +24,7 @@ def identify(board: Board, name: str, folder: Path | None) -> tuple[Profile, str
     if name:
         chosen = profile.load(name, folder)
         if chosen not in linux:
-            raise KitError(f"--profile {name}: no Linux board; choose one of {_names(linux)}")
+            raise KitError(f"--profile {name}: not a Linux board; choose one of {_names(linux)}")
         if chosen.soc not in kernel:
             raise KitError(
                 f"--profile {name}: wants `{chosen.soc}` in uname -a, but {board.host} says "
