@@ -28,7 +28,7 @@ _NO_VALUES = np.zeros(0, np.uint8)  # What buffer 0 stands for, even where there
 
 @dataclass(frozen=True)
 class Tensor:
-    """dtype: the schema's name, such as INT8. scales, zero_points: none, one, or one per channel.
+    """dtype: the schema's name, such as INT8. scales, zero_points: none, one, or one a channel.
     data: bytes that the file holds of it; none for an activation."""
 
     index: int

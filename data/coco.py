@@ -57,7 +57,7 @@ def fetch_val2017(folder: Path, limit: int | None) -> tuple[Path, Path]:
         listed = read_annotations(annotations)["images"]
         names = sorted(image["file_name"] for image in listed)[:limit]
         if astray := [name for name in names if Path(name).name != name]:
-            raise KitError(f"{annotations}: `{astray[0]}` is not a plain file name")
+            raise KitError(f"{annotations}: `{astray[0]}` is no plain file name")
         missing = [name for name in names if not (images / name).is_file()]
         session = requests.Session()
         for name in tqdm(missing, desc="val2017 images", disable=None if missing else True):

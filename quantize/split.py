@@ -76,7 +76,7 @@ def _end_of_stem(model: Any, path: str) -> int:
             following = graph.operators[position + 1]
             follows = graph_file.operator_name(model, following) == "LEAKY_RELU"
             return position + 2 if follows else position + 1
-    raise KitError(f"{path}: its first layers are not a stem that can be split off")
+    raise KitError(f"{path}: its first layers are no stem that can be split off")
 
 
 def _read(model: Any, operators: list[Any], path: str) -> Stem:
@@ -94,7 +94,7 @@ def _read(model: Any, operators: list[Any], path: str) -> Stem:
     )
     if not leaky or fused or not same or [int(n) for n in weight.shape[1:]] != [3, 3, 3]:
         raise KitError(
-            f"{path}: its first layers are not a 3x3 convolution, pool and LEAKY_RELU with SAME "
+            f"{path}: its first layers are no 3x3 convolution, pool and LEAKY_RELU with SAME "
             "padding; build it without --disable-rewrite rotate_180"
         )
     _, height, width, _ = graph.tensors[graph.inputs[0]].shape

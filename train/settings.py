@@ -106,14 +106,12 @@ def read_settings(path: Path) -> Settings:
     config = load_config(path)
     for section in ("schedule.optimizer", "schedule.lr_schedule", "data.train.pipeline"):
         if not isinstance(value_at(config, section), dict):
-            raise KitError(
-                f"--config {path}: not a NanoDet training configuration (no `{section}`)"
-            )
+            raise KitError(f"--config {path}: no training part of NanoDet's (no `{section}`)")
     examine(config, f"--config {path}", training=True)
     try:
         return _settings(config)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise KitError(f"--config {path}: not a NanoDet training configuration ({error})") from None
+        raise KitError(f"--config {path}: no training part of NanoDet's ({error})") from None
     except KitError as error:
         raise KitError(f"--config {path}: {error}") from None
 

@@ -12,7 +12,7 @@ from convert.lowering.base import Lowered, editable, finish, layers, output_node
 
 
 def apply(model: Lowered) -> Lowered:
-    """(cls + reg) per stride -> cls, reg per stride."""
+    """(cls + reg) a stride -> cls, reg a stride."""
     module = editable(model)
     convolutions = dict(layers(module, nn.Conv2d))
     output, levels = output_nodes(module)

@@ -12,7 +12,7 @@ from runtime.benchmark.profile import Profile
 
 
 def latencies(cost: Mapping[str, Any] | None, reserved_bytes: int | None) -> tuple[Latency, ...]:
-    """One per board. cost: `cortex_m7` of `report.json`; None for a float file."""
+    """One a board. cost: `cortex_m7` of `report.json`; None for a float file."""
     return tuple(_latency(board, cost, reserved_bytes) for board in _boards())
 
 

@@ -24,7 +24,7 @@ def identify(board: Board, name: str, folder: Path | None) -> tuple[Profile, str
     if name:
         chosen = profile.load(name, folder)
         if chosen not in linux:
-            raise KitError(f"--profile {name}: not a Linux board; choose one of {_names(linux)}")
+            raise KitError(f"--profile {name}: no Linux board; choose one of {_names(linux)}")
         if chosen.soc not in kernel:
             raise KitError(
                 f"--profile {name}: wants `{chosen.soc}` in uname -a, but {board.host} says "
@@ -60,7 +60,7 @@ def choose_accelerator(board: Board, known: Profile, name: str) -> Accelerator:
 
 
 def find_tool(board: Board, known: Profile) -> str:
-    """Path of the newest `benchmark_model`. Raises `KitError` where none is found."""
+    """Path of the newest `benchmark_model`. Raises `KitError` where there is none."""
     paths = board.find(known.benchmark_model)
     if not paths:
         raise KitError(

@@ -83,7 +83,7 @@ def test_one_scale_a_layer(coarse: Build, canvas: np.ndarray, methods: tuple[str
     assert len(constants) > 100
     assert all(len(t.quantization.scale) == 1 for t in constants)
     for engine in (LiteRtEngine, TflmEngine):
-        # Random weights hardly survive one scale per layer; a wrong wiring leaves nothing at all.
+        # Random weights hardly survive one scale a layer; a wrong wiring leaves nothing at all.
         assert worst_correlation(file, coarse, canvas, engine) > 0.4, engine.name
 
 

@@ -195,7 +195,7 @@ def _yaml(rng: random.Random, _: int, material: Path, scratch: Path) -> list[Tri
         (scratch / name).write_text("ball\ncar\n")
     if source.suffix == ".yml":
         readers: list[tuple[str, Callable[[Path], Any]]] = [
-            ("recipe.sh --config", _training_config), ("./nanodet train --config", _settings),
+            ("recipe.sh --config", _training_config), ("python -m train --config", _settings),
         ]  # fmt: skip
     else:
         readers = [("model", _spec) if source.name.startswith("nanodet") else ("board", _board)]

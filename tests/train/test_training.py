@@ -104,14 +104,11 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"total_epochs": 0}, "epochs is 0, expected 1 to"),
-        ({"total_epochs": float("inf")}, "not a NanoDet training configuration"),
-        ({"total_epochs": "many"}, "not a NanoDet training configuration"),
+        ({"total_epochs": float("inf")}, "no training part"),
+        ({"total_epochs": "many"}, "no training part"),
         ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "rate is nan"),
-        ({"optimizer": []}, "not a NanoDet training configuration"),
-        (
-            {"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}},
-            "not a NanoDet training configuration",
-        ),
+        ({"optimizer": []}, "no training part"),
+        ({"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}}, "no training part"),
     ],
 )
 def test_unusable_settings(tmp_path: Path, change: dict[str, Any], message: str) -> None:
