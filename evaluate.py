@@ -70,7 +70,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max-detections",
         type=positive,
         default=MAX_DETECTIONS,
-        help="an image, default %(default)s",
+        help="per image, default %(default)s",
     )
     add(
         "--arithmetic",

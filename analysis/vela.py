@@ -185,7 +185,7 @@ def _print_layers(model: Path, compiled: Compiled) -> None:
 
 
 def _plot(compiled: Compiled, path: Path) -> None:
-    """A bar a layer, in Vela's order; the same file gives the same bytes."""
+    """One bar per layer, in Vela's order; the same file gives the same bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

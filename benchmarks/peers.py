@@ -17,12 +17,13 @@ from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
 from runtime.files import write_text
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
+DOCUMENT = ROOT / "docs" / "results.md"
 _RUNS = 200
 _ALL = (8, 16, 32)
 
 
 def main() -> None:
-    """Measure and write results/peers.json and the table in README.md."""
+    """Measure and write results/peers.json and the table in docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nxp", type=Path, required=True, metavar="FILE")
     parser.add_argument("--folder", type=Path, default=ROOT, help="of the builds")
@@ -44,7 +45,7 @@ def main() -> None:
         cells.append((name, f"{ms:.2f}", peer_name, f"{peer_ms:.2f}", f"{ms / peer_ms:.2f}"))
     write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
     header = ("this kit's file", "ms", "peer", "ms", "ratio")
-    replace_block(ROOT / "README.md", "peers", table(header, cells))
+    replace_block(DOCUMENT, "peers", table(header, cells))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """`python -m benchmarks.qat`: what each way to int8 leaves of the embedded model's AP.
 
 Plain min/max, post-training quantization and quantization-aware fine-tuning on 2,000 generated
-scenes; all strides, and the coarsest alone. Writes results/qat.json and the table in README.md.
+scenes; all strides, and the coarsest alone. Writes results/qat.json and the table in
+docs/results.md.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from benchmarks.builds import evaluate, python
@@ -17,6 +17,7 @@ from data.shapes.dataset import write_set
 from runtime.files import write_text
 
 RESULTS = ROOT / "benchmarks" / "results" / "qat.json"
+DOCUMENT = ROOT / "docs" / "results.md"
 _SCRATCH = ROOT / "build" / "benchmark-qat"
 _STRIDES = ((8, 16, 32), (32,))
 _SCENES, _FIRST_SCENE = 2000, 1_000_000
@@ -65,4 +66,4 @@ def render(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    replace_block(Path(ROOT / "README.md"), "qat", render(measure()))
+    replace_block(DOCUMENT, "qat", render(measure()))

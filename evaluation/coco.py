@@ -102,7 +102,7 @@ def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> Re
 def evaluated(images: CocoSet, results: Results, every_size: bool = True) -> COCOeval:
     """Results matched to the boxes of each image, to be accumulated.
 
-    every_size: also for small, medium and large boxes alone, and for fewer boxes an image.
+    every_size: also for small, medium and large boxes alone, and for fewer boxes per image.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(images.coco, _as_coco(images.coco, results), "bbox")

@@ -80,7 +80,7 @@ def _annotations(given: Path | None) -> Path:
 
     found = locate.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
     if found is None:
-        raise KitError("no annotated photographs are at hand; give --annotations")
+        raise KitError("no annotated photographs found; give --annotations")
     return found[1]
 
 

@@ -91,7 +91,7 @@ def describe_stem(stem: Stem, path: str) -> StemDescription:
 
 def _packed(weight: np.ndarray) -> np.ndarray:
     """int8 (channels, 3, 3, 3) -> the pairs that the C code multiplies at once."""
-    rows = np.zeros((len(weight), 3, 10), np.int16)  # Nine weights a row, evened out.
+    rows = np.zeros((len(weight), 3, 10), np.int16)  # Nine weights per row, made even.
     rows[..., :9] = weight.reshape(len(weight), 3, 9)
     words = rows.reshape(len(weight), -1).astype("<i2").view("<i4")
     return np.ascontiguousarray(words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1))

@@ -1,7 +1,7 @@
 """`python -m firmware.serial_monitor PORT`: shows, checks and records what the firmware sends.
 
-The firmware sends a JSON line a frame (`firmware/app/detection_responder.c`): number of the frame,
-cycles of each stage, arena used, SHA-256 of the model, and the detections.
+The firmware sends one JSON line per frame (`firmware/app/detection_responder.c`): number of the
+frame, cycles of each stage, arena used, SHA-256 of the model, and the detections.
 """
 
 from __future__ import annotations
@@ -101,9 +101,9 @@ def _shown(name: str) -> str:
 def _check(found: dict[str, Any]) -> None:
     left, top, right, bottom = found["box"]
     if not 0 <= left <= right < math.inf or not 0 <= top <= bottom < math.inf:
-        raise ValueError(f"box {found['box']} is none")
+        raise ValueError(f"{found['box']} is not a box")
     if not 0 <= found["score"] <= 1:
-        raise ValueError(f"score {found['score']} is none")
+        raise ValueError(f"{found['score']} is not a score")
     _text(found["class"])
     _count(found["class_id"])
 

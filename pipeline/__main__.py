@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
         "--quantization",
         choices=QUANTIZATIONS,
         default="int8",
-        help="int8-per-tensor: one scale a layer's weights; int16x8: int16 activations; float16, "
+        help="int8-per-tensor: one scale per layer's weights; int16x8: int16 activations; float16, "
         "dynamic: float inputs and outputs, for Linux; default %(default)s",
     )
     add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")

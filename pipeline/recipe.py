@@ -169,7 +169,7 @@ class Recipe:
             methods = tuple(names.quantization_methods(self.options))
             return stages.QuantizationSettings(self.quantization, methods, rewrites)
         if found["evaluation"] is None:
-            raise KitError("--max-drop: no annotated images at hand; give --annotations")
+            raise KitError("--max-drop: no annotated images found; give --annotations")
         every_image = dataclasses.replace(found["evaluation"], limit=None)
 
         def ap_of(settings: stages.QuantizationSettings) -> float:

@@ -166,7 +166,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
     accuracy = (
         f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; evaluate.py measures all)"
         if ap
-        else "not measured, no annotated images with its classes at hand (README, NANODET_DATA)"
+        else "not measured: no annotated images with its classes found (README, NANODET_DATA)"
     )
     stages = ", ".join(
         f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
@@ -207,8 +207,8 @@ def cortex_m7(cost: dict[str, Any]) -> str:
     """What the summary says of `cortex_m7` of `report.json`."""
     left_out = ", ".join(cost["not_counted"])
     if not cost["by_kind"]:
-        return f"not predicted, for none of its operators was ever counted ({left_out})"
-    text = f"{cost['instructions'] / 1e6:.1f} M instructions an inference, predicted"
+        return f"not predicted: none of its operators was ever counted ({left_out})"
+    text = f"{cost['instructions'] / 1e6:.1f} M instructions per inference, predicted"
     return f"at least {text}; never counted: {left_out}" if left_out else text
 
 

@@ -84,7 +84,7 @@ class Channels:
     def gain(self, op: Operator, factor: torch.Tensor) -> torch.Tensor:
         """What scaling the groups by `factor` multiplies a convolution's weights by: (out, in).
 
-        factor: of each group, and 1 at the end. A depthwise convolution has one input a channel.
+        factor: of each group, and 1 at the end. A depthwise convolution has one input per channel.
         """
         made, read = factor[self.of[op.outputs[0]]], factor[self.of[op.inputs[0]]]
         if op.kind == "DEPTHWISE_CONV_2D":

@@ -32,7 +32,7 @@ class _AlignedBuffer(schema.BufferT):
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors once: zero points alone, 8 bytes a channel, are a fifth of a file."""
+    """Writes equal vectors once: zero points alone, 8 bytes per channel, are a fifth of a file."""
 
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)

@@ -1,5 +1,6 @@
 """Write a graph as an integer TFLite file: int8 weights; activations int8, or int16 around 0, with
-a scale a tensor; biases int32, or int64 with int16 (TensorFlow Lite's quantization specification).
+one scale per tensor; biases int32, or int64 with int16 (TensorFlow Lite's quantization
+specification).
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Tables:
-    """What a device keeps of a model; a row a stride.
+    """What a device keeps of a model; one row per stride.
 
     score: uint16 (strides, 256), by class logit + 128. weight: uint16 (strides, 256), by
     difference.

@@ -49,7 +49,7 @@ class Architecture:
     head_kernel, head_channels: side of the head's depthwise kernels, and its width.
     head_convs: depthwise-separable blocks before the last 1x1 convolution.
     reg_max: distances are distributions over the bins 0..reg_max, in units of the stride.
-    strides: pixels a cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
+    strides: pixels per cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
     prior_offset: a cell's centre is (index + prior_offset) * stride.
     """
 
@@ -299,7 +299,7 @@ class ModelSpec:
 
     @classmethod
     def from_yaml(cls, path: Path) -> ModelSpec:
-        """Read a variant of `models/`; `classes` there names a file of one class a line."""
+        """Read a variant of `models/`; `classes` there names a file of one class per line."""
         values = read_yaml(path)
         if not isinstance(values, dict) or not isinstance(values.get("classes"), str):
             raise KitError(f"{path}: expected a mapping with `classes`, the name of a text file")

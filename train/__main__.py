@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
         type=parse_devices,
         default="auto",
         metavar="N|LIST",
-        help="processes, one a GPU, or the numbers of GPUs such as 0,2; default all GPUs, or one",
+        help="processes, one per GPU, or the numbers of GPUs such as 0,2; default all GPUs, or one",
     )
     add(
         "--precision",

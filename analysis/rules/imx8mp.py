@@ -121,7 +121,7 @@ def wide_transposes(subject: Subject) -> Finding | None:
 
 
 def per_channel(subject: Subject) -> Finding | None:
-    """Weights with a scale a channel."""
+    """Weights with one scale per channel."""
     found = [
         op
         for op in subject.graph.operators
@@ -132,9 +132,9 @@ def per_channel(subject: Subject) -> Finding | None:
     return Finding(
         "per-channel",
         "note",
-        f"operators whose weights have one scale a channel: {len(found)}",
-        "One scale a tensor can be much faster on this NPU, and costs accuracy. By how much is not "
-        "known without the board.",
+        f"operators whose weights have one scale per channel: {len(found)}",
+        "One scale per tensor can be much faster on this NPU, and costs accuracy. By how much is "
+        "not known without the board.",
         "recipe.sh --quantization int8-per-tensor",
         "reported of this NPU, not measured by this kit",
         positions(found),

@@ -13,7 +13,7 @@ from runtime.spec import BACKBONES, Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
-    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) a stride."""
+    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()

@@ -92,7 +92,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Structure:
-    """parameters: weights and biases. macs: multiplications of an inference. operators: kind ->
+    """parameters: weights and biases. macs: multiplications per inference. operators: kind ->
     count, most first."""
 
     parameters: int

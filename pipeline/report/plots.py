@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, Noise, Placed
 
-_WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show a point as a pixel.
+_WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show each point as one pixel.
 _DARK, _MIDDLE, _LIGHT, _LOSS = "#17456b", "#6d9cc4", "#c9dbea", "#a8441e"
 _KIB = 1024
 CLASSES = 24

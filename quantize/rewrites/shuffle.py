@@ -85,7 +85,7 @@ def _transpose(model: Any, gather: Any, constants: dict[tuple[int, ...], int]) -
 
 
 def _groups(indices: np.ndarray, channels: int) -> int | None:
-    """Groups of the shuffle that `indices` describes, or None if it is none."""
+    """Groups of the shuffle that `indices` describes, or None if they describe no shuffle."""
     if sorted(indices) != list(range(channels)) or channels < 2:
         return None
     per_group = int(indices[1]) if indices[1] else channels

@@ -1,5 +1,5 @@
 """STRIDED_SLICE -> SLICE: the same bytes and as many instructions, but TFLite Micro keeps no
-parameters of it, a hundred bytes a node."""
+parameters of it, a hundred bytes per node."""
 
 from __future__ import annotations
 

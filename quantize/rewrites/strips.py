@@ -25,7 +25,7 @@ _SAME_PADDING = 0
 def cut_stem(model: Any) -> int:
     """Cut the operators from the input to the first max-pool of an int8 `ModelT`, in place.
 
-    Returns the number of strips; 1 where the stem is none that can be cut.
+    Returns the number of strips; 1 where the stem cannot be cut.
     """
     graph = model.subgraphs[0]
     stem = _stem(model)

@@ -38,7 +38,7 @@ class Request:
 
 
 def read_model(path: Path) -> bytes:
-    """Any TFLite file. Raises `KitError` for what is none."""
+    """Any TFLite file. Raises `KitError` for anything else."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -25,8 +25,8 @@ SCRIPTS = {
     "example.py": "example",
     "interpreter.py": "runtime.engines.interpreter",
 }
-# Programs of others, whose options are theirs.
-OTHERS = ("pip", "ssh", "scp", "git", "benchmark_model")
+# Programs of others, whose options are theirs; those of tests/run.sh are pytest's.
+OTHERS = ("pip", "ssh", "scp", "git", "benchmark_model", "tests/run.sh")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _MODULE = re.compile(r"python -m ([a-z_.]+[a-z_])")
 _SPAN = re.compile(r"`([^`]+)`")

@@ -80,7 +80,7 @@ class Writer:
         bilinear: bool,
         other: Mapping[str, int] | None = None,
     ) -> None:
-        """frame: uint8 (H, bytes a row). other: fields to give another value than the right one."""
+        """frame: uint8 (H, bytes per row). other: fields to give a wrong value."""
         values = {
             "width": width,
             "height": len(frame),

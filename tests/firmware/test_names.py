@@ -74,7 +74,7 @@ def test_names_come_back(folder: Path, standard: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sent = subprocess.run([str(program)], capture_output=True, check=True).stdout
-    assert sent.count(b"\n") == 1 and sent.endswith(b"\r\n"), "one line a frame"
+    assert sent.count(b"\n") == 1 and sent.endswith(b"\r\n"), "one line per frame"
     found = Frame.parse(sent.decode().strip())
     assert tuple(d["class"] for d in found.detections) == NAMES
     shown = found.text(None)

@@ -70,9 +70,9 @@ def test_frames_are_shown_and_recorded(tmp_path: Path) -> None:
     [
         (frame(0)[:50], "not a frame"),
         ('{"frame":0}', "'cycles' is missing"),
-        (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "box [5, 0, 1, 9] is none"),
+        (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "[5, 0, 1, 9] is not a box"),
         ('{"error":"infer","status":-4}', "not a frame"),
-        (frame(0, detections=[{**FOUND, "score": 1.5}]), "score 1.5 is none"),
+        (frame(0, detections=[{**FOUND, "score": 1.5}]), "1.5 is not a score"),
         (frame(0, detections=[{**FOUND, "class": 7}]), "7 is no text"),
     ],
 )

@@ -22,7 +22,7 @@ typedef struct {
     uint16_t channels; /* A multiple of 4. */
     int16_t input_zero_point;
     int16_t output_zero_point; /* Of the convolution. */
-    /* [channels / 4][NANODET_STEM_WORDS][4]: for four channels at a time two weights a word, the
+    /* [channels / 4][NANODET_STEM_WORDS][4]: for four channels at a time two weights per word, the
      * first in the lower half. */
     const int32_t *weight;
     const int32_t *bias;       /* [channels] */

@@ -32,7 +32,7 @@ typedef enum {
 /* One stride. Its outputs: class logits int8 (rows, columns, classes) and distance logits int8
  * (rows, columns, 4 sides left top right bottom, bins). */
 typedef struct {
-    uint16_t stride; /* Pixels a cell. */
+    uint16_t stride; /* Pixels per cell. */
     uint16_t rows;
     uint16_t columns;
     int16_t lowest;         /* Smallest class logit that passes the score threshold; 128: none. */
