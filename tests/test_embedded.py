@@ -78,6 +78,7 @@ def test_default_run_builds_it_and_says_so(offline: Offline) -> None:
     assert "drawn in result.jpg" in drawn
 
 
+@pytest.mark.full(reason="a second build, and evaluations in three engines")
 def test_average_precision(offline: Offline) -> None:
     """All strides: float at least 60, int8 near it."""
     linux = ("--target", "linux", "--without", "reconstruct", "--out", ".")

@@ -17,7 +17,7 @@ from quantize.graph import Graph
 from quantize.methods import Quantized, quantize
 from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
-from tests.conftest import Build, calibration, photo
+from tests.conftest import Build, calibration, deviation, photo
 from train.qat import FineTuning, by_name, graph_input, upright
 
 
@@ -41,14 +41,17 @@ def test_graph_and_network_see_and_say_the_same(build: Build) -> None:
         found = upright(run(graph, graph_input(pixels, build.spec)), build.spec)
     assert sorted(found) == sorted(wanted)
     for name, values in found.items():
-        assert likeness(values, wanted[name]) > 0.9, name
-        assert likeness(values.flip(2, 3), wanted[name]) < 0.5, "the measure tells"
+        print(
+            "DEV qat", name, unlike(values, wanted[name]), unlike(values.flip(2, 3), wanted[name])
+        )
+        assert unlike(values, wanted[name]) < 0.45, name
+        assert unlike(values.flip(2, 3), wanted[name]) > 0.9, "the measure tells"
 
 
-def likeness(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Correlation of what varies over the picture."""
-    centred = [(x - x.mean((2, 3), keepdim=True)).numpy().ravel() for x in (a, b)]
-    return float(np.corrcoef(np.stack(centred))[0, 1])
+def unlike(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """`deviation` of what varies over the picture."""
+    mean = wanted.mean((2, 3), keepdim=True)
+    return deviation((found - mean).numpy(), (wanted - mean).numpy())
 
 
 def tuned(model: bytes, spec: ModelSpec, network: NanoDet, paths: list[Path]) -> Quantized:
