@@ -41,11 +41,8 @@ def test_graph_and_network_see_and_say_the_same(build: Build) -> None:
         found = upright(run(graph, graph_input(pixels, build.spec)), build.spec)
     assert sorted(found) == sorted(wanted)
     for name, values in found.items():
-        print(
-            "DEV qat", name, unlike(values, wanted[name]), unlike(values.flip(2, 3), wanted[name])
-        )
-        assert unlike(values, wanted[name]) < 0.45, name
-        assert unlike(values.flip(2, 3), wanted[name]) > 0.9, "the measure tells"
+        assert unlike(values, wanted[name]) < 0.35, name
+        assert unlike(values.flip(2, 3), wanted[name]) > 1, "the measure tells"
 
 
 def unlike(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -54,8 +51,10 @@ def unlike(found: torch.Tensor, wanted: torch.Tensor) -> float:
     return deviation((found - mean).numpy(), (wanted - mean).numpy())
 
 
-def tuned(model: bytes, spec: ModelSpec, network: NanoDet, paths: list[Path]) -> Quantized:
-    tuning = FineTuning(network, spec, paths, epochs=16)
+def tuned(
+    model: bytes, spec: ModelSpec, network: NanoDet, paths: list[Path], epochs: int = 16
+) -> Quantized:
+    tuning = FineTuning(network, spec, paths, epochs=epochs)
     return quantize(Graph.parse(model), spec, calibration(spec), ("ranges",), fine_tuning=tuning)
 
 
@@ -66,7 +65,10 @@ def test_all_strides(build: Build, pictures: list[Path]) -> None:
     first, last = cast(tuple[float, float], quantized.notes["loss"])
     assert last < 0.97 * first
     assert quantized.notes["float_loss"] is None
-    assert tuned(build.float_model, build.spec, network, pictures).ranges == quantized.ranges
+    one, again = (
+        tuned(build.float_model, build.spec, network, pictures[:8], epochs=2) for _ in range(2)
+    )
+    assert one.ranges == again.ranges != quantized.ranges
 
 
 def test_fewer_strides(
