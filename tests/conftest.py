@@ -53,19 +53,13 @@ def _is_traced(item: pytest.Item) -> bool:
     return item.path.relative_to(ROOT / "tests").parts[0] in _TRACED
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks next.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes comes first, so that no process is left with it at the end.
-
-    The tests of a file stay in one process unless they are marked `xdist_group`.
-    """
+    """What takes minutes comes first, so that no process is left with it at the end."""
     items.sort(key=_is_traced)
     for item in items:
         mark = item.get_closest_marker("full")
         if mark is not None and not config.getoption("full"):
             item.add_marker(pytest.mark.skip(reason=f"--full runs it: {mark.kwargs['reason']}"))
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,7 @@ coverage=(--cov --cov-report=)
 for argument; do [[ $argument == -* ]] || coverage=(); done
 export OMP_NUM_THREADS=1  # A process a core; more threads than cores are many times slower.
 .venv/bin/python -m pytest --numprocesses=logical --maxprocesses=4 \
-  --dist=loadgroup --no-loadscope-reorder "${coverage[@]}" "$@"
+  --dist=loadfile --no-loadscope-reorder "${coverage[@]}" "$@"
 [ ${#coverage[@]} -gt 0 ] || exit 0
 echo "Branch coverage, of 90 % wanted in all:"
 .venv/bin/coverage report

@@ -63,7 +63,6 @@ def test_float_average_precision(
     assert values["AP"] == pytest.approx(published, abs=0.05)
 
 
-@pytest.mark.xdist_group("real int8")
 @pytest.mark.parametrize(
     ("engine", "measured"),
     [
@@ -92,7 +91,6 @@ def test_integer_average_precision_against_float(
     assert one == pytest.approx(other, abs=0.05)
 
 
-@pytest.mark.xdist_group("real int8")
 def test_integer_post_processing_against_float(data: Path, model: TfliteFile, full: bool) -> None:
     """Every box above 0.3."""
     engine, tables = LiteRtEngine(model), integer.make_tables(model.spec, model.outputs, 0.3)
@@ -125,7 +123,6 @@ def test_onnx_equals_torch(data: Path, tmp_path: Path) -> None:
     assert onnx["AP"] == pytest.approx(torch["AP"], abs=0.02)
 
 
-@pytest.mark.xdist_group("real int8")
 def test_the_file(recipe: Path, model: TfliteFile) -> None:
     """Sizes as README says, within 3 %: another processor finds other scales."""
     assert len(model.content) == pytest.approx(302_720, rel=0.03)
@@ -144,7 +141,6 @@ def test_two_clean_builds_are_the_same_bytes(data: Path, model: TfliteFile, tmp_
     assert (tmp_path / "nanodet_m_0.5x.tflite").read_bytes() == model.content
 
 
-@pytest.mark.xdist_group("real int8")
 def test_engines_stay_close_on_photographs(data: Path, model: TfliteFile) -> None:
     """Kernels round otherwise, and what one adds the next one carries on: a step on average."""
     xnnpack, micro = LiteRtEngine(model), TflmEngine(model)
