@@ -142,12 +142,12 @@ def test_two_clean_builds_are_the_same_bytes(data: Path, model: TfliteFile, tmp_
 
 
 def test_engines_stay_close_on_photographs(data: Path, model: TfliteFile) -> None:
-    """Kernels round otherwise, and what one adds the next one carries on: a step on average."""
+    """Kernels round otherwise, and what one adds the next one carries on. On five pictures the mean
+    was 0.8 to 1.6 steps of 256, the largest 11."""
     xnnpack, micro = LiteRtEngine(model), TflmEngine(model)
     for path in list_images(data / "coco" / "val500")[:5]:
         canvas, _ = to_canvas(load_rgb(path), model.spec.input)
         expected, found = micro.infer_raw(canvas), xnnpack.infer_raw(canvas)
         for name, values in expected.items():
             steps = np.abs(values.astype(int) - found[name])
-            print(path.name, name, steps.max(), steps.mean())
-            assert steps.max() <= 25, f"{path.name} {name}"
+            assert steps.mean() < 2 and steps.max() <= 16, f"{path.name} {name}"

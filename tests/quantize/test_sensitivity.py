@@ -29,11 +29,10 @@ def test_an_integer_file_is_the_float_network_but_for_its_weights(
     assert [op.kind for op in graph.operators] == kinds
     for mine, theirs in zip(graph.weights, original.weights, strict=True):
         assert float((mine - theirs).abs().max()) <= 0.51 * float(theirs.abs().max()) / 127
-    image = calibration(build.spec)[0]
+    image = calibration(build.spec)[0]  # On which rounded weights alone cost 0.2 at most.
     expected = simulate.run(original, image)
     for name, values in simulate.run(graph, image).items():
-        print("DEV sens", name, deviation(values.numpy(), expected[name].numpy()))
-        assert deviation(values.numpy(), expected[name].numpy()) < 0.4, name
+        assert deviation(values.numpy(), expected[name].numpy()) < 0.3, name
 
 
 def test_a_spoilt_tensor_is_found(build: Build, graph: Graph) -> None:
