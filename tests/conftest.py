@@ -14,6 +14,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,9 @@ def run_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         mock.patch.object(sys, "path", [*sys.path]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("ignore", module="runpy")  # The module may be imported already.
         os.chdir(folder)
         try:
             if module:
