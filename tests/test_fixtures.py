@@ -16,6 +16,7 @@ from tests.conftest import deviation, once, run_here, run_python
 
 def test_made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Threads stand for processes: each opens the lock for itself. A failure is tried again."""
+    tmp_path_factory.getbasetemp()  # Which pytest makes, once.
     folders: list[Path] = []
 
     def make(folder: Path) -> int:
