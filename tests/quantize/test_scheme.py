@@ -35,9 +35,7 @@ def integers(build: Build, name: str, methods: tuple[str, ...] = ()) -> TfliteFi
 def worst(file: TfliteFile, build: Build, canvas: np.ndarray, engine: type) -> float:
     """The largest `deviation` from the float network of an output."""
     wanted, found = OnnxEngine(build.onnx).infer(canvas), engine(file).infer(canvas)
-    value = max(deviation(found[n], wanted[n]) for n in wanted)
-    print("DEV scheme", file.path, engine, value)
-    return value
+    return max(deviation(found[n], wanted[n]) for n in wanted)
 
 
 def test_int16_activations(coarse: Build, canvas: np.ndarray) -> None:
@@ -71,23 +69,25 @@ def test_int16_by_all_methods(coarse: Build, canvas: np.ndarray) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("methods", [(), METHODS])
-def test_one_scale_a_layer(coarse: Build, canvas: np.ndarray, methods: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("methods", "most"), [((), 0.75), (METHODS, 0.45)])
+def test_one_scale_a_layer(
+    coarse: Build, canvas: np.ndarray, methods: tuple[str, ...], most: float
+) -> None:
     file = integers(coarse, "int8-per-tensor", methods)
     graph = graph_file.parse(file.content).subgraphs[0]
     constants = [t for t in graph.tensors if b"/weight" in t.name or b"/bias" in t.name]
     assert len(constants) > 100
     assert all(len(t.quantization.scale) == 1 for t in constants)
     for engine in (LiteRtEngine, TflmEngine):
-        # Random weights hardly survive one scale a layer; a wrong wiring leaves nothing at all.
-        assert worst(file, coarse, canvas, engine) < 0.95, engine.name
+        # It was 0.56 and 0.30: random weights suffer; a wrong wiring has 1 or more.
+        assert worst(file, coarse, canvas, engine) < most, engine.name
 
 
 @pytest.mark.parametrize(
     ("kind", "stored", "most", "reason"),
     [
-        ("float16", schema.TensorType.FLOAT16, 0.0142, "ten bits of mantissa"),
-        ("dynamic", schema.TensorType.INT8, 0.4, "int8 weights"),
+        ("float16", schema.TensorType.FLOAT16, 0.01, "ten bits of mantissa"),
+        ("dynamic", schema.TensorType.INT8, 0.15, "int8 weights"),
     ],
 )
 def test_float_formats(
