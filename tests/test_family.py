@@ -43,7 +43,6 @@ def test_variant(name: str, tmp_path: Path) -> None:
     wanted = OnnxEngine(built.onnx).infer(canvas)
     for engine in (LiteRtEngine(model), TflmEngine(model)):
         for output, values in engine.infer(canvas).items():
-            # Min/max rounding hurts random weights much; a wrong wiring leaves nothing.
-            deviates = deviation(values, wanted[output])
-            print("DEV family", name, engine.name, output, deviates)
-            assert deviates < 0.9, (engine.name, output)
+            # Min/max rounding hurts random weights much, 0.6 to 0.82 of plus-m; the mean of all
+            # values has 1, and a wrong wiring more.
+            assert deviation(values, wanted[output]) < 1, (engine.name, output)
