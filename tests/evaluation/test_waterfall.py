@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.waterfall import Bar, plot
-from tests.conftest import Build, run_python
+from tests.conftest import Build, run_here, run_python
 
 
 def test_command(build: Build, annotated: Path, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_bad_input(
 ) -> None:
     data = ["--images", "images", "--annotations", str(annotated)]
     weights = ["--weights", str(build.checkpoint)]
-    done = run_python(
+    done = run_here(
         tmp_path, "-m", "evaluation.waterfall", str(build.tflite), *data, *weights, *arguments
     )
     assert done.returncode == 2 and done.stderr.startswith("error: ")

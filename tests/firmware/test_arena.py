@@ -24,7 +24,7 @@ from runtime.engines.arena import TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT, Build, run_python
+from tests.conftest import ROOT, Build, run_here
 
 CHOICES = read_choices()
 
@@ -59,7 +59,7 @@ def test_all_say_what_the_firmware_reserves(build: Build, tmp_path: Path) -> Non
     image = tmp_path / "scene.png"
     Image.new("RGB", (60, 40)).save(image)
     words = ["-m", "firmware.generate", str(build.tflite), "--out", "fw", "--image", str(image)]
-    done = run_python(tmp_path, *words)
+    done = run_here(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     header = (tmp_path / "fw" / "generated" / "nanodet_settings.h").read_text()
     reserved = int(re.findall(r"#define NANODET_ARENA_BYTES (\d+)", header)[0])
@@ -172,5 +172,5 @@ def _doctors(model: Path, folder: Path, memory_bytes: int) -> Any:
     text = text.replace(first[0], f"free_bytes: {memory_bytes}", 1)
     (boards / "small.yaml").write_text(re.sub("aliases: .*", "", text))
     words = ("-m", "runtime.benchmark", "doctor", str(model), "--target", "small")
-    run_python(folder, *words, "--json", "d.json", "--boards", str(boards))
+    run_here(folder, *words, "--json", "d.json", "--boards", str(boards))
     return json.loads((folder / "d.json").read_text())

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from runtime.tflite_file import TfliteFile
-from tests.conftest import Build, photo, run_python
+from tests.conftest import Build, photo, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
 APP = ["application", "detection_responder", "image_provider", "main"]
@@ -29,7 +29,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
     """Lines of what is to be found."""
-    done = run_python(
+    done = run_here(
         folder, "-m", "firmware.generate", str(build.tflite), "--out", str(folder / "out"),
         "--image", str(image), "--record", "--score-threshold", "0.05", *options,
     )  # fmt: skip
@@ -155,7 +155,7 @@ def test_again_into_the_same_folder(build: Build, image: Path, tmp_path: Path) -
 
 def again(folder: Path, build: Build, image: Path, *options: str) -> Any:
     command = ["-m", "firmware.generate", str(build.tflite), "--out", "out", "--image", str(image)]
-    return run_python(folder, *command, *options)
+    return run_here(folder, *command, *options)
 
 
 def test_unedited_files_are_not_told_of(build: Build, image: Path, tmp_path: Path) -> None:

@@ -95,13 +95,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-            "NANODET_ROBUSTNESS": "full",
             "NANODET_ROBUSTNESS_MUTANTS": str(options.mutants),
             "NANODET_ROBUSTNESS_RECORDS": folder,
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-ra", "tests/robustness"]
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-ra", "--full"]
+        done = subprocess.run(
+            [*command, "tests/robustness"], cwd=ROOT, env=environment, check=False
+        )
         if done.returncode:
             raise KitError("some tests failed, see above; the page is left as it was")
         lines = Path(folder, "records.jsonl").read_text(encoding="utf-8").splitlines()
