@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convert.network import NanoDet
 
 ROOT = Path(__file__).parent.parent
+NANODET = str(ROOT / "nanodet")
 # Whose tests are traced for coverage; `firmware` tests `quantize.split`.
 _TRACED = ("convert", "firmware", "quantize", "runtime")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline import stages
 from pipeline.budget import Choice, best, read_choices
 from runtime.engines.arena import reserved_bytes
-from tests.conftest import ROOT, Build, run_python
+from tests.conftest import NANODET, ROOT, Build, run_python
 
 CHOICES = read_choices()
 
@@ -47,7 +47,7 @@ def test_by_hand(measured: int, leaky_relus: int, reserved: int, reason: str) ->
 def test_all_say_what_the_firmware_reserves(build: Build, tmp_path: Path) -> None:
     image = tmp_path / "scene.png"
     Image.new("RGB", (60, 40)).save(image)
-    words = ["-m", "firmware.generate", str(build.tflite), "--out", "fw", "--image", str(image)]
+    words = [NANODET, "firmware", str(build.tflite), "--out", "fw", "--image", str(image)]
     done = run_python(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     header = (tmp_path / "fw" / "generated" / "nanodet_settings.h").read_text()
@@ -69,6 +69,6 @@ def _doctors(model: Path, folder: Path, memory_bytes: int) -> Any:
     boards = folder / f"boards{memory_bytes}"
     boards.mkdir()
     (boards / "small.yaml").write_text(text.replace(first[0], f"bytes: {memory_bytes}", 1))
-    words = ("-m", "runtime.benchmark", "doctor", str(model), "--target", "small")
+    words = (NANODET, "doctor", str(model), "--target", "small")
     run_python(folder, *words, "--json", "d.json", "--boards", str(boards))
     return json.loads((folder / "d.json").read_text())

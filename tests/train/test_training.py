@@ -21,7 +21,7 @@ from data.shapes.dataset import write_set
 from data.shapes.shapes import CLASS_NAMES
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
-from tests.conftest import photo, run_python, small
+from tests.conftest import NANODET, photo, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
 from train.criterion import Criterion, LossSetting, Objects, flatten
 from train.guidance import TrainedNetwork
@@ -289,7 +289,7 @@ def test_unused_keys_are_named_once(own: Path) -> None:
 
 def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[str]:
     given = ("--config", config, "--data", "scenes", "--workers", "0")
-    return run_python(own, "-m", "train", *given, *options)
+    return run_python(own, NANODET, "train", *given, *options)
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])

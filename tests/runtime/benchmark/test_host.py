@@ -32,13 +32,13 @@ def check(done: Done, model: Path, runs: int) -> None:
 
 
 def test_a_small_model(command: Command, build: Build) -> None:
-    check(command("host", build.tflite, "--runs", "7"), build.tflite, 7)
+    check(command("bench", build.tflite, "--runs", "7"), build.tflite, 7)
 
 
 @pytest.mark.real
 def test_nxps_file(command: Command, data: Path) -> None:
     (path,) = (data / "peers").glob("nxp_*.tflite")
-    check(command("host", path, "--runs", "5"), path, 5)
+    check(command("bench", path, "--runs", "5"), path, 5)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_fails_is_one_line(
 ) -> None:
     bad = tmp_path / "bad.tflite"
     bad.write_bytes(content or build.tflite.read_bytes())
-    done = command("host", bad, *options)
+    done = command("bench", bad, *options)
     assert done.code == 2 and message in done.err and "\n" not in done.err
     assert list(Path.cwd().iterdir()) == []
 
@@ -69,4 +69,4 @@ def test_a_missing_tool(
 ) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "pip install ai-edge-litert" in command("host", build.tflite).err
+    assert "pip install ai-edge-litert" in command("bench", build.tflite).err
