@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -232,7 +231,7 @@ def test_their_commands(
     path = made.write(tmp_path / "m.tflite")
     found = diagnose(path, "imxrt1170")
     assert found["prediction"]["latency_ms"] is None and name in render(found, nodes=True)
-    assert cost.show(argparse.Namespace(model=path, nodes=True)) == 0
+    assert cost.main([str(path), "--nodes"]) == 0
     assert "instructions not predicted" in capsys.readouterr().out
 
 
@@ -252,7 +251,7 @@ def test_every_file_that_litert_runs_gets_an_answer(name: str, target: str, tmp_
     (tmp_path / "m.tflite").write_bytes(foreign.FILES[name]())
     found = diagnose(tmp_path / "m.tflite", target)
     assert "operators" in render(found)
-    assert cost.show(argparse.Namespace(model=tmp_path / "m.tflite", nodes=True)) == 0
+    assert cost.main([str(tmp_path / "m.tflite"), "--nodes"]) == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`run`, on a stand-in for a board."""
+"""`bench --board`, on a stand-in for a board."""
 
 from __future__ import annotations
 

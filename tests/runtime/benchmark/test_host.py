@@ -1,4 +1,4 @@
-"""`host`, with the tool that ai-edge-litert installs: these figures are measured."""
+"""`bench` without a board, with the tool that ai-edge-litert installs: its figures are measured."""
 
 from __future__ import annotations
 
@@ -70,3 +70,14 @@ def test_a_missing_tool(
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "pip install ai-edge-litert" in command("bench", build.tflite).err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--accelerator", "--profile", "--boards", "--port", "--identity", "--ssh-config",
+     "--ssh-option"],
+)  # fmt: skip
+def test_options_of_a_board_need_one(command: Command, build: Build, option: str) -> None:
+    done = command("bench", build.tflite, option, "1")
+    assert done.code == 2 and done.out == ""
+    assert done.err.startswith(f"error: {option} goes with --board") and "\n" not in done.err
