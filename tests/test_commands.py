@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -78,13 +77,6 @@ def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: nanodet {name} ") and "python -m" not in shown
     assert "-q, --quiet" in shown and "-v, --verbose" in shown
-
-
-def test_commands_that_start_by_themselves_keep_their_names(tmp_path: Path) -> None:
-    for program in ("evaluate.py", "example.py"):
-        command = [sys.executable, str(ROOT / program), "--help"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert done.stdout.startswith(f"usage: {program} ")
 
 
 @pytest.mark.parametrize("before", [True, False])
