@@ -1,4 +1,4 @@
-"""COCO mAP of a model: `python evaluate.py [MODEL] --engine litert|tflm|onnx|torch`."""
+"""COCO mAP of a model: `./nanodet evaluate [MODEL] --engine ENGINE`, or evaluate.py."""
 
 from __future__ import annotations
 

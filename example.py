@@ -1,4 +1,4 @@
-"""Detects objects: `python example.py [IMAGE | FOLDER | VIDEO] [--camera N]`."""
+"""Detects objects: `./nanodet detect [IMAGE | FOLDER | VIDEO] [--camera N]`, or example.py."""
 
 from __future__ import annotations
 

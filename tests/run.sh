@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 environment locks/test.lock
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy .
+.venv/bin/mypy . nanodet
 coverage=(--cov --cov-report=)
 for argument; do [[ $argument == -* ]] || coverage=(); done
 export OMP_NUM_THREADS=1  # A process a core; more threads than cores are many times slower.
