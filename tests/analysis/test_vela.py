@@ -58,7 +58,7 @@ def test_nothing_on_the_npu(tmp_path: Path) -> None:
     """No time to compare with, and no layer to show."""
     gathered().write(tmp_path / "m.tflite")
     arguments = ["vela", "m.tflite", "--compare", "m.tflite", "--out", "kept"]
-    done = run_python(tmp_path, "-m", "runtime.benchmark", *arguments)
+    done = run_python(tmp_path, NANODET, *arguments)
     assert done.returncode == 0, done.stderr
     assert "Unsupported opType" in done.stdout and "nothing estimated" in done.stdout
 
