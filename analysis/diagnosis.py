@@ -17,7 +17,7 @@ _NEAR = 0.95  # Of the peak.
 @dataclass(frozen=True)
 class Subject:
     """A file and the board it is meant for. own: it carries this kit's spec, so that
-    `firmware.generate` takes it."""
+    `nanodet firmware` takes it."""
 
     path: Path
     graph: Graph

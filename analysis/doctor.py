@@ -1,4 +1,4 @@
-"""`python -m runtime.benchmark doctor MODEL --target NAME`: what will go wrong on a board.
+"""`./nanodet doctor MODEL --target NAME`: what will go wrong on a board.
 
 Before anything is flashed: what runs each operator, known traps, memory, and the latency to expect,
 of any TFLite file. Exit code 4 where a finding is an error.
@@ -10,11 +10,12 @@ import argparse
 import json
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import printable
+from runtime.cli import Parser, printable
 from runtime.errors import GateFailed, KitError
 from runtime.files import write_text
 
@@ -25,20 +26,21 @@ _INDENT = 12
 _LEAST_MS = 0.1
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("doctor", help="what will go wrong on a board")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL.tflite")
     add("--target", required=True, metavar="NAME", help=f"a microcontroller, {' or '.join(NPUS)}")
     add("--json", type=Path, metavar="OUT", help="write everything here, too")
     add("--nodes", action="store_true", help="what runs every single operator")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
-    parser.set_defaults(run=run)
+    return parser.parse_args(words)
 
 
-def run(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Examine and print; exit code 4 where a finding is an error."""
+    options = parse_arguments(words)
     found = diagnose(options.model, options.target, options.boards)
     print(render(found, options.nodes))
     if options.json is not None:

@@ -1,5 +1,5 @@
-"""`python -m runtime.benchmark parity MODEL IMAGE ... --board root@HOST`: does a board answer as
-the reference kernels of this machine do, and if not, from which layer on?"""
+"""`./nanodet parity MODEL IMAGE ... --board root@HOST`: does a board answer as the reference
+kernels of this machine do, and if not, from which layer on?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from analysis.cut import Cutter, first_difference
 from runtime.benchmark import identify, remote
 from runtime.benchmark.board import Accelerator
-from runtime.cli import fraction, positive
+from runtime.cli import Parser, fraction, positive
 from runtime.compare import describe_detections, describe_outputs
 from runtime.detector import Detector
 from runtime.engines import TfliteEngine, interpreter
@@ -33,9 +33,9 @@ _FLOAT_STEPS = 255
 _SCRIPT = Path(interpreter.__file__)
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("parity", help="compare a board's answers with this machine's")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
@@ -44,14 +44,16 @@ def register(commands: Any) -> None:
     add("--tolerance", type=positive, default=_TOLERANCE, metavar="STEPS",
         help="of int8 that outputs may differ by, default %(default)s")  # fmt: skip
     remote.add_options(parser)
-    parser.set_defaults(run=run)
+    remote.add_timeout(parser)
+    return parser.parse_args(words)
 
 
-def run(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Print how far each image's answers lie apart; where too far, from which operator on.
 
     Raises `GateFailed` then.
     """
+    options = parse_arguments(words)
     model = TfliteFile.read(options.model)
     images = [load_rgb(path) for path in options.images]
     board = remote.Connection.of(options)

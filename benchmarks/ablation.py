@@ -69,7 +69,7 @@ def waterfall(strides: tuple[int, ...], target: str) -> None:
     python("-m", "pipeline", *chosen, "--out", str(_FOLDER))
     spec = variant(DEFAULT_MODEL, strides)
     model, plot = tflite_path(spec, _FOLDER), ROOT / "docs" / f"waterfall_{spec.file_stem}.svg"
-    python("-m", "evaluation.waterfall", str(model), "--plot", str(plot))
+    python("nanodet", "waterfall", str(model), "--plot", str(plot))
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ def losses(
     """Of int8 in an engine against float: change of each figure in percent, standard error."""
     files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
     out = work_folder(spec, ROOT) / f"compare_{engine}.json"
-    python("-m", "evaluation.compare", *files, "--json", str(out), threads=threads)
+    python("nanodet", "compare", *files, "--json", str(out), threads=threads)
     found = json.loads(out.read_text(encoding="utf-8"))
     return {
         name: [round(figure["other"] - figure["base"], 4), figure["standard_error"]]

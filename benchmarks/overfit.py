@@ -36,7 +36,8 @@ def main() -> int:
         before = _average_precision(folder, weights)
         start = time.perf_counter()
         _python(
-            "-m", "train", "--data", name, "--out", str(folder / "run"), "--weights", str(weights),
+            "nanodet", "train", "--data", name, "--out", str(folder / "run"),
+            "--weights", str(weights),
             "--batch", str(_IMAGES), "--epochs", str(_EPOCHS), "--no-augmentation",
             "--accelerator", "cpu",
         )  # fmt: skip

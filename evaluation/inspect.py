@@ -1,11 +1,10 @@
-"""`python -m evaluation.inspect MODEL.tflite`: where an int8 model loses accuracy."""
+"""`./nanodet inspect MODEL.tflite`: where an int8 model loses accuracy."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from evaluation.figures import plot_path, save
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, positive
 from runtime.errors import KitError
 from runtime.files import write_text
 from runtime.spec import ModelSpec
@@ -27,9 +26,9 @@ _AP_IMAGES = 50
 _NAMED = 8
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m evaluation.inspect", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="an int8 .tflite of this kit")
     add("--images", type=Path, metavar="DIR", help="photographs, default those of calibration")
@@ -41,12 +40,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--ap-images", type=positive, default=_AP_IMAGES, help="for --ap, default %(default)s")
     add("--evaluation-images", type=Path, metavar="DIR", help="for --ap; with --annotations")
     add("--annotations", type=Path, metavar="JSON")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     from quantize import sensitivity
     from quantize.graph import Graph
     from runtime.engines.base import check_input
@@ -146,7 +145,3 @@ def _plot(reports: Sequence[Any], path: Path) -> None:
         lower.annotate(reports[place].name, (place, height), fontsize=7, rotation=20)
     lower.set_xlabel("tensor, in the network's order")
     save(figure, path)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

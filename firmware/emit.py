@@ -62,7 +62,7 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
     places = {name: i for i, name in enumerate(layout.output_names)}
     strides = [level.stride for level in layout.about.levels]
     return {
-        "note": f"/* Written by `python -m firmware.generate` for {firmware.sdk_board}. */",
+        "note": f"/* Written by `./nanodet firmware` for {firmware.sdk_board}. */",
         "model": {
             "name": layout.name,
             "sha256": layout.sha256,

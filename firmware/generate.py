@@ -1,4 +1,4 @@
-"""`python -m firmware.generate MODEL.tflite --board evkbmimxrt1170 --out DIR`: firmware of a model.
+"""`./nanodet firmware MODEL.tflite --board evkbmimxrt1170 --out DIR`: firmware of a model.
 
 DIR gets the C library, the application, the model and its settings as C sources, a test image with
 what is to be found in it, and README.md with the steps in the SDK. In a folder that was generated
@@ -8,9 +8,8 @@ before, `app/` and `board/` stay as they are, and so do files of your own.
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from firmware.layout import lay_out
 from firmware.place import renew
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
-from runtime.cli import Parser, fraction, positive, run
+from runtime.cli import Parser, fraction, positive
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
 from runtime.files import writing
@@ -47,9 +46,9 @@ class Options:
     selection: Selection
 
 
-def parse_arguments() -> Options:
+def parse_arguments(words: Sequence[str] | None = None) -> Options:
     """The command line."""
-    parser = Parser(prog="python -m firmware.generate", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
     boards = [name for board in microcontrollers() if board.firmware for name in board.names]
@@ -62,7 +61,7 @@ def parse_arguments() -> Options:
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
     add("--max-detections", type=positive, default=MAX_DETECTIONS, help="default %(default)s")
     add("--record", action="store_true", help="also tensors, for app/model_runner_replay.c")
-    found = parser.parse_args()
+    found = parser.parse_args(words)
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
     return Options(found.model, found.board, found.out, *chosen)
@@ -106,9 +105,9 @@ def _copy(folder: Path) -> None:
         shutil.copytree(HERE / name, folder / name)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Generate, and say what was made."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     recording, kept = generate(options)
     print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
     if kept:
@@ -117,7 +116,3 @@ def main() -> int:
     for line in recording.lines:
         print(f"  {line}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

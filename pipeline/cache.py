@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import IO, Any
 from pipeline.fingerprint import checksums, fingerprint
 from runtime.errors import KitError
 from runtime.files import is_still_at, remove_leftovers, write_text
+from runtime.quiet import say
 
 
 @contextlib.contextmanager
@@ -48,8 +48,7 @@ def _locked(path: Path) -> IO[str]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"another build is at work in {path.parent}; waiting for it to finish")
-            sys.stdout.flush()
+            say(f"another build is at work in {path.parent}; waiting for it to finish")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if is_still_at(lock, path):
             return lock

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.stages import QuantizationSettings
 from runtime.errors import GateFailed
+from runtime.quiet import say
 
 # What is tried, in order: name, methods, numbers.
 STEPS = (
@@ -46,7 +47,7 @@ def escalate(
         tried.append(Attempt(name, settings, ap, float_ap - ap))
         holds = tried[-1].drop <= max_drop
         verdict = "holds" if holds else "is too much"
-        print(f"      {name}: AP {ap:.2f}, a drop of {float_ap - ap:.2f} {verdict}", flush=True)
+        say(f"      {name}: AP {ap:.2f}, a drop of {float_ap - ap:.2f} {verdict}")
         if holds:
             return settings, [{"step": t.name, "AP": t.ap, "drop": t.drop} for t in tried]
     best = min(tried, key=lambda attempt: attempt.drop)

@@ -1,11 +1,14 @@
-"""`python -m runtime detect MODEL IMAGE` and `python -m runtime parity MODEL IMAGE ...`."""
+"""What a file finds in an image, and how far two engines' answers lie apart.
+
+On a board it is `python3 -m runtime`, of the wheel `nanodet-runtime`, and here `./nanodet run`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,9 @@ _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
 }
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m runtime", description=__doc__)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     detect_parser = commands.add_parser("detect", help="print the objects in an image")
     add = detect_parser.add_argument
@@ -50,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     add("images", type=Path, nargs="+", metavar="IMAGE")
     add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
     add("--engines", default="litert,tflm", help=f"two of {','.join(_PARITY)}; default %(default)s")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _engine_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -112,11 +115,18 @@ def parity(options: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Do what the command says."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     return detect(options) if options.command == "detect" else parity(options)
 
 
+def console() -> int:
+    """The program of the wheel and, of a folder, `python3 -m`."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        Parser.program = f"python3 -m {__package__}"
+    return run(main)
+
+
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(console())

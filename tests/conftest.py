@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
+NANODET = str(ROOT / "nanodet")
 # Whose tests are traced for coverage; `firmware` tests `quantize.split`.
 _TRACED = ("analysis", "convert", "firmware", "quantize", "runtime")
 

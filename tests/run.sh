@@ -9,7 +9,7 @@ SECONDS=0
 trap 'printf "tests/run.sh took %d min %02d s\n" $((SECONDS / 60)) $((SECONDS % 60))' EXIT
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy .
+.venv/bin/mypy . nanodet
 coverage=(--cov --cov-report=)
 for argument; do [[ $argument == -* ]] || coverage=(); done
 export OMP_NUM_THREADS=1  # A process a core; more threads than cores are many times slower.

@@ -75,8 +75,8 @@ def _predict(subject: Subject) -> Prediction:
     known = "".join(f"; published for {p.model}: {p.latency_ms:g} ms" for p in published)
     return Prediction(
         None,
-        "not predicted: nothing public ties a file to this NPU's time, `python -m "
-        f"runtime.benchmark run` measures it{known}",
+        "not predicted: nothing public ties a file to this NPU's time, `./nanodet bench` "
+        f"measures it{known}",
     )
 
 

@@ -32,9 +32,9 @@ _TABLE_INSTRUCTIONS = 5  # An element, of the firmware's LEAKY_RELU; docs/firmwa
 _COUNTED = "instructions counted on a Cortex-M7, analysis/cortex_m7.json"
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
-    "LEAKY_RELU": "build it with recipe.sh, which pools first, and firmware.generate, whose kernel "
+    "LEAKY_RELU": "build it with recipe.sh, which pools first, and nanodet firmware, whose kernel "
     f"is a table of about {_TABLE_INSTRUCTIONS} instructions an element; or train it with "
-    "python -m train --activation relu6, which convolutions fuse",
+    "./nanodet train --activation relu6, which convolutions fuse",
     "LOGISTIC": "build it with recipe.sh: files give logits",
     "QUANTIZE": "build it with recipe.sh: tensors that are joined share one scale",
     "RESIZE_BILINEAR": "build it with recipe.sh: its rewrites halve_by_mean and narrow_neck leave "
@@ -54,7 +54,7 @@ class Deployment:
 
     @property
     def reserved_without_stem(self) -> int | None:
-        """Estimated for `firmware.generate --split-stem`: what follows the first activation. None
+        """Estimated for `nanodet firmware --split-stem`: what follows the first activation. None
         where there is no stem that it splits off."""
         leaky = self.subject.graph.named("LEAKY_RELU")
         if not self.subject.own or not leaky or not _has_stem(self.subject.graph):
@@ -252,7 +252,7 @@ def _dear(deployed: Deployment, found: list[Operator], instructions: float, cure
     if name == "LEAKY_RELU" and deployed.subject.own:
         severity = "note"
         spared = instructions - _TABLE_INSTRUCTIONS * elements
-        cure = f"firmware.generate: its kernel is a table and spares about {spared / 1e6:.0f} M"
+        cure = f"nanodet firmware: its kernel is a table and spares about {spared / 1e6:.0f} M"
     return Finding(
         name.lower().replace("_", "-"),
         severity,
@@ -280,7 +280,7 @@ def arena(deployed: Deployment) -> list[Finding]:
     rest = deployed.reserved_without_stem
     if roomy and rest is not None and board.fits(rest).memory is first:
         severity = "note"
-        cure = f"firmware.generate --split-stem: about {rest:,} bytes; or {cure}"
+        cure = f"nanodet firmware --split-stem: about {rest:,} bytes; or {cure}"
     peaks = "; ".join(_describe(moment) for moment in near_peak(deployed.subject.memory)[:2])
     return [
         Finding(
@@ -290,7 +290,7 @@ def arena(deployed: Deployment) -> list[Finding]:
             f"({first.free_bytes:,} free)",
             f"{effect} Peak of the tensors: {peaks}.",
             cure,
-            f"arena of {deployed.arena.bytes:,} bytes {deployed.arena.basis}; firmware.generate "
+            f"arena of {deployed.arena.bytes:,} bytes {deployed.arena.basis}; nanodet firmware "
             f"adds the tables of LEAKY_RELU and {MARGIN_PERCENT} %",
         )
     ]

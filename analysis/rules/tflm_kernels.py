@@ -34,7 +34,7 @@ _CMSIS_RANK = 4
 
 
 def place(op: Operator, own: bool) -> Placement:
-    """The kernel of an operator; `own` files get `firmware.generate`'s, too."""
+    """The kernel of an operator; `own` files get `nanodet firmware`'s, too."""
     if op.custom is not None:
         return custom.placement_on_micro(op)
     output = op.output
@@ -46,7 +46,7 @@ def place(op: Operator, own: bool) -> Placement:
         reason = "more than 4 dimensions: wrong values" if is_wide(op) else ""
     elif op.name in _REFERENCE | _CMSIS_INT8:
         where = "reference C"
-        reason = "a table in firmware.generate" if own and op.name == "LEAKY_RELU" else ""
+        reason = "a table in nanodet firmware" if own and op.name == "LEAKY_RELU" else ""
     return Placement(op.position, op.name, output.name if output else "", where, reason)
 
 

@@ -44,7 +44,7 @@ def _no_micro(job: Job, structure: Structure) -> str:
         return (
             f"TensorFlow Lite Micro is left out, for its reference kernels take minutes for "
             f"{structure.macs / 1e6:,.0f} M multiplications an image; "
-            ".venv/bin/python -m evaluation.waterfall measures it."
+            "./nanodet waterfall measures it."
         )
     return ""
 

@@ -17,7 +17,6 @@ from pipeline.report.pictures import SCORE_THRESHOLD
 from runtime.spec import ModelSpec
 
 _NOISIEST = 8
-_PYTHON = ".venv/bin/python"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -101,16 +100,16 @@ def _commands(job: Job) -> list[tuple[str, str]]:
     weights = "" if job.official else f" --weights {shlex.quote(job.weights.name)}"
     found = [
         ("build this file", job.command),
-        ("all images' AP, class by class", f"{_PYTHON} evaluate.py {model}"),
-        ("detect in an image of yours", f"{_PYTHON} example.py IMAGE --model {model}"),
-        ("the waterfall on more images", f"{_PYTHON} -m evaluation.waterfall {model}{weights}"),
+        ("all images' AP, class by class", f"./nanodet evaluate {model}"),
+        ("detect in an image of yours", f"./nanodet detect IMAGE --model {model}"),
+        ("the waterfall on more images", f"./nanodet waterfall {model}{weights}"),
     ]
     if job.content["tflite"]["input"]["dtype"] == "INT8":
         found += [
-            ("tensors that lose most", f"{_PYTHON} -m evaluation.inspect {model}"),
+            ("tensors that lose most", f"./nanodet inspect {model}"),
             (
                 "C sources for a microcontroller",
-                f"{_PYTHON} -m firmware.generate {model} --board evkbmimxrt1170 --out firmware_out",
+                f"./nanodet firmware {model} --board evkbmimxrt1170 --out firmware_out",
             ),
         ]
     return [(what, _printable(command)) for what, command in found]

@@ -19,7 +19,7 @@ from analysis.cortex_m7 import (
 from analysis.graph import Graph
 from benchmarks.fit_cost import SINGLES, Counted, fit, left_out, read
 from runtime.benchmark.board import load
-from tests.conftest import ROOT, Build, run_python
+from tests.conftest import NANODET, ROOT, Build, run_python
 
 
 def test_nodes(build: Build) -> None:
@@ -108,7 +108,7 @@ def test_time_of_an_instruction(board: str, ns: float | None, reason: str) -> No
 
 
 def test_command(build: Build, tmp_path: Path) -> None:
-    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", str(build.tflite), "--nodes")
+    done = run_python(tmp_path, NANODET, "cost", str(build.tflite), "--nodes")
     assert done.returncode == 0, done.stderr
     assert "M instructions on a Cortex-M7, predicted" in done.stdout
     size = build.tflite.stat().st_size
@@ -119,7 +119,7 @@ def test_command(build: Build, tmp_path: Path) -> None:
         "i.MX RT1170: OCRAM",
     ]
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
-    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", "bad.tflite")
+    done = run_python(tmp_path, NANODET, "cost", "bad.tflite")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 

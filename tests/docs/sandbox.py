@@ -235,7 +235,7 @@ class Sandbox:
             r"root@": f"{getpass.getuser()}@",
             r"/opt/nanodet": str(self.folder.parent / "on_board"),
             # Random weights magnify what kernels round otherwise.
-            r"(benchmark parity)": r"\1 --tolerance 255",
+            r"(nanodet parity)": r"\1 --tolerance 255",
             r"MODEL\.tflite|MODEL\b": "nanodet_m_0.5x.tflite",
             r"OTHER\.tflite": "nanodet_m_0.5x.tflite",
             r"DIR\b": "scenes",

@@ -24,7 +24,7 @@ from runtime.engines.arena import TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT, Build, run_here
+from tests.conftest import NANODET, ROOT, Build, run_here
 
 CHOICES = read_choices()
 
@@ -58,7 +58,7 @@ def test_by_hand(measured: int, leaky_relus: int, reserved: int, reason: str) ->
 def test_all_say_what_the_firmware_reserves(build: Build, tmp_path: Path) -> None:
     image = tmp_path / "scene.png"
     Image.new("RGB", (60, 40)).save(image)
-    words = ["-m", "firmware.generate", str(build.tflite), "--out", "fw", "--image", str(image)]
+    words = [NANODET, "firmware", str(build.tflite), "--out", "fw", "--image", str(image)]
     done = run_here(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     header = (tmp_path / "fw" / "generated" / "nanodet_settings.h").read_text()
@@ -171,6 +171,6 @@ def _doctors(model: Path, folder: Path, memory_bytes: int) -> Any:
     boards.mkdir()
     text = text.replace(first[0], f"free_bytes: {memory_bytes}", 1)
     (boards / "small.yaml").write_text(re.sub("aliases: .*", "", text))
-    words = ("-m", "runtime.benchmark", "doctor", str(model), "--target", "small")
+    words = (NANODET, "doctor", str(model), "--target", "small")
     run_here(folder, *words, "--json", "d.json", "--boards", str(boards))
     return json.loads((folder / "d.json").read_text())

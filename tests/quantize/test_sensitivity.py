@@ -12,7 +12,7 @@ from PIL import Image
 from quantize import simulate
 from quantize.graph import Graph
 from quantize.sensitivity import measure, worst
-from tests.conftest import Build, calibration, deviation, photo, run_here
+from tests.conftest import NANODET, Build, calibration, deviation, photo, run_here
 from tests.quantize.conftest import silent
 
 
@@ -56,7 +56,7 @@ def test_command(build: Build, tmp_path: Path) -> None:
     for i in range(100):
         Image.fromarray(photo(i, 60, 50)).save(tmp_path / "photos" / f"{i:03d}.png")
     options = ("--images", "photos", "--limit", "1", "--top", "3", "--json", "all.json")
-    done = run_here(tmp_path, "-m", "evaluation.inspect", str(build.tflite), *options)
+    done = run_here(tmp_path, NANODET, "inspect", str(build.tflite), *options)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2 + 3
     reports = json.loads((tmp_path / "all.json").read_text())
@@ -71,7 +71,7 @@ def test_ap_and_plot(build: Build, annotated: Path, tmp_path: Path) -> None:
     for i in range(100):
         Image.fromarray(photo(i, 60, 50)).save(photos / f"{i:03d}.png")
     options = ["--images", "photos", "--limit", "1", "--top", "1", "--plot", "all.svg", "--ap", "2"]
-    done = run_here(tmp_path, "-m", "evaluation.inspect", str(build.tflite), *options, *data)
+    done = run_here(tmp_path, NANODET, "inspect", str(build.tflite), *options, *data)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 2 + 1 + 1 + 2 and lines[3].startswith("AP on 3 images")

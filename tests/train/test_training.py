@@ -22,7 +22,7 @@ from data.shapes.dataset import write_set
 from data.shapes.shapes import CLASS_NAMES
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
-from tests.conftest import photo, run_here, run_python, small
+from tests.conftest import NANODET, photo, run_here, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
 from train.criterion import Criterion, LossSetting, Objects, flatten
 from train.guidance import TrainedNetwork
@@ -292,7 +292,7 @@ def train(own: Path, config: str, *options: str) -> subprocess.CompletedProcess[
     given = ("--config", config, "--data", "scenes", "--workers", "0")
     pairs = set(itertools.pairwise(options))
     several = pairs & {("--devices", "2"), ("--workers", "1")}  # They start from a fresh one.
-    return (run_python if several else run_here)(own, "-m", "train", *given, *options)
+    return (run_python if several else run_here)(own, NANODET, "train", *given, *options)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_refusal_in_the_interpreters_words(tmp_path: Path) -> None:
 def test_leaky_relu_of_our_own_is_cured(tmp_path: Path) -> None:
     (found,) = (f for f in examine(leaky(image()), tmp_path, own=True).findings)
     assert (found.rule, found.severity) == ("leaky-relu", "note")
-    assert found.cure.startswith("firmware.generate")
+    assert found.cure.startswith("nanodet firmware")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_arena(
 
 
 def test_split_stem_cures_the_arena(tmp_path: Path) -> None:
-    """Ours alone, and only with a stem that firmware.generate splits off."""
+    """Ours alone, and only with a stem that nanodet firmware splits off."""
     for kernel, severity in ((3, "note"), (1, "warning")):
         maker = Maker(1, 64, 64, 3).convolution(1, 32, 32, 16, kernel=kernel, stride=2)
         path = leaky(maker.pool(1, 16, 16, 16), 1, 16, 16, 16).write(tmp_path / "m.tflite")

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import cli
-from runtime.benchmark.__main__ import main
+import commands
 from runtime.benchmark.remote import Connection
 
 OUTPUTS = Path(__file__).parent / "outputs"
@@ -247,13 +246,12 @@ class Done:
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Done]:
-    """Runs `python -m runtime.benchmark` with the words, in this process and an empty folder."""
+    """Runs `./nanodet` with the words, in this process and an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def call(*words: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["benchmark", *(str(word) for word in words)])
-        code = cli.run(main)
+    def call(name: str, *words: object) -> Done:
+        code = commands.start(name, [str(word) for word in words])
         said = capsys.readouterr()
         return Done(code, said.out, said.err.split("\r")[-1].strip())
 

@@ -1,6 +1,6 @@
 /* The first layers of the network, row by row: convolution 3x3 with stride 2, max-pool 3x3 with
  * stride 2, LEAKY_RELU; bit for bit TensorFlow Lite Micro's kernels. What would be the largest
- * tensors never exist as a whole. `python -m firmware.generate --split-stem` writes the constants.
+ * tensors never exist as a whole. `./nanodet firmware --split-stem` writes the constants.
  */
 #ifndef NANODET_STEM_H
 #define NANODET_STEM_H

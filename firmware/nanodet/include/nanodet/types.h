@@ -1,7 +1,7 @@
 /* What every function of this library shares: the model's description, and what can go wrong.
  *
  * C99, no heap, no floats, nothing of libc but stdint.h, stddef.h, stdbool.h and string.h. Every
- * function is reentrant. `python -m firmware.generate` writes a `nanodet_model` for a .tflite file.
+ * function is reentrant. `./nanodet firmware` writes a `nanodet_model` for a .tflite file.
  */
 #ifndef NANODET_TYPES_H
 #define NANODET_TYPES_H
