@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.cli import Parser
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def run_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)),
         mock.patch.object(sys, "argv", [name, *options]),
         mock.patch.object(sys, "path", [*sys.path]),
+        mock.patch.object(Parser, "program", None),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(),
