@@ -23,8 +23,8 @@ def register(commands: Any) -> None:
 def show(options: argparse.Namespace) -> int:
     """Print a table."""
     from analysis.cortex_m7 import nodes, total
-    from analysis.graph import Graph
     from analysis.memory import memory
+    from runtime.tflite_graph import Graph
 
     graph = Graph.read(options.model)
     cost = total(graph)

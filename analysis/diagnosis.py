@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.graph import Graph, Operator
 from analysis.memory import Memory, Moment
 from runtime.benchmark.profile import Profile
+from runtime.tflite_graph import Graph, Operator
 
 _SHOWN = 6
 _NEAR = 0.95  # Of the peak.

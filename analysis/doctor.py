@@ -51,9 +51,9 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
     """Everything about a file on a target, as JSON's types. Raises `KitError` for a file that is
     no TFLite file, an unknown target, or a missing compiler."""
     from analysis.diagnosis import Subject, near_peak
-    from analysis.graph import Graph
     from analysis.memory import memory
     from analysis.rules import common
+    from runtime.tflite_graph import Graph
 
     examine, board = _family(target, boards)
     graph = Graph.read(model)

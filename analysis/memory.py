@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.graph import Graph
+from runtime.tflite_graph import Graph
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from firmware.board import Board, Memory
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.operators import registrations
 from quantize.split import Stem
-from runtime import graph_file, integer
+from runtime import integer
 from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 
 _CANDIDATE_BYTES = _TAP_BYTES = 8
 
@@ -80,7 +81,7 @@ def lay_out(
     """
     about = describe(file.spec, file.outputs, selection.score_threshold)
     described = None if stem is None else describe_stem(stem, file.path)
-    counts = graph_file.operator_counts(graph_file.parse(content))
+    counts = Graph.parse(content, file.path).counts
     arena = _arena(content, counts["LEAKY_RELU"])
     memory = board.place(arena.bytes)
     if arena.bytes > memory.bytes:

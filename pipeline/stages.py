@@ -232,8 +232,8 @@ def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict
 
 def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
     from analysis.cortex_m7 import total
-    from analysis.graph import Graph
     from runtime.engines.arena import arena_bytes, reserved_bytes
+    from runtime.tflite_graph import Graph
 
     graph = Graph.read(tflite)
     cost = total(graph)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import STEPS, Ranges, round_activation, run
 from runtime.preprocess import float_input, upright
@@ -57,7 +57,7 @@ class SimulatedEngine:
 
     name = "simulated"
 
-    def __init__(self, graph: Graph, spec: ModelSpec, in_float: str | None = None) -> None:
+    def __init__(self, graph: FloatGraph, spec: ModelSpec, in_float: str | None = None) -> None:
         self.spec = spec
         self._graph = graph
         exempt = {graph.scale_group[t] for t in graph.activations if graph.name(t) == in_float}
@@ -72,12 +72,12 @@ class SimulatedEngine:
         return {n: upright(v[0].permute(1, 2, 0).numpy(), self.spec) for n, v in found.items()}
 
 
-def tensor_ranges(graph: Graph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+def tensor_ranges(graph: FloatGraph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """The ranges of an int8 file for `simulate.run`."""
     return {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in graph.ranges.items()}
 
 
-def noise(graph: Graph, images: torch.Tensor) -> list[TensorNoise]:
+def noise(graph: FloatGraph, images: torch.Tensor) -> list[TensorNoise]:
     """The noise of each rounded tensor, in the graph's order; images (N, 3, H, W)."""
     ranges = tensor_ranges(graph)
     exact, rounded = _values(graph, images, None), _values(graph, images, ranges)
@@ -98,7 +98,7 @@ def noise(graph: Graph, images: torch.Tensor) -> list[TensorNoise]:
 
 
 def measure(
-    graph: Graph,
+    graph: FloatGraph,
     images: torch.Tensor,
     num_bins: int,
     progress: Callable[[int, int], None],
@@ -135,7 +135,9 @@ def measure(
     return reports
 
 
-def _values(graph: Graph, images: torch.Tensor, ranges: Ranges | None) -> dict[int, torch.Tensor]:
+def _values(
+    graph: FloatGraph, images: torch.Tensor, ranges: Ranges | None
+) -> dict[int, torch.Tensor]:
     wanted = {*graph.rounded, *graph.outputs.values()}
     found: dict[int, torch.Tensor] = {}
 
@@ -149,7 +151,7 @@ def _values(graph: Graph, images: torch.Tensor, ranges: Ranges | None) -> dict[i
 
 
 def _loss(
-    graph: Graph, images: torch.Tensor, ranges: Ranges, teacher: Logits, num_bins: int
+    graph: FloatGraph, images: torch.Tensor, ranges: Ranges, teacher: Logits, num_bins: int
 ) -> float:
     with torch.no_grad():
         return float(distillation_loss(run(graph, images, ranges), teacher, num_bins))

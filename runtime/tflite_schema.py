@@ -96,8 +96,12 @@ _TABLES: dict[str, dict[str, _Field]] = {
     },
     "TensorMap": {"name": (0, "text", None), "tensor_index": (1, "I", 0)},
 }
-# What files of other makers may have besides: values that lie behind the tables, at `offset`.
-_FOREIGN = {"Buffer": {**_TABLES["Buffer"], "offset": (1, "Q", 0), "size": (2, "Q", 0)}}
+# What files of other makers may have besides: more tables.
+_FOREIGN: dict[str, dict[str, _Field]] = {
+    "Tensor": {**_TABLES["Tensor"], "sparsity": (6, "Sparsity", None)},
+    "Sparsity": {"dim_metadata": (2, "[DimensionMetadata]", None)},
+    "DimensionMetadata": {"dense_size": (1, "i", 0)},
+}
 # Options of operators, by `builtin_options_type`.
 _CONVOLUTION: dict[str, _Field] = {
     "padding": (0, "b", 0),
@@ -151,19 +155,16 @@ _OPTIONS: dict[int, dict[str, _Field]] = {
 def read_model(content: bytes) -> Table:
     """Table `Model` of a file that an interpreter is to get. Raises `ValueError` where it leads out
     of the file, or has what no file of this kit has."""
-    return _read(_Reader(content, strict=True))
+    if content[4:8] != FILE_IDENTIFIER:
+        raise ValueError("not a TFLite file")
+    return _Reader(content, strict=True).model()
 
 
 def read_any_model(content: bytes) -> Table:
     """Table `Model` of a file of anybody's, which is only looked at. Raises `ValueError` where it
-    leads out of the file. Text that is no UTF-8 gets replacement characters."""
-    return _read(_Reader(content, strict=False))
-
-
-def _read(reader: _Reader) -> Table:
-    if reader.content[4:8] != FILE_IDENTIFIER:
-        raise ValueError("not a TFLite file")
-    return reader.table(reader.follow(0), "Model")
+    leads out of the file, or to so many tables that reading them would not end. Text that is no
+    UTF-8 gets replacement characters."""
+    return _Reader(content, strict=False).model()
 
 
 class _Reader:
@@ -175,6 +176,9 @@ class _Reader:
         self._on_error = "strict" if strict else "replace"  # Of names.
         # Tables may be shared; so often only by malice.
         self._tables_left = len(content)
+
+    def model(self) -> Table:
+        return self.table(self.follow(0), "Model")
 
     def number(self, position: int, layout: str) -> Any:
         self._within(position, struct.calcsize(f"<{layout}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analysis.diagnosis import Finding, Subject, named, positions
-from analysis.graph import Operator, Tensor
+from runtime.tflite_graph import Operator, Tensor
 
 Rule = Callable[[Subject], "Finding | None"]
 _ABSURD_SCALE = 1e6  # No activation of a network that learned anything.

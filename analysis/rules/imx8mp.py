@@ -1,7 +1,7 @@
 """i.MX 8M Plus: its NPU through `vx_delegate`.
 
-Which operators the delegate hands over is as in VeriSilicon's `op_map.cc` of January 2025; the one
-of a BSP may differ, and what the driver makes of them is not public.
+Which operators the delegate hands over is as in VeriSilicon's `op_map.cc` of January 2025, see
+`runtime.operators`; what the driver makes of them is not public.
 """
 
 from __future__ import annotations
@@ -17,26 +17,10 @@ from analysis.diagnosis import (
     named,
     positions,
 )
-from analysis.graph import Operator
 from analysis.rules import custom
+from runtime.operators import facts_of
+from runtime.tflite_graph import Operator
 
-_TAKEN = frozenset(
-    "ABS ADD ADD_N ARG_MAX ARG_MIN AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND "
-    "BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN BROADCAST_TO CAST CONCATENATION "
-    "CONV_2D CONV_3D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV ELU EMBEDDING_LOOKUP EQUAL "
-    "EXP EXPAND_DIMS FLOOR FLOOR_DIV FULLY_CONNECTED GATHER GATHER_ND GELU GREATER GREATER_EQUAL "
-    "HARD_SWISH HASHTABLE_LOOKUP L2_NORMALIZATION LEAKY_RELU LESS LESS_EQUAL "
-    "LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAXIMUM "
-    "MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL ONE_HOT PACK PAD POW PRELU QUANTIZE "
-    "REDUCE_ANY REDUCE_MAX REDUCE_MIN REDUCE_PROD RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR "
-    "RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RNN RSQRT SCATTER_ND SELECT SELECT_V2 SHAPE SIN SLICE "
-    "SOFTMAX SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE "
-    "STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM "
-    "UNIDIRECTIONAL_SEQUENCE_RNN UNPACK".split()
-)
-# A graph compiled for this NPU, and one of VeriSilicon's own.
-_TAKEN_CUSTOM = frozenset(("vsi-npu", "WRNN_BIDI_SEQGRU"))
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _SOURCE = "VeriSilicon's tflite-vx-delegate, op_map.cc of January 2025"
 _RANK = 4
 
@@ -55,15 +39,12 @@ def examine(subject: Subject) -> Examination:
 
 
 def _placement(op: Operator) -> Placement:
-    output = op.output.name if op.output else ""
-    if op.custom is not None and op.custom not in _TAKEN_CUSTOM:
-        return custom.placement_on_linux(op)
-    if op.custom is None and op.name not in _TAKEN:
-        return Placement(op.position, op.name, output, "CPU", "the delegate has no mapping for it")
-    if op.name in _WEIGHTED and _is_hybrid(op):
-        reason = "weights and activations are of different types"
-        return Placement(op.position, op.name, output, "CPU", reason)
-    return Placement(op.position, op.name, output, "NPU")
+    facts = facts_of(op.name)
+    if not facts.vx:
+        return custom.placed_on_cpu(op, "the delegate has no mapping for it")
+    if facts.weights and _is_hybrid(op):
+        return custom.placed(op, "CPU", "weights and activations are of different types")
+    return custom.placed(op, "NPU")
 
 
 def _is_hybrid(op: Operator) -> bool:
@@ -125,7 +106,7 @@ def per_channel(subject: Subject) -> Finding | None:
     found = [
         op
         for op in subject.graph.operators
-        if op.name in _WEIGHTED and (weight := op.input(1)) and len(weight.scales) > 1
+        if facts_of(op.name).weights and (weight := op.input(1)) and len(weight.scales) > 1
     ]
     if not found:
         return None

@@ -14,23 +14,15 @@ from analysis.diagnosis import (
     named,
     positions,
 )
-from analysis.graph import Operator
 from analysis.rules import custom
 from analysis.vela import Compiled, Refused, compile_model
 from runtime.errors import KitError
+from runtime.operators import facts_of
+from runtime.tflite_graph import Operator
 
 _RANK = 4
 _COLOURS = 4
 _MATTERS = 0.2
-# Operators that Vela leaves to the CPU at times, and what this kit does instead.
-_CURES = {
-    "GATHER": "shuffle_by_slices leaves none",
-    "MIRROR_PAD": "rotate_180 leaves none",
-    "PADV2": "rotate_180 leaves none",
-    "RESIZE_BILINEAR": "halve_by_mean turns halving into a mean",
-    "STRIDED_SLICE": "shuffle_by_slices leaves slices without steps",
-    "TRANSPOSE": "shuffle_by_slices leaves none",
-}
 
 
 @dataclass(frozen=True)
@@ -55,12 +47,9 @@ class Patient:
         return tuple(self._place(op, op.position in left) for op in self.subject.graph.operators)
 
     def _place(self, op: Operator, on_cpu: bool) -> Placement:
-        if op.custom is not None:
-            return custom.placement_on_linux(op, self.reason(op))
-        output = op.output.name if op.output else ""
-        if on_cpu:
-            return Placement(op.position, op.name, output, "CPU", self.reason(op))
-        return Placement(op.position, op.name, output, "NPU")
+        if op.custom is not None or on_cpu:
+            return custom.placed_on_cpu(op, self.reason(op))
+        return custom.placed(op, "NPU")
 
     def reason(self, op: Operator) -> str:
         """Vela's, for an operator that it left to the CPU."""
@@ -106,6 +95,7 @@ def _predict(compiled: Compiled) -> Prediction:
 
 def _refused(subject: Subject, error: Refused) -> Examination:
     """Of a file that Vela does not compile: nothing of it is known to run on the NPU."""
+    reason = "Vela refuses the file"
     findings = [
         Finding(
             "refused",
@@ -118,24 +108,20 @@ def _refused(subject: Subject, error: Refused) -> Examination:
         custom.finding(subject, {op.position for op in _nowhere(subject)}),
     ]
     return Examination(
-        tuple(_uncompiled(op) for op in subject.graph.operators),
-        "Vela refuses the file",
+        tuple(custom.placed_on_cpu(op, reason) for op in subject.graph.operators),
+        reason,
         tuple(finding for finding in findings if finding is not None),
         Prediction(None, "not predicted: Vela does not compile the file"),
     )
 
 
-def _uncompiled(op: Operator) -> Placement:
-    if op.custom is not None:
-        return custom.placement_on_linux(op, "Vela refuses the file")
-    output = op.output.name if op.output else ""
-    return Placement(op.position, op.name, output, "CPU", "Vela refuses the file")
-
-
 def _nowhere(subject: Subject) -> list[Operator]:
     """Custom operators that neither the NPU nor the CPU runs."""
-    operators = (op for op in subject.graph.operators if op.custom is not None)
-    return [op for op in operators if custom.placement_on_linux(op).where == custom.NOTHING]
+    return [
+        op
+        for op in subject.graph.operators
+        if op.custom is not None and not facts_of(op.name).linux
+    ]
 
 
 def foreign(patient: Patient) -> Finding | None:
@@ -156,7 +142,8 @@ def left_to_cpu(patient: Patient) -> Finding | None:
         f"{name}, which the file does not name: {left[name]}"
         for name in sorted(left.keys() - known)
     ]
-    cures = sorted({f"{op.name}: {_CURES[op.name]}" for op in found if op.name in _CURES})
+    spared = {op.name: facts_of(op.name).cure for op in found}
+    cures = sorted(f"{name}: {cure}" for name, cure in spared.items() if cure)
     return Finding(
         "cpu",
         "warning",
