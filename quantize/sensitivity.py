@@ -6,7 +6,7 @@ The float network here is the one the int8 file stands for: its weights, dequant
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -19,36 +19,30 @@ from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class TensorReport:
-    """One tensor that int8 arithmetic rounds.
-
-    low, high: its range. used: share of the range that the images fill. saturated: share of
-    values that the range clips. noise_db: signal to noise of its own rounding. total_db: signal
-    to noise with everything before it rounded as well. cost: distillation loss when it and those
-    that share its scale are all that is rounded. relief: loss that goes when these stay float.
-    """
+class TensorNoise:
+    """One tensor that int8 arithmetic rounds. noise_db: signal to noise of its own rounding.
+    total_db: signal to noise with everything before it rounded as well."""
 
     name: str
     operator: str
+    noise_db: float
+    total_db: float
+
+
+@dataclass(frozen=True)
+class TensorReport(TensorNoise):
+    """low, high: its range. used: share of the range that the images fill. saturated: share of
+    values that the range clips. cost: distillation loss when it and those that share its scale are
+    all that is rounded. relief: loss that goes when these stay float.
+    """
+
     shape_nhwc: tuple[int, ...]
     low: float
     high: float
     used: float
     saturated: float
-    noise_db: float
-    total_db: float
     cost: float
     relief: float
-
-
-@dataclass(frozen=True)
-class TensorNoise:
-    """One tensor that int8 arithmetic rounds. noise_db, total_db: as in `TensorReport`."""
-
-    name: str
-    operator: str
-    noise_db: float
-    total_db: float
 
 
 class SimulatedEngine:
@@ -118,15 +112,12 @@ def measure(
         outside = (signal < low - step / 2) | (signal > high + step / 2)
         reports.append(
             TensorReport(
-                name=heard.name,
-                operator=heard.operator,
+                **asdict(heard),
                 shape_nhwc=graph.shape_nhwc(tensor),
                 low=float(low),
                 high=float(high),
                 used=min(1.0, filled / float(high - low)),
                 saturated=float(outside.float().mean()),
-                noise_db=heard.noise_db,
-                total_db=heard.total_db,
                 cost=_loss(graph, images, {group: ranges[group]}, teacher, num_bins),
                 relief=everything - _loss(graph, images, others, teacher, num_bins),
             )

@@ -5,9 +5,9 @@ Whatever none knows is an error: the interpreter stops before the first inferenc
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
-from analysis.diagnosis import Finding, Placement, Subject
+from analysis.diagnosis import Finding, Placement, Subject, positions
 from runtime.operators import facts_of
 from runtime.tflite_graph import Operator
 
@@ -28,8 +28,9 @@ def placed(op: Operator, where: str, reason: str = "") -> Placement:
     return Placement(op.position, op.name, op.output.name if op.output else "", where, reason)
 
 
-def finding(subject: Subject, left: Collection[int]) -> Finding | None:
-    """The error for custom operators at the positions `left`, which nothing runs."""
+def finding(subject: Subject, placements: Iterable[Placement]) -> Finding | None:
+    """The error for custom operators that nothing runs."""
+    left = {placement.position for placement in placements if placement.where == NOTHING}
     found = [op for op in subject.graph.operators if op.position in left]
     if not found:
         return None
@@ -47,7 +48,7 @@ def finding(subject: Subject, left: Collection[int]) -> Finding | None:
         why,
         cure,
         "the interpreters' lists of custom operators",
-        tuple(op.position for op in found),
+        positions(found),
     )
 
 

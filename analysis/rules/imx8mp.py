@@ -6,7 +6,7 @@ Which operators the delegate hands over is as in VeriSilicon's `op_map.cc` of Ja
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from analysis.diagnosis import (
     Examination,
@@ -14,7 +14,7 @@ from analysis.diagnosis import (
     Placement,
     Prediction,
     Subject,
-    named,
+    about,
     positions,
 )
 from analysis.rules import custom
@@ -28,12 +28,17 @@ _RANK = 4
 def examine(subject: Subject) -> Examination:
     """What can be said without the board."""
     placements = tuple(_placement(op) for op in subject.graph.operators)
-    findings = [finding for rule in RULES if (finding := rule(subject)) is not None]
+    findings = (
+        custom.finding(subject, placements),
+        left_to_cpu(placements),
+        wide_transposes(subject),
+        per_channel(subject),
+    )
     return Examination(
         placements,
         f"as {_SOURCE}, hands them over; the BSP's may differ, and what the driver then does is "
         "not known",
-        tuple(findings),
+        tuple(finding for finding in findings if finding is not None),
         _predict(subject),
     )
 
@@ -61,16 +66,16 @@ def _predict(subject: Subject) -> Prediction:
     )
 
 
-def left_to_cpu(subject: Subject) -> Finding | None:
+def left_to_cpu(placements: Sequence[Placement]) -> Finding | None:
     """Operators at which the graph is cut."""
-    found = [p for p in map(_placement, subject.graph.operators) if p.where == "CPU"]
+    found = [p for p in placements if p.where == "CPU"]
     if not found:
         return None
     kinds = "; ".join(sorted({f"{p.operator}: {p.reason}" for p in found}))
     return Finding(
         "cpu",
         "warning",
-        f"operators left to the CPU: {len(found)} of {len(subject.graph.operators)}",
+        f"operators left to the CPU: {len(found)} of {len(placements)}",
         f"{kinds}. Each cuts the graph, and tensors travel there and back.",
         "build it with recipe.sh --target linux, in int8",
         _SOURCE,
@@ -78,26 +83,18 @@ def left_to_cpu(subject: Subject) -> Finding | None:
     )
 
 
-def foreign(subject: Subject) -> Finding | None:
-    """Custom operators that nothing on the board runs."""
-    placed = (_placement(op) for op in subject.graph.operators)
-    return custom.finding(subject, {p.position for p in placed if p.where == custom.NOTHING})
-
-
 def wide_transposes(subject: Subject) -> Finding | None:
     """Transposes of more than 4 dimensions."""
     found = [op for op in subject.graph.named("TRANSPOSE") if op.rank > _RANK]
-    if not found:
-        return None
-    return Finding(
+    return about(
+        found,
         "wide-transpose",
         "warning",
-        f"{named(found)} of rank {max(op.rank for op in found)}",
+        f" of rank {max((op.rank for op in found), default=0)}",
         "Conversions for VeriSilicon's NPU split the graph at each; other targets give wrong "
         "values or leave them to the CPU. Whether this BSP's driver takes them is not known.",
         "build it with recipe.sh: shuffle_by_slices leaves no transpose",
         "reported of this NPU, not measured by this kit",
-        positions(found),
     )
 
 
@@ -120,11 +117,3 @@ def per_channel(subject: Subject) -> Finding | None:
         "reported of this NPU, not measured by this kit",
         positions(found),
     )
-
-
-RULES: tuple[Callable[[Subject], Finding | None], ...] = (
-    foreign,
-    left_to_cpu,
-    wide_transposes,
-    per_channel,
-)

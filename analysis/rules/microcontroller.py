@@ -179,8 +179,7 @@ def absent(patient: Patient) -> list[Finding]:
 
 def foreign(patient: Patient) -> list[Finding]:
     """Custom operators that TFLite Micro does not have."""
-    left = {p.position for p in patient.placements if p.where == custom.NOTHING}
-    found = custom.finding(patient.subject, left)
+    found = custom.finding(patient.subject, patient.placements)
     return [found] if found else []
 
 

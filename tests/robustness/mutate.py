@@ -12,7 +12,7 @@ import numpy as np
 
 from quantize import flatbuffer
 from runtime.spec import METADATA_NAME
-from runtime.tflite_graph import unpack
+from runtime.tflite_graph import text, unpack
 
 _NUMBERS = (0, 1, -1, 2, 3, 7, 127, 128, -128, 255, 256, 65535, 1 << 20, 2**31 - 1, -(2**31), 2**32)
 _ODD: tuple[Any, ...] = (
