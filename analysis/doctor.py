@@ -57,7 +57,7 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
 
     examine, board = _family(target, boards)
     graph = Graph.read(model)
-    subject = Subject(model, graph, memory(graph), board, _is_own(model))
+    subject = Subject(model, graph, memory(graph), board, _is_own(graph.content))
     examination = examine(subject)
     findings = [f for rule in common.RULES if (f := rule(subject)) is not None]
     findings = sorted(
@@ -95,12 +95,12 @@ def _family(target: str, boards: Path | None) -> tuple[Any, Any]:
     return imx93.examine, known["imx93"]
 
 
-def _is_own(model: Path) -> bool:
+def _is_own(content: bytes) -> bool:
     """Does the file carry this kit's spec?"""
     from runtime.tflite_file import TfliteFile
 
     try:
-        TfliteFile.read(model)
+        TfliteFile.parse(content, "")
     except KitError:
         return False
     return True

@@ -70,4 +70,4 @@ def memory(graph: Graph) -> Memory:
         live = [(x.name, x.bytes) for x in lives if x.first <= op.position <= x.last]
         largest = tuple(sorted(live, key=lambda item: (-item[1], item[0])))
         moments.append(Moment(op.label, sum(size for _, size in largest), largest))
-    return Memory(tuple(moments), graph.file_bytes, graph.constant_bytes)
+    return Memory(tuple(moments), len(graph.content), graph.constant_bytes)
