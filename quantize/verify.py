@@ -56,15 +56,15 @@ def expected_counts(onnx_path: Path) -> dict[str, int]:
     import onnx
 
     nodes = onnx.load(onnx_path).graph.node
+    found = Counter(node.op_type for node in nodes)
     convolutions = [node for node in nodes if node.op_type == "Conv"]
     depthwise = sum(a.i > 1 for n in convolutions for a in n.attribute if a.name == "group")
-    shuffles = sum(node.op_type == "Gather" for node in nodes)
     return {
-        "CONV_2D": len(convolutions) - depthwise,
+        "CONV_2D": found["Conv"] - depthwise,
         "DEPTHWISE_CONV_2D": depthwise,
-        "LEAKY_RELU": sum(node.op_type == "LeakyRelu" for node in nodes),
-        "MAX_POOL_2D": sum(node.op_type == "MaxPool" for node in nodes),
-        "SLICE": sum(node.op_type == "Slice" for node in nodes),
-        "TRANSPOSE": shuffles,
-        "RESHAPE": 2 * shuffles,
+        "LEAKY_RELU": found["LeakyRelu"],
+        "MAX_POOL_2D": found["MaxPool"],
+        "SLICE": found["Slice"],
+        "TRANSPOSE": found["Gather"],
+        "RESHAPE": 2 * found["Gather"],
     }

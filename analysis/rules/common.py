@@ -90,36 +90,39 @@ def _both_int8(op: Operator) -> bool:
 
 def floats(subject: Subject) -> Finding | None:
     """Operators that compute in float."""
-    operators = subject.graph.operators
-    found = [op for op in operators if any(t.dtype == "FLOAT32" for t in op.outputs)]
-    if not found:
-        return None
-    return Finding(
+    return _computing_in(
+        "FLOAT32",
+        subject,
         "float",
-        "warning",
-        f"operators that compute in float: {len(found)} of {len(operators)}",
+        "that compute in float",
         "CMSIS-NN and Ethos-U run integers alone; floats take reference kernels, or the CPU.",
         "recipe.sh without --quantization float16 or dynamic",
         "CMSIS-NN's and Vela's lists of kernels",
-        positions(found),
     )
 
 
 def wide_activations(subject: Subject) -> Finding | None:
     """Int16 activations."""
-    operators = subject.graph.operators
-    found = [op for op in operators if any(t.dtype == "INT16" for t in op.outputs)]
-    if not found:
-        return None
-    return Finding(
+    return _computing_in(
+        "INT16",
+        subject,
         "int16",
-        "warning",
-        f"operators with int16 activations: {len(found)} of {len(operators)}",
+        "with int16 activations",
         "Every such tensor takes twice the memory of an int8 one.",
         "recipe.sh without --quantization int16x8",
         "README.md, recipe.sh --quantization",
-        positions(found),
     )
+
+
+def _computing_in(
+    dtype: str, subject: Subject, rule: str, what: str, why: str, cure: str, source: str
+) -> Finding | None:
+    operators = subject.graph.operators
+    found = [op for op in operators if any(t.dtype == dtype for t in op.outputs)]
+    if not found:
+        return None
+    what = f"operators {what}: {len(found)} of {len(operators)}"
+    return Finding(rule, "warning", what, why, cure, source, positions(found))
 
 
 def unknown_input(subject: Subject) -> Finding | None:
