@@ -25,10 +25,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print a table."""
     options = parse_arguments(words)
     from analysis.cortex_m7 import nodes, total
-    from analysis.graph import Graph
     from analysis.memory import memory
     from runtime.benchmark.board import microcontrollers
     from runtime.engines.arena import reserved_bytes
+    from runtime.tflite_graph import Graph
 
     graph = Graph.read(options.model)
     cost = total(graph)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.graph import Graph, Operator
 from analysis.memory import Moment, Usage
 from runtime.benchmark.board import Board
+from runtime.tflite_graph import Graph, Operator
 
 _SHOWN = 6
 _NEAR = 0.95  # Of the peak.
@@ -98,6 +98,23 @@ def named(operators: Iterable[Operator]) -> str:
     shown = ", ".join(str(op.position) for op in found[:_SHOWN])
     more = ", ..." if len(found) > _SHOWN else ""
     return f"{len(found)} {found[0].name} ({shown}{more})"
+
+
+def about(
+    operators: Sequence[Operator],
+    rule: str,
+    severity: str,
+    what: str,
+    why: str,
+    cure: str,
+    source: str,
+) -> Finding | None:
+    """A finding on operators of one name, None where there are none. what: goes on after their
+    count, name and positions."""
+    if not operators:
+        return None
+    what = f"{named(operators)}{what}"
+    return Finding(rule, severity, what, why, cure, source, positions(operators))
 
 
 def positions(operators: Iterable[Operator]) -> tuple[int, ...]:

@@ -53,13 +53,13 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
     """Everything about a file on a target, as JSON's types. Raises `KitError` for a file that is
     no TFLite file, an unknown target, or a missing compiler."""
     from analysis.diagnosis import Subject, near_peak
-    from analysis.graph import Graph
     from analysis.memory import memory
     from analysis.rules import common
+    from runtime.tflite_graph import Graph
 
     examine, board = _family(target, boards)
     graph = Graph.read(model)
-    subject = Subject(model, graph, memory(graph), board, _is_own(model))
+    subject = Subject(model, graph, memory(graph), board, _is_own(graph.content))
     examination = examine(subject)
     findings = [f for rule in common.RULES if (f := rule(subject)) is not None]
     findings = sorted(
@@ -97,12 +97,12 @@ def _family(target: str, boards: Path | None) -> tuple[Any, Any]:
     return family.examine, load(target.removesuffix("-npu"), boards)
 
 
-def _is_own(model: Path) -> bool:
+def _is_own(content: bytes) -> bool:
     """Does the file carry this kit's spec?"""
     from runtime.tflite_file import TfliteFile
 
     try:
-        TfliteFile.read(model)
+        TfliteFile.parse(content, "")
     except KitError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.graph import Graph
+from runtime.tflite_graph import Graph
 
 
 @dataclass(frozen=True)
@@ -70,4 +70,4 @@ def memory(graph: Graph) -> Usage:
         live = [(x.name, x.bytes) for x in lives if x.first <= op.position <= x.last]
         largest = tuple(sorted(live, key=lambda item: (-item[1], item[0])))
         moments.append(Moment(op.label, sum(size for _, size in largest), largest))
-    return Usage(tuple(moments), graph.file_bytes, graph.constant_bytes)
+    return Usage(tuple(moments), len(graph.content), graph.constant_bytes)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from analysis.cut import Cutter, first_difference
 from runtime.benchmark import identify, remote
 from runtime.benchmark.board import Accelerator
 from runtime.cli import Parser, fraction, positive
@@ -181,6 +180,8 @@ def _bisect(
 ) -> str:
     """The first operator to differ, and how far it does so alone: that tells a wrong kernel from
     rounding that has added up."""
+    from analysis.cut import Cutter, first_difference
+
     cutter, inputs = Cutter(content, path), [pixels[None]]
     with tqdm(desc="bisecting", unit="run", disable=None, leave=False) as progress:
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cortex_m7 import nodes
-from analysis.graph import Graph
 from benchmarks.builds import python, read_report
 from benchmarks.markdown import replace_block, table
 from data.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
 from quantize.targets import SWITCHABLE, left_out
+from runtime.tflite_graph import Graph
 
 DOCUMENT = ROOT / "docs" / "rewrites.md"
 _HEADER = ("left out", "operators", "MACs, M", "instructions, M", "arena, bytes")

@@ -18,7 +18,7 @@ from runtime.files import write_text
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from quantize.graph import Graph
+    from quantize.float_graph import FloatGraph
 
 _IMAGES = 4
 _SHOWN = 12
@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure and print."""
     options = parse_arguments(words)
     from quantize import sensitivity
-    from quantize.graph import Graph
+    from quantize.float_graph import FloatGraph
     from runtime.engines.base import check_input
     from runtime.tflite_file import TfliteFile
 
@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if file.input.dtype != "INT8":
         raise KitError(f"{file.path}: inputs are {file.input.dtype}; only int8 files are inspected")
     check_input(file)
-    graph = Graph.parse(file.content)
+    graph = FloatGraph.parse(file.content)
     images = _images(options, file.spec)
     with tqdm(desc="tensors", disable=None, leave=False) as bar:
 
@@ -101,7 +101,7 @@ def _print(reports: Sequence[Any], worst: Sequence[Any]) -> None:
 
 
 def _print_ap(
-    options: argparse.Namespace, graph: Graph, spec: ModelSpec, worst: Sequence[Any]
+    options: argparse.Namespace, graph: FloatGraph, spec: ModelSpec, worst: Sequence[Any]
 ) -> None:
     """AP of the int8 network as simulated, then with one tensor in float at a time."""
     from data import locate

@@ -9,12 +9,13 @@ from pathlib import Path
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.operators import registrations
 from quantize.split import Stem
-from runtime import graph_file, integer
+from runtime import integer
 from runtime.benchmark.board import Board, Firmware, Memory
 from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 
 _CANDIDATE_BYTES = _TAP_BYTES = 8
 
@@ -79,7 +80,7 @@ def lay_out(
         raise KitError(f"{board.title}: no firmware is known to run there")
     about = describe(file.spec, file.outputs, selection.score_threshold)
     described = None if stem is None else describe_stem(stem, file.path)
-    counts = graph_file.operator_counts(graph_file.parse(content))
+    counts = Graph.parse(content, file.path).counts
     arena = _arena(content, counts["LEAKY_RELU"])
     memory = _place(board, arena.bytes, len(content), file.path)
     return Layout(

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from quantize import flatbuffer
-from runtime import graph_file
+from runtime.tflite_graph import unpack
 from tests.conftest import ROOT, Build, photo, run_here, run_python
 
 RECIPE = ["-m", "pipeline"]
@@ -47,7 +47,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cut").mkdir()
     whole = (folder / "images" / "000.jpg").read_bytes()
     (folder / "cut" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     model.metadata = []
     (folder / "bare.tflite").write_bytes(flatbuffer.serialize(model))
     (folder / "good.tflite").write_bytes(build.tflite.read_bytes())

@@ -21,7 +21,7 @@ from convert.checkpoint import load_network, random_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
 from pipeline.__main__ import main
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Learned
 from runtime import Detections, Detector
 from runtime.engines import LiteRtEngine, TflmEngine
@@ -125,7 +125,7 @@ def test_fine_tuning_that_harms_is_not_published(
     """Judged on a tenth of the pictures; the plain file then stands in, and the command fails."""
     learned: list[int] = []
 
-    def adapt(self: FineTuning, graph: Graph, *rest: Any) -> Learned:
+    def adapt(self: FineTuning, graph: FloatGraph, *rest: Any) -> Learned:
         learned.append(len(self._pictures))
         if harm:
             self._iterations = 5  # What it learned is lost anyway.

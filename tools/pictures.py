@@ -21,7 +21,7 @@ from data.names import EMBEDDED_MODEL, ROOT, onnx_path, tflite_path, variant, wo
 from data.shapes.scene import make_scene
 from evaluation.figures import save
 from quantize import float_file
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.statistics import extremes
 from runtime import Detector
 from runtime.draw import annotate
@@ -77,7 +77,7 @@ def operators(plain: Path, lowered: Path) -> Figure:
     return figure
 
 
-def channel_ranges(before: Graph, after: Graph, images: list[torch.Tensor]) -> Figure:
+def channel_ranges(before: FloatGraph, after: FloatGraph, images: list[torch.Tensor]) -> Figure:
     """The tensor whose channels equalization helps most: what each uses of its int8 range."""
     shares = []
     for graph in (before, after):
@@ -140,12 +140,12 @@ def main() -> None:
     paths = locate.calibration_images(spec, None)[:_IMAGES]
     canvases = list(calibration.canvases(paths, file.spec.input))
     images = [torch.from_numpy(float_input(c, file.spec)).permute(0, 3, 1, 2) for c in canvases]
-    before = Graph.parse(float_file.convert(work / "saved_model"))
+    before = FloatGraph.parse(float_file.convert(work / "saved_model"))
     figures = {
         "image.jpg": image_on_canvas(rgb, canvas[..., ::-1]),
         "calibration.jpg": contact_sheet([c[..., ::-1] for c in canvases]),
         "convert.svg": operators(onnx_path(spec, _BUILD, "plain"), work / "model.onnx"),
-        "quantize.svg": channel_ranges(before, Graph.parse(file.content), images),
+        "quantize.svg": channel_ranges(before, FloatGraph.parse(file.content), images),
         "scores.png": scores(file, canvas),
         "detections.jpg": detections(rgb, tflite_path(spec, _BUILD)),
     }

@@ -19,14 +19,13 @@ from analysis.diagnosis import (
     near_peak,
     positions,
 )
-from analysis.graph import Graph, Operator
 from analysis.memory import Moment
 from analysis.rules import custom
 from analysis.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
 from runtime.engines.arena import MARGIN_PERCENT, arena_bytes, reserved_bytes
 from runtime.errors import KitError
+from runtime.tflite_graph import Graph, Operator
 
-_SAME_PADDING = 0
 _MATTERS = 0.03  # Share of the instructions that is worth a warning.
 _TABLE_INSTRUCTIONS = 5  # An element, of the firmware's LEAKY_RELU; docs/firmware.md.
 _COUNTED = "instructions counted on a Cortex-M7, analysis/cortex_m7.json"
@@ -191,8 +190,7 @@ def absent(deployed: Deployment) -> list[Finding]:
 
 def foreign(deployed: Deployment) -> list[Finding]:
     """Custom operators that TFLite Micro does not have."""
-    left = {p.position for p in deployed.placements if p.where == custom.NOTHING}
-    found = custom.finding(deployed.subject, left)
+    found = custom.finding(deployed.subject, deployed.placements)
     return [found] if found else []
 
 
@@ -325,8 +323,7 @@ def _has_stem(graph: Graph) -> bool:
     if not convolutions or not pools:
         return False
     weight = convolutions[0].input(1)
-    options = [op.options for op in (convolutions[0], pools[0])]
-    same = all((o["padding"], o["stride_h"]) == (_SAME_PADDING, 2) for o in options)
+    same = convolutions[0].halves and pools[0].halves
     return same and weight is not None and weight.shape[1:] == (3, 3, 3)
 
 

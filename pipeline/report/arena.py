@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.graph import Graph
 from analysis.memory import Lifetime, lifetimes
 from pipeline.report.contract import ArenaMap, Placed
+from runtime.tflite_graph import Graph
 
 _ALIGNMENT = 16
 

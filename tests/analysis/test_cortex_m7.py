@@ -16,9 +16,9 @@ from analysis.cortex_m7 import (
     predict,
     total,
 )
-from analysis.graph import Graph
 from benchmarks.fit_cost import SINGLES, Counted, fit, left_out, read
 from runtime.benchmark.board import load
+from runtime.tflite_graph import Graph
 from tests.conftest import NANODET, ROOT, Build, run_python
 
 

@@ -11,11 +11,11 @@ from ai_edge_litert import schema_py_generated as schema
 from analysis import cortex_m7, cost
 from analysis.diagnosis import Subject
 from analysis.doctor import diagnose, render
-from analysis.graph import Graph
 from analysis.memory import memory
 from analysis.rules import common, imx8mp, microcontroller
 from runtime.benchmark.board import load
 from runtime.errors import KitError
+from runtime.tflite_graph import Graph
 from tests.analysis import foreign
 from tests.analysis.test_vela import needs_vela
 from tests.analysis.tflite import Maker, customs, image, leaky, padded, transposed

@@ -16,9 +16,9 @@ from convert.checkpoint import load_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.lowering import Lowered, lower
 from convert.parity import TOLERANCE, largest_difference
-from runtime import graph_file
 from runtime.errors import GateFailed, KitError
 from runtime.spec import ModelSpec, as_trained
+from runtime.tflite_graph import unpack
 from tests.conftest import Build, Converted, deviation, small
 
 
@@ -141,5 +141,5 @@ def test_as_many_channels_as_rows_and_columns(official: ModelSpec, converted: Co
     """24 channels on 24x24 cells: onnx2tf, unless told, cannot tell the axes apart."""
     spec = small(official, 96, 96).with_strides((32,))
     built = converted(spec)
-    shapes = {tuple(t.shape) for t in graph_file.parse(built.float_model).subgraphs[0].tensors}
+    shapes = {tuple(t.shape) for t in unpack(built.float_model).subgraphs[0].tensors}
     assert (1, 24, 24, 24) in shapes

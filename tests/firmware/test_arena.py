@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from analysis.doctor import diagnose
-from analysis.graph import Graph
 from firmware.layout import lay_out
 from pipeline import stages
 from pipeline.budget import Choice, best, read_choices
@@ -24,6 +23,7 @@ from runtime.engines.arena import TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 from tests.conftest import NANODET, ROOT, Build, run_here
 
 CHOICES = read_choices()

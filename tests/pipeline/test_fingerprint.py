@@ -92,7 +92,7 @@ def _edit(name: str) -> Callable[[Changing], object]:
         ("measure", lambda c: c.model.write_bytes(b"other"), True, "the file"),
         ("measure", lambda c: c.settings.update(limit=3), True, "a setting"),
         ("measure", _edit("analysis/cortex_m7.json"), True, "coefficients"),
-        ("measure", _edit("analysis/graph.py"), True, "how they are applied"),
+        ("measure", _edit("runtime/tflite_graph.py"), True, "what they are applied to"),
         ("measure", _edit("evaluation/coco.py"), True, "how AP is computed"),
         ("measure", _edit("evaluation/new.py"), True, "a module that is new"),
         ("measure", lambda c: (c.root / "evaluation/bootstrap.py").unlink(), True, "one gone"),

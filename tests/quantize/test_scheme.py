@@ -12,9 +12,9 @@ from convert.engines import OnnxEngine
 from quantize import METHODS, equalize, float_file, reconstruct
 from quantize.build import build_int8
 from quantize.scheme import SCHEMES
-from runtime import graph_file
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import unpack
 from tests.conftest import Build, canvases, deviation
 
 
@@ -74,7 +74,7 @@ def test_one_scale_a_layer(
     coarse: Build, canvas: np.ndarray, methods: tuple[str, ...], most: float
 ) -> None:
     file = integers(coarse, "int8-per-tensor", methods)
-    graph = graph_file.parse(file.content).subgraphs[0]
+    graph = unpack(file.content).subgraphs[0]
     constants = [t for t in graph.tensors if b"/weight" in t.name or b"/bias" in t.name]
     assert len(constants) > 100
     assert all(len(t.quantization.scale) == 1 for t in constants)
@@ -98,6 +98,6 @@ def test_float_formats(
     file = TfliteFile.parse(content, kind)
     assert file.input.dtype == "FLOAT32" and file.spec == coarse.spec
     assert operators["LEAKY_RELU"] == 40
-    types = {t.type for t in graph_file.parse(content).subgraphs[0].tensors}
+    types = {t.type for t in unpack(content).subgraphs[0].tensors}
     assert stored in types, reason
     assert worst(file, coarse, canvas, LiteRtEngine) < most, reason

@@ -10,21 +10,21 @@ import torch
 from PIL import Image
 
 from quantize import simulate
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.sensitivity import measure, worst
 from tests.conftest import NANODET, Build, calibration, deviation, photo, run_here
 from tests.quantize.conftest import silent
 
 
 @pytest.fixture
-def graph(build: Build) -> Graph:
-    return Graph.parse(build.tflite.read_bytes())
+def graph(build: Build) -> FloatGraph:
+    return FloatGraph.parse(build.tflite.read_bytes())
 
 
 def test_an_integer_file_is_the_float_network_but_for_its_weights(
-    build: Build, graph: Graph
+    build: Build, graph: FloatGraph
 ) -> None:
-    original = Graph.parse(build.float_model)
+    original = FloatGraph.parse(build.float_model)
     kinds = [op.kind.replace("STRIDED_SLICE", "SLICE") for op in original.operators]
     assert [op.kind for op in graph.operators] == kinds
     for mine, theirs in zip(graph.weights, original.weights, strict=True):
@@ -35,7 +35,7 @@ def test_an_integer_file_is_the_float_network_but_for_its_weights(
         assert deviation(values.numpy(), expected[name].numpy()) < 0.3, name
 
 
-def test_a_spoilt_tensor_is_found(build: Build, graph: Graph) -> None:
+def test_a_spoilt_tensor_is_found(build: Build, graph: FloatGraph) -> None:
     images = torch.cat(calibration(build.spec)[:2])
     tensor = graph.rounded[40]
     group = graph.scale_group[tensor]

@@ -11,11 +11,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.engines import LiteRtEngine, TfliteEngine, TflmEngine, dequantize, open_engine
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TensorInfo, TfliteFile
+from runtime.tflite_graph import unpack
 from tests.conftest import Build, deviation, run_python
 
 
@@ -74,7 +74,7 @@ def test_damaged_graph_is_refused(model: TfliteFile) -> None:
 
 
 def test_tflm_refuses_an_operator_it_does_not_know(model: TfliteFile) -> None:
-    content = graph_file.parse(model.content)
+    content = unpack(model.content)
     code = schema.BuiltinOperator.LOCAL_RESPONSE_NORMALIZATION
     content.operatorCodes[0].builtinCode = content.operatorCodes[0].deprecatedBuiltinCode = code
     with pytest.raises(KitError, match="TFLite Micro refuses"):

@@ -13,7 +13,7 @@ from convert.checkpoint import load_network, random_network
 from convert.lowering import lower
 from convert.network import NanoDet
 from quantize import float_file
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.methods import Quantized, quantize
 from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
@@ -37,7 +37,7 @@ def test_graph_and_network_see_and_say_the_same(build: Build) -> None:
     pixels = torch.nn.functional.interpolate(pixels, (64, 96), mode="bilinear")
     with torch.no_grad():
         wanted = by_name(network(pixels), build.spec)
-        graph = Graph.parse(build.float_model)
+        graph = FloatGraph.parse(build.float_model)
         found = upright(run(graph, graph_input(pixels, build.spec)), build.spec)
     assert sorted(found) == sorted(wanted)
     for name, values in found.items():
@@ -55,7 +55,9 @@ def tuned(
     model: bytes, spec: ModelSpec, network: NanoDet, paths: list[Path], epochs: int = 16
 ) -> Quantized:
     tuning = FineTuning(network, spec, paths, epochs=epochs)
-    return quantize(Graph.parse(model), spec, calibration(spec), ("ranges",), fine_tuning=tuning)
+    return quantize(
+        FloatGraph.parse(model), spec, calibration(spec), ("ranges",), fine_tuning=tuning
+    )
 
 
 def test_all_strides(build: Build, pictures: list[Path]) -> None:
