@@ -25,6 +25,12 @@ from tqdm import tqdm
 from benchmarks import networks, textbook
 from benchmarks.markdown import replace_block, table
 from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from runtime.detector import (
+    DISPLAY_THRESHOLD,
+    IOU_THRESHOLD,
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+)
 from runtime.engines import LiteRtEngine
 from runtime.image import list_images, load_rgb
 from runtime.postprocess import FloatPostprocess, IntegerPostprocess, Selection
@@ -35,7 +41,6 @@ RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
 DOCUMENT = ROOT / "docs" / "speed.md"
 _ALL = (8, 16, 32)
 _TURN = 6
-_IOU, _MOST = 0.6, 100
 # Name of a stage and of who does it -> what it does with one photograph.
 Work = dict[tuple[str, str], Callable[[], object]]
 Times = dict[tuple[str, str], list[list[float]]]
@@ -59,11 +64,14 @@ def stages(engine: LiteRtEngine, path: Path, peers: networks.Networks) -> Work:
     }
     for name, run in peers.items():
         work["infer", name] = run
-    for threshold in (0.35, 0.05):
-        stage, selection = f"post-process at {threshold}", Selection(threshold, _IOU, _MOST)
+    for threshold in (DISPLAY_THRESHOLD, SCORE_THRESHOLD):
+        stage, selection = (
+            f"post-process at {threshold}",
+            Selection(threshold, IOU_THRESHOLD, MAX_DETECTIONS),
+        )
         work[stage, "kit"] = partial(IntegerPostprocess(engine, selection).find, raw)
         work[stage, "kit, in floats"] = partial(FloatPostprocess(engine, selection).find, real)
-        settings = engine.outputs, spec, threshold, _IOU, _MOST
+        settings = engine.outputs, spec, threshold, IOU_THRESHOLD, MAX_DETECTIONS
         work[stage, "textbook"] = partial(textbook.find, raw, *settings)
     return work
 

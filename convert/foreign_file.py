@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from runtime.errors import KitError
+from runtime.tflite_schema import FILE_IDENTIFIER
 
 _FIRST = 1024  # Bytes that are looked at.
 _AGAIN = "download the file itself"
@@ -18,7 +19,7 @@ _UNPACK = "unpack it and give the checkpoint in it"
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull`"),
     (0, b"/annex/objects/", "a git-annex pointer", "fetch the file with `git annex get`"),
-    (4, b"TFL3", "a TFLite file", _SOURCE),
+    (4, FILE_IDENTIFIER, "a TFLite file", _SOURCE),
     (0, b"7767517", "an ncnn file", _SOURCE),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", _SOURCE),
     (0, b"\x93NUMPY", "a NumPy array", _SOURCE),

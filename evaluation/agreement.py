@@ -19,10 +19,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from runtime.detections import Detections
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 
-# From here on a detection of the reference counts as a box; about what a user draws.
-SCORE = 0.35
 _OBJECT = 1  # The one category that pycocotools is told of.
 
 
@@ -52,7 +50,7 @@ def agreement(
         for kept, other in zip(found, others, strict=True):
             kept.append(other.detect(picture))
         progress(done, len(pictures))
-    boxes = sum(int((d.confidence >= SCORE).sum()) for d in truth)
+    boxes = sum(int((d.confidence >= DISPLAY_THRESHOLD).sum()) for d in truth)
     return Agreement(boxes, tuple(average_precision(truth, one) for one in found))
 
 
@@ -60,7 +58,9 @@ def average_precision(truth: Sequence[Detections], found: Sequence[Detections]) 
     """In percent, of `found` against the confident detections of `truth`, picture by picture."""
     boxes = [
         {**box, "id": number, "area": box["bbox"][2] * box["bbox"][3], "iscrowd": 0}
-        for number, box in enumerate((b for b in _boxes(truth) if b["score"] >= SCORE), 1)
+        for number, box in enumerate(
+            (b for b in _boxes(truth) if b["score"] >= DISPLAY_THRESHOLD), 1
+        )
     ]
     if not boxes:
         return float("nan")

@@ -22,13 +22,12 @@ from firmware.layout import Selection, lay_out
 from firmware.place import renew
 from quantize.split import split
 from runtime.cli import Parser, fraction, positive, run
-from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
+from runtime.detector import DISPLAY_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.tflite_file import TfliteFile
 
 HERE = Path(__file__).parent
-_SCORE = 0.35
 _MARK = Path("generated", "nanodet_settings.h")
 
 
@@ -56,7 +55,7 @@ def parse_arguments() -> Options:
     add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
     add("--image", type=Path, help="test image; default: the first for calibration")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
     add("--max-detections", type=positive, default=MAX_DETECTIONS, help="default %(default)s")
     add("--record", action="store_true", help="also tensors, for app/model_runner_replay.c")

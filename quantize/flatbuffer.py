@@ -8,6 +8,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from runtime.tflite_schema import FILE_IDENTIFIER
+
 ALIGNMENT_BYTES = 16
 
 
@@ -50,7 +52,7 @@ def serialize(model: Any) -> bytes:
     for buffer in model.buffers:
         buffer.__class__ = _AlignedBuffer
     builder = _SharingBuilder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from convert.checkpoint import random_network
 from convert.engines import OnnxEngine
 from data import locate
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, canvases, convert_network, photo, small
+from tests.random_network import random_network
 
 VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("*.yaml"))
 

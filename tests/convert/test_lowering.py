@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import convert.lowering
-from convert.checkpoint import random_network
 from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
 from convert.lowering.base import layers
 from convert.lowering.grey_border import BorderPaddedConv2d, grey
@@ -22,6 +21,7 @@ from runtime.errors import GateFailed
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
 from tests.conftest import photo, small
+from tests.random_network import random_network
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from convert import onnx_export, tensorflow_export
-from convert.checkpoint import load_network, random_network
+from convert.checkpoint import load_network
 from convert.lowering import lower
 from convert.network import NanoDet
 from quantize import float_file
@@ -18,6 +18,7 @@ from quantize.methods import Quantized, quantize
 from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
 from tests.conftest import Build, calibration, photo
+from tests.random_network import random_network
 from train.qat import FineTuning, by_name, graph_input, upright
 
 

@@ -362,7 +362,7 @@ def test_half_weights(tiny: ModelSpec, tmp_path: Path) -> None:
     training = Training(tiny, Settings())
     torch.save({"state_dict": training.state_dict()}, tmp_path / "last.ckpt")
     for name in ("a.ckpt", "b.ckpt"):
-        done = run_python(tmp_path, "-m", "train.half", "last.ckpt", name)
+        done = run_python(tmp_path, "-m", "train.export", "last.ckpt", name)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "b.ckpt").read_bytes()
     whole, half = (load_network(tmp_path / n, tiny).network for n in ("last.ckpt", "a.ckpt"))
