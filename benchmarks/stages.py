@@ -11,7 +11,6 @@ table in docs/speed.md.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import networks, textbook
+from benchmarks.builds import write_rows
 from benchmarks.markdown import replace_block, table
 from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
 from runtime.detector import (
@@ -120,7 +120,7 @@ def main() -> None:
     images = list_images(options.images)[: options.limit]
     times = measure(engine, images, peers)
     rows = rows_of(times)
-    RESULTS.write_text(json.dumps({"rows": rows, "not_installed": missing}, indent=1) + "\n")
+    write_rows(RESULTS, {"rows": rows, "not_installed": missing})
     figures = "median_ms", "p95_ms", "cold_ms", "of_kit"
     cells = [(r["stage"], r["by"], *(f"{r[name]:.2f}" for name in figures)) for r in rows]
     header = ("stage", "by", "warm median, ms", "warm p95, ms", "cold median, ms", "of the kit's")

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from evaluation.coco import CocoSet, evaluated, indexed
 from runtime.detections import Detections
 from runtime.detector import DISPLAY_THRESHOLD, Detector
 
@@ -66,20 +65,16 @@ def average_precision(truth: Sequence[Detections], found: Sequence[Detections]) 
         return float("nan")
     results = _boxes(found)
     places = sorted({entry["image_id"] for entry in (*boxes, *results)})
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": place} for place in places],
-        "categories": [{"id": _OBJECT, "name": "object"}],
-        "annotations": boxes,
-    }
+    coco = indexed(
+        {
+            "images": [{"id": place} for place in places],
+            "categories": [{"id": _OBJECT, "name": "object"}],
+            "annotations": boxes,
+        }
+    )
+    images = CocoSet(Path(), coco, tuple(places), (_OBJECT,))
+    evaluation = evaluated(images, results, every_size=False)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-        if not results:
-            return 0.0
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
-        evaluation.params.areaRng = evaluation.params.areaRng[:1]
-        evaluation.params.maxDets = evaluation.params.maxDets[-1:]
-        evaluation.evaluate()
         evaluation.accumulate()
     return 100 * float(np.mean(evaluation.eval["precision"]))
 

@@ -60,6 +60,27 @@ def is_still_at(file: IO[Any], path: Path) -> bool:
         return False
 
 
+def locked(path: Path, mode: str, waiting: str = "") -> IO[Any]:
+    """The file at `path`, opened and locked against other processes; makes the folder.
+
+    waiting: what is printed before waiting for another process. Raises `OSError`.
+    """
+    import fcntl  # Of Unix.
+
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open(mode)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                print(waiting, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if is_still_at(file, path):
+            return file
+        file.close()
+
+
 def overwritten(outputs: Iterable[Path], inputs: Iterable[Path]) -> Path | None:
     """The first of `outputs` that is one of `inputs`, under whatever name; None where none is."""
     given = {file for path in inputs if (file := _identity(path))}

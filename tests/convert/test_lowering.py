@@ -11,7 +11,7 @@ from torch import nn
 import convert.lowering
 from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
 from convert.lowering.base import layers
-from convert.lowering.grey_border import BorderPaddedConv2d, grey
+from convert.lowering.raw_pixels import BorderPaddedConv2d, grey
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
 from data import locate

@@ -10,6 +10,7 @@ from PIL import Image
 
 from convert import onnx_export, tensorflow_export
 from convert.checkpoint import load_network
+from convert.engines import by_name
 from convert.lowering import lower
 from convert.network import NanoDet
 from quantize import float_file
@@ -19,7 +20,7 @@ from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
 from tests.conftest import Build, calibration, photo
 from tests.random_network import random_network
-from train.qat import FineTuning, by_name, graph_input, upright
+from train.qat import FineTuning, graph_input, upright
 
 
 @pytest.fixture(scope="module")

@@ -104,11 +104,15 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"total_epochs": 0}, "epochs is 0, expected 1 to"),
-        ({"total_epochs": float("inf")}, "no training part"),
-        ({"total_epochs": "many"}, "no training part"),
-        ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "rate is nan"),
+        ({"total_epochs": float("inf")}, "schedule.total_epochs: expected int, got inf"),
+        ({"total_epochs": "many"}, "schedule.total_epochs: expected int, got 'many'"),
+        ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "optimizer.lr: nan is not finite"),
+        ({"optimizer": {"name": "SGD"}}, "no training part .*no `schedule.optimizer.lr`"),
         ({"optimizer": []}, "no training part"),
-        ({"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}}, "no training part"),
+        (
+            {"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}},
+            "milestones: expected int, got 'a'",
+        ),
     ],
 )
 def test_unusable_settings(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -126,7 +130,7 @@ def test_unusable_augmentation(tmp_path: Path, value: Any) -> None:
     config["data"]["train"] = {"pipeline": {"scale": value}}
     path = tmp_path / "own.yml"
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(KitError, match="`scale` is"):
+    with pytest.raises(KitError, match=r"own\.yml: data\.train\.pipeline\.scale: (expected|nan)"):
         read_settings(path)
 
 
