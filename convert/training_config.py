@@ -157,13 +157,8 @@ class _Reader:
         if self.part == "train":
             data = {**data, **self.section("data.train")}
             pipeline = {**pipeline, **self.section("data.train.pipeline")}
-        size, normalize = data.get("input_size"), pipeline.get("normalize")
-        for key, value, form in (
-            ("input_size", size, "[width, height]"),
-            ("pipeline.normalize", normalize, "[mean, std]"),
-        ):
-            if not isinstance(value, list) or len(value) != 2:
-                raise KitError(f"{self.source}: data.{self.part}.{key} must be {form}")
+        size = self.pair(data.get("input_size"), "input_size", "[width, height]")
+        normalize = self.pair(pipeline.get("normalize"), "pipeline.normalize", "[mean, std]")
         return {
             "width": size[0],
             "height": size[1],
@@ -172,3 +167,9 @@ class _Reader:
             "mean": normalize[0],
             "std": normalize[1],
         }
+
+    def pair(self, value: Any, key: str, form: str) -> list[Any]:
+        """A list of two."""
+        if not isinstance(value, list) or len(value) != 2:
+            raise KitError(f"{self.source}: data.{self.part}.{key} must be {form}")
+        return value

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import requests
 from tqdm import tqdm
@@ -93,7 +93,7 @@ def verify_checksum(path: Path, algorithm: str, expected: str) -> bool:
 
 
 def _receive(
-    url: str, file: BinaryIO, session: requests.Session, most_bytes: int, progress: bool
+    url: str, file: IO[bytes], session: requests.Session, most_bytes: int, progress: bool
 ) -> None:
     """Append to `file` what it lacks."""
     have = file.seek(0, 2)

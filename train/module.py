@@ -129,11 +129,6 @@ class Training(lightning.LightningModule):
         wave = math.cos(math.pi * (step / length))
         return floor + (1 - floor) * (1 + wave) / 2
 
-    @property
-    def deployed(self) -> nn.Module:
-        """What is evaluated and converted: the average where there is one."""
-        return self.model if self.avg_model is None else self.avg_model
-
 
 class TrainingData(lightning.LightningDataModule):
     """Batches of a training set, dealt to the processes of the run."""
