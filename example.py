@@ -23,7 +23,7 @@ from data.fallback import default_model
 from data.names import ROOT, tflite_path, variant
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detections import Detections
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.draw import annotate, check_picture_path, save_image
 from runtime.errors import KitError
 from runtime.files import overwritten
@@ -54,7 +54,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="a .tflite of this kit; default: what recipe.sh builds",
     )
     add("--engine", choices=("litert", "tflm"), default="litert", help="default %(default)s")
-    add("--score-threshold", type=fraction, default=0.35, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add(
         "--output",
         type=Path,

@@ -18,7 +18,7 @@ from runtime.benchmark import identify, remote
 from runtime.benchmark.board import Accelerator
 from runtime.cli import Parser, fraction, positive
 from runtime.compare import describe_detections, describe_outputs
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.engines import TfliteEngine, interpreter
 from runtime.errors import GateFailed, KitError
 from runtime.image import load_rgb
@@ -27,7 +27,6 @@ from runtime.tflite_file import TfliteFile
 
 # Fast kernels round otherwise: XNNPACK is 8 to 34 steps from the reference on this kit's models.
 _TOLERANCE = 40
-_SCORE = 0.35
 _FLOAT_STEPS = 255
 _SCRIPT = Path(interpreter.__file__)
 
@@ -39,7 +38,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
     add("--threads", type=positive, default=1, help="default %(default)s")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--tolerance", type=positive, default=_TOLERANCE, metavar="STEPS",
         help="of int8 that outputs may differ by, default %(default)s")  # fmt: skip
     remote.add_options(parser)

@@ -46,12 +46,8 @@ def examine(config: Mapping[str, Any], source: str, training: bool) -> tuple[str
 def refuse_unless(source: str, path: str, value: Any, supported: tuple[Any, ...]) -> None:
     """Raise `KitError` for a value that is not in `supported`."""
     if value not in supported:
-        several = len(supported) > 1
-        says = (
-            f"knows {' and '.join(map(str, supported))}"
-            if several
-            else f"supports {supported[0]!r}"
-        )
+        names = " and ".join(map(str, supported))
+        says = f"knows {names}" if len(supported) > 1 else f"supports {supported[0]!r}"
         raise KitError(f"{source}: {path} is {reprlib.repr(value)}, this kit {says}")
 
 

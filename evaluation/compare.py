@@ -98,13 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     found = compare(images, base, other)
     print_table(found, len(images.image_ids))
     if options.json is not None:
-        content = {
-            d.name: {
-                "base": round(d.base, 4),
-                "other": round(d.other, 4),
-                "standard_error": round(d.standard_error, 4),
-            }
-            for d in found
-        }
+        columns = ("base", "other", "standard_error")
+        content = {d.name: {name: round(getattr(d, name), 4) for name in columns} for d in found}
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     return 0

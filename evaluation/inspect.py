@@ -79,12 +79,11 @@ def _images(options: argparse.Namespace, spec: ModelSpec) -> Any:
     import torch
 
     from calibration import canvases
+    from convert.engines import input_tensor
     from data import locate
-    from runtime.preprocess import float_input
 
     paths = locate.calibration_images(spec, options.images)[: options.limit]
-    pixels = [float_input(canvas, spec) for canvas in canvases(paths, spec.input)]
-    return torch.cat([torch.from_numpy(p).permute(0, 3, 1, 2) for p in pixels])
+    return torch.cat([input_tensor(canvas, spec) for canvas in canvases(paths, spec.input)])
 
 
 def _print(reports: Sequence[Any], worst: Sequence[Any]) -> None:

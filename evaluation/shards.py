@@ -119,8 +119,7 @@ _Run = Callable[[Job, dict[int, list[Image]]], Iterable[tuple[int, Results]]]
 
 def _in_processes(workers: int) -> _Run:
     def here(job: Job, shards: dict[int, list[Image]]) -> Iterator[tuple[int, Results]]:
-        for k, shard in shards.items():
-            yield k, detect_shard(job, shard)
+        yield from ((k, detect_shard(job, shard)) for k, shard in shards.items())
 
     def spread(job: Job, shards: dict[int, list[Image]]) -> Iterator[tuple[int, Results]]:
         threads = str(max(1, (os.cpu_count() or 1) // workers))

@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -137,12 +138,8 @@ def _lowered(options: argparse.Namespace, file: TfliteFile) -> Path:
     path: Path = options.onnx or options.model.parent / "build" / options.model.stem / "model.onnx"
     if not path.is_file():
         raise KitError(f"{path}: no such file; name the build's model.onnx with --onnx")
-    spec = OnnxEngine(path).spec
-    if (spec.name, spec.graph.strides, spec.classes) != (
-        file.spec.name,
-        file.spec.graph.strides,
-        file.spec.classes,
-    ):
+    made_from = attrgetter("name", "graph.strides", "classes")
+    if made_from(OnnxEngine(path).spec) != made_from(file.spec):
         raise KitError(f"{path}: is not what {options.model} was made from; choose with --onnx")
     return path
 
@@ -173,14 +170,10 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parse_arguments(words)
     bars = measure(options)
     if options.json is not None:
-        content = [
-            {
-                "step": bar.name,
-                "AP": round(bar.ap, 4),
-                "standard_error": bar.standard_error and round(bar.standard_error, 4),
-            }
-            for bar in bars
-        ]
+        content = []
+        for bar in bars:
+            error = bar.standard_error and round(bar.standard_error, 4)
+            content.append({"step": bar.name, "AP": round(bar.ap, 4), "standard_error": error})
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     if options.plot is not None:
         plot(bars, f"Where AP goes: {options.model.name}", options.plot)

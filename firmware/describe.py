@@ -25,7 +25,7 @@ class LevelDescription:
     stride: int
     rows: int
     columns: int
-    lowest: int
+    min_logit: int
     offset_q4: int
     score: np.ndarray
     weight: np.ndarray
@@ -111,7 +111,7 @@ def describe(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: fl
     for level, score, weight in zip(tables.levels, tables.score, tables.weight, strict=True):
         rows, columns = spec.output_shape_nhwc(f"cls_{level.stride}")[1:3]
         offset = round(spec.architecture.prior_offset * (level.stride << integer.BOX_BITS))
-        numbers = level.stride, rows, columns, level.lowest, offset
+        numbers = level.stride, rows, columns, level.min_logit, offset
         levels.append(LevelDescription(*numbers, score, weight))
     return Description(
         size.width,

@@ -21,14 +21,13 @@ from firmware.place import renew
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
 from runtime.cli import Parser, fraction, positive
-from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS
+from runtime.detector import DISPLAY_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
 from runtime.files import writing
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 
 HERE = Path(__file__).parent
-_SCORE = 0.35
 _MARK = Path("generated", "nanodet_settings.h")
 
 
@@ -57,7 +56,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
     add("--image", type=Path, help="test image; default: the first for calibration")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
     add("--max-detections", type=positive, default=MAX_DETECTIONS, help="default %(default)s")
     add("--record", action="store_true", help="also tensors, for app/model_runner_replay.c")

@@ -80,7 +80,8 @@ class Recipe:
             rejected = self._compare(found, quantized_path, plain_path)
             if rejected:
                 quantized_path = plain_path
-                self._replace_done(dataclasses.replace(plain, name="quantize"))
+                plain = dataclasses.replace(plain, name="quantize")
+                self.done = [plain if old.name == plain.name else old for old in self.done]
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
@@ -108,9 +109,6 @@ class Recipe:
         if result["boxes"] and result["tuned"] >= result["plain"]:
             return ""
         return summary.compare_detail(result)
-
-    def _replace_done(self, done: Done) -> None:
-        self.done = [done if old.name == done.name else old for old in self.done]
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""

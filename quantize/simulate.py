@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 import torch.nn.functional as F
 
+from convert.padding import same_padding
 from quantize.float_graph import FloatGraph, FloatOperator
 
 STEPS = 255  # Between the smallest and the largest int8.
@@ -124,15 +125,11 @@ def _pool(op: FloatOperator, x: torch.Tensor) -> torch.Tensor:
 
 
 def _pad_same(x: torch.Tensor, kernel: Sequence[int], stride: int, value: float) -> torch.Tensor:
-    """TensorFlow's SAME padding: the odd row and column at the bottom and on the right."""
+    """With TensorFlow's SAME padding."""
     height, width = (
-        max((-(-size // stride) - 1) * stride + k - size, 0)
-        for size, k in zip(x.shape[2:], kernel, strict=True)
+        same_padding(size, k, stride) for size, k in zip(x.shape[2:], kernel, strict=True)
     )
-    if not height and not width:
-        return x
-    sides = (width // 2, width - width // 2, height // 2, height - height // 2)
-    return F.pad(x, sides, value=value)
+    return F.pad(x, (*width, *height), value=value) if any(height + width) else x
 
 
 def scale_and_zero_point(

@@ -14,7 +14,7 @@ from typing import Any
 
 from .cli import Parser, fraction, positive, run
 from .compare import describe_detections, describe_outputs
-from .detector import Detector
+from .detector import DISPLAY_THRESHOLD, Detector
 from .draw import annotate, check_picture_path, save_image
 from .engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
 from .errors import KitError
@@ -22,7 +22,6 @@ from .image import load_rgb
 from .preprocess import to_canvas
 from .tflite_file import TfliteFile
 
-_SCORE = 0.35
 _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
     "litert": LiteRtEngine,
     "builtin": lambda file: LiteRtEngine(file, xnnpack=False),
@@ -39,7 +38,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("model", type=Path, metavar="MODEL")
     add("image", type=Path, metavar="IMAGE")
     add("--engine", choices=TFLITE_ENGINES, default="litert", help="default %(default)s")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--classes", metavar="LIST", help="only these, e.g. person,car")
     add("--threads", type=positive, help="of the interpreter")
     add("--delegate", type=Path, metavar="LIBRARY", help="external delegate, e.g. vx_delegate.so")
@@ -51,7 +50,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add = parity_parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--engines", default="litert,tflm", help=f"two of {','.join(_PARITY)}; default %(default)s")
     return parser.parse_args(words)
 

@@ -224,7 +224,7 @@ class Build:
 
 def make_build(spec: ModelSpec, folder: Path, left_out: Collection[str] = ()) -> Build:
     """The whole conversion of `spec` with random weights."""
-    from convert.checkpoint import random_network
+    from tests.random_network import random_network
 
     return convert_network(random_network(spec), spec, canvases(spec), folder, left_out)
 

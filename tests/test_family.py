@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from convert.checkpoint import random_network
 from convert.engines import OnnxEngine
 from data import locate
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, canvases, convert_network, deviation, photo, small
+from tests.random_network import random_network
 
 # With a head of its own, and odd in cells.
 _FAST = "nanodet-plus-m-416"

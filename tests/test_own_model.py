@@ -17,7 +17,7 @@ import torch
 import yaml
 from PIL import Image
 
-from convert.checkpoint import load_network, random_network
+from convert.checkpoint import load_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
 from pipeline.__main__ import main
@@ -31,6 +31,7 @@ from runtime.tflite_file import TfliteFile
 from tests.conftest import photo, run_here
 from tests.convert.test_training_config import m_config
 from tests.own_network import CLASSES, scene, trained_network
+from tests.random_network import random_network
 from train.qat import FineTuning
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from convert.engines import by_name
 from convert.network import NanoDet
 from quantize.float_graph import FloatGraph
 from quantize.learn import Ends, Learned, LossOf, Objective, Schedule, learn
@@ -133,17 +134,6 @@ class FineTuning:
             parts = (torch.from_numpy(v) for v in (kept.xyxy, kept.class_id, kept.confidence))
             found.append(Objects(*parts))
         return found
-
-
-def by_name(levels: Sequence[torch.Tensor], spec: ModelSpec) -> Logits:
-    """A network's levels (N, C, h, w) as a graph with all its strides would name them."""
-    ids = list(spec.graph.class_ids) or slice(None)
-    count = len(spec.class_names)
-    outputs = {}
-    for stride, level in zip(spec.architecture.strides, levels, strict=True):
-        outputs[f"cls_{stride}"] = level[:, :count][:, ids]
-        outputs[f"reg_{stride}"] = level[:, count:]
-    return outputs
 
 
 def graph_input(pixels: torch.Tensor, spec: ModelSpec) -> torch.Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.network.ghost_pan import GhostPAN
 from convert.network.head import NanoDetHead
-from convert.network.pan import PAN
+from convert.network.necks import PAN, GhostPAN
 from convert.network.shufflenetv2 import ShuffleNetV2
 from runtime.spec import BACKBONES, Architecture, ModelSpec
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pipeline.report import plots
 from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing, Noise
 from pipeline.report.noise import IMAGES as NOISE_IMAGES
-from pipeline.report.pictures import SCORE_THRESHOLD
+from runtime.detector import DISPLAY_THRESHOLD
 from runtime.spec import ModelSpec
 
 _NOISIEST = 8
@@ -85,7 +85,7 @@ def _values(job: Job, spec: ModelSpec, found: Findings) -> dict[str, Any]:
         "all_strides": ", ".join(str(s) for s in spec.architecture.strides),
         "fewer_strides": spec.graph.strides != spec.architecture.strides,
         "commands": _commands(job),
-        "score_threshold": SCORE_THRESHOLD,
+        "score_threshold": DISPLAY_THRESHOLD,
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import KitError
+from ..tflite_schema import FILE_IDENTIFIER
 from . import identify, stdout
 from .board import Accelerator
 from .remote import CommandTimeout, Connection
@@ -43,7 +44,7 @@ def read_model(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror})") from None
-    if content[4:8] != b"TFL3":
+    if content[4:8] != FILE_IDENTIFIER:
         raise KitError(f"{path}: not a TFLite file")
     return content
 

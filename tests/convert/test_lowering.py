@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 import convert.lowering
-from convert.checkpoint import random_network
 from convert.lowering import APPROXIMATE, REWRITES, Lowered, lower, trace
 from convert.lowering.base import layers
-from convert.lowering.grey_border import BorderPaddedConv2d, grey
+from convert.lowering.raw_pixels import BorderPaddedConv2d, grey
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference
 from data import locate
@@ -23,6 +22,7 @@ from runtime.errors import GateFailed
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
 from tests.conftest import photo, small
+from tests.random_network import random_network
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,10 @@ import torch
 import yaml
 from PIL import Image
 
-from convert.checkpoint import random_network
 from data.locate import model_spec
 from data.shapes.dataset import write_set
 from tests.conftest import ROOT, photo, small
+from tests.random_network import random_network
 from tests.runtime.benchmark.conftest import OUTPUTS, Server, script
 
 SIDE = 96

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from convert import onnx_export, tensorflow_export
-from convert.checkpoint import load_network, random_network
+from convert.checkpoint import load_network
+from convert.engines import by_name
 from convert.lowering import lower
 from convert.network import NanoDet
 from quantize import float_file
@@ -18,7 +19,8 @@ from quantize.methods import Quantized, quantize
 from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
 from tests.conftest import Build, calibration, deviation, photo
-from train.qat import FineTuning, by_name, graph_input, upright
+from tests.random_network import random_network
+from train.qat import FineTuning, graph_input, upright
 
 
 @pytest.fixture(scope="module")

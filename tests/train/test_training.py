@@ -105,11 +105,15 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"total_epochs": 0}, "epochs is 0, expected 1 to"),
-        ({"total_epochs": float("inf")}, "no training part"),
-        ({"total_epochs": "many"}, "no training part"),
-        ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "rate is nan"),
+        ({"total_epochs": float("inf")}, "schedule.total_epochs: expected int, got inf"),
+        ({"total_epochs": "many"}, "schedule.total_epochs: expected int, got 'many'"),
+        ({"optimizer": {"name": "SGD", "lr": float("nan")}}, "optimizer.lr: nan is not finite"),
+        ({"optimizer": {"name": "SGD"}}, "no training part .*no `schedule.optimizer.lr`"),
         ({"optimizer": []}, "no training part"),
-        ({"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}}, "no training part"),
+        (
+            {"lr_schedule": {"name": "MultiStepLR", "milestones": ["a"]}},
+            "milestones: expected int, got 'a'",
+        ),
     ],
 )
 def test_unusable_settings(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -127,7 +131,7 @@ def test_unusable_augmentation(tmp_path: Path, value: Any) -> None:
     config["data"]["train"] = {"pipeline": {"scale": value}}
     path = tmp_path / "own.yml"
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(KitError, match="`scale` is"):
+    with pytest.raises(KitError, match=r"own\.yml: data\.train\.pipeline\.scale: (expected|nan)"):
         read_settings(path)
 
 
@@ -367,7 +371,7 @@ def test_half_weights(tiny: ModelSpec, tmp_path: Path) -> None:
     training = Training(tiny, Settings())
     torch.save({"state_dict": training.state_dict()}, tmp_path / "last.ckpt")
     for name in ("a.ckpt", "b.ckpt"):
-        done = run_here(tmp_path, "-m", "train.half", "last.ckpt", name)
+        done = run_here(tmp_path, "-m", "train.export", "last.ckpt", name)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "b.ckpt").read_bytes()
     whole, half = (load_network(tmp_path / n, tiny).network for n in ("last.ckpt", "a.ckpt"))

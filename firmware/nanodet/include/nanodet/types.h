@@ -35,7 +35,7 @@ typedef struct {
     uint16_t stride; /* Pixels per cell. */
     uint16_t rows;
     uint16_t columns;
-    int16_t lowest;         /* Smallest class logit that passes the score threshold; 128: none. */
+    int16_t min_logit;      /* Smallest class logit that passes the score threshold; 128: none. */
     int32_t offset_q4;      /* Centre of cell 0, in 1/16 pixels. */
     const uint16_t *score;  /* [256] by class logit + 128, in 1/65536. */
     const uint16_t *weight; /* [256] by distance below the largest logit of a side, in 1/16384. */
