@@ -34,7 +34,7 @@ _NOWHERE = Moment("no operator", 0, ())  # Of a graph that gives back what it ge
 
 @dataclass(frozen=True)
 class Usage:
-    """moments: one an operator. flash_bytes: the file. constant_bytes: weights and other constants
+    """moments: one per operator. flash_bytes: the file. constant_bytes: weights and other constants
     in it."""
 
     moments: tuple[Moment, ...]

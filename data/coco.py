@@ -53,7 +53,7 @@ def fetch_val2017(folder: Path, limit: int | None) -> tuple[Path, Path]:
         listed = read_annotations(annotations)["images"]
         names = sorted(image["file_name"] for image in listed)[:limit]
         if astray := [name for name in names if Path(name).name != name]:
-            raise KitError(f"{annotations}: `{astray[0]}` is no plain file name")
+            raise KitError(f"{annotations}: `{astray[0]}` is not a plain file name")
         _fetch_missing([(VAL_URL + name, images / name, {}) for name in names], "val2017 images")
     except DataUnavailable as error:
         what = "coco/val2017 and coco/annotations"

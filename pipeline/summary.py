@@ -196,8 +196,8 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
     size = (
         report["no_arena"]
         if arena is None
-        else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7), of which "
-        f"the firmware makes {report['arena_reserved_bytes']:,}: "
+        else f"{arena:,} bytes in TFLite Micro on this machine, an upper bound for a Cortex-M7; "
+        f"the firmware reserves {report['arena_reserved_bytes']:,}: "
         + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
     )
     return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]

@@ -72,7 +72,7 @@ def _end_of_stem(graph: Graph, path: str) -> int:
             break
         if op.outputs[0].shape[1:3] == pooled and op.name in ("MAX_POOL_2D", "CONCATENATION"):
             return op.position + (2 if following.name == "LEAKY_RELU" else 1)
-    raise KitError(f"{path}: its first layers are no stem that can be split off")
+    raise KitError(f"{path}: its first layers are not a stem that can be split off")
 
 
 def _read(graph: Graph, operators: Sequence[Operator], path: str) -> Stem:
@@ -84,7 +84,7 @@ def _read(graph: Graph, operators: Sequence[Operator], path: str) -> Stem:
     fused = conv.options.fusedActivationFunction
     if source is None or not leaky or fused or not same or weight.shape[1:] != (3, 3, 3):
         raise KitError(
-            f"{path}: its first layers are no 3x3 convolution, pool and LEAKY_RELU with SAME "
+            f"{path}: its first layers are not a 3x3 convolution, pool and LEAKY_RELU with SAME "
             "padding; build it without --disable-rewrite rotate_180"
         )
     _, height, width, _ = graph.inputs[0].shape

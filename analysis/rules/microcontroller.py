@@ -32,7 +32,7 @@ _COUNTED = "instructions counted on a Cortex-M7, analysis/cortex_m7.json"
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
     "LEAKY_RELU": "build it with recipe.sh, which pools first, and nanodet firmware, whose kernel "
-    f"is a table of about {_TABLE_INSTRUCTIONS} instructions an element; or train it with "
+    f"is a table of about {_TABLE_INSTRUCTIONS} instructions per element; or train it with "
     "./nanodet train --activation relu6, which convolutions fuse",
     "LOGISTIC": "build it with recipe.sh: files give logits",
     "QUANTIZE": "build it with recipe.sh: tensors that are joined share one scale",
@@ -255,7 +255,7 @@ def _dear(deployed: Deployment, found: list[Operator], instructions: float, cure
         name.lower().replace("_", "-"),
         severity,
         f"{named(found)}: {instructions / 1e6:.1f} M instructions, {share:.1%} of all",
-        f"No CMSIS-NN kernel exists: reference C, {instructions / elements:.0f} instructions an "
+        f"No CMSIS-NN kernel exists: reference C, {instructions / elements:.0f} instructions per "
         "element.",
         cure,
         _COUNTED,

@@ -35,7 +35,7 @@ def select_classes(model: Lowered) -> Lowered:
 
 
 def split_logits(model: Lowered) -> Lowered:
-    """(cls + reg) a stride -> cls, reg a stride."""
+    """(cls + reg) per stride -> cls, reg per stride."""
     module = editable(model)
     convolutions = dict(layers(module, nn.Conv2d))
     output, levels = output_nodes(module)

@@ -43,7 +43,7 @@ def _no_micro(job: Job, structure: Structure) -> str:
     if structure.macs > _MICRO_MACS:
         return (
             f"TensorFlow Lite Micro is left out, for its reference kernels take minutes for "
-            f"{structure.macs / 1e6:,.0f} M multiplications an image; "
+            f"{structure.macs / 1e6:,.0f} M multiplications per image; "
             "./nanodet waterfall measures it."
         )
     return ""

@@ -13,7 +13,7 @@ from runtime.benchmark.board import Board, load_all
 def latencies(
     cost: Mapping[str, Any] | None, reserved_bytes: int | None, file_bytes: int
 ) -> tuple[Latency, ...]:
-    """One a board. cost: `cortex_m7` of `report.json`; None for a float file. reserved_bytes: of
+    """One per board. cost: `cortex_m7` of `report.json`; None for a float file. reserved_bytes: of
     the arena; None for a file that microcontrollers do not run."""
     return tuple(
         _latency(board, cost, _memory(board, reserved_bytes, file_bytes)) for board in _boards()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import reprlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ..errors import KitError
+from ..records import read_record
 from ..yaml_file import read_yaml
 
 BOARDS = Path(__file__).parent / "boards"
 KINDS = ("linux", "microcontroller")
-_PLAIN: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
-}
-_TEXTS = "dict[str, str]"
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,14 @@ class Memory:
     bytes: int
     speed: str
     free_bytes: int
-    address: int | None = None
+    # `Optional`, not `| None`: Python 3.9 evaluates the hints.
+    address: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.free_bytes <= self.bytes:
+            raise KitError(
+                f"{self.name} has {self.bytes} bytes, of which {self.free_bytes} cannot be free"
+            )
 
     def holds(self, count: int) -> bool:
         """Whether so many bytes fit what is free."""
@@ -122,14 +122,21 @@ class Board:
     benchmark_model: tuple[str, ...] = ()
     accelerators: dict[str, Accelerator] = field(default_factory=dict)
     memories: tuple[Memory, ...] = ()
-    flash: Memory | None = None
+    flash: Optional[Memory] = None
     published: tuple[Published, ...] = ()
-    firmware: Firmware | None = None
+    firmware: Optional[Firmware] = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise KitError(f"kind `{self.kind}`, expected one of {', '.join(KINDS)}")
 
     @classmethod
     def read(cls, path: Path) -> Board:
         """Read a YAML file. Raises `KitError` naming it and the key at fault."""
-        return _board(read_yaml(path), path)
+        values = read_yaml(path)
+        if isinstance(values, dict):
+            values = {"name": path.stem, **_plain(values)}
+        return read_record(cls, values, str(path))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -173,82 +180,19 @@ def find(folder: Path | None = None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
 
 
-def _board(values: Any, path: Path) -> Board:
-    values = _table(values, path, "the file")
-    accelerators = _table(values.get("accelerators") or {}, path, "accelerators")
-    values = {
-        **values,
-        "name": path.stem,
-        "cores": _build(Cores, values.get("cores"), path),
-        **{
-            key: tuple(_texts(_list(values, key, path), path))
-            for key in ("aliases", "benchmark_model")
-        },
-        "accelerators": {
-            str(name): _build(Accelerator, settings or {}, path)
-            for name, settings in accelerators.items()
-        },
-        "memories": tuple(_memory(m, path) for m in _list(values, "memories", path)),
-        "flash": None if values.get("flash") is None else _memory(values["flash"], path),
-        "published": tuple(_build(Published, p, path) for p in _list(values, "published", path)),
-    }
-    if values.get("firmware") is not None:
-        values["firmware"] = _build(Firmware, values["firmware"], path)
-    board: Board = _build(Board, values, path)
-    if board.kind not in KINDS:
-        raise KitError(f"{path}: kind `{board.kind}`, expected one of {', '.join(KINDS)}")
-    return board
-
-
-def _memory(values: Any, path: Path) -> Memory:
-    values = _table(values, path, "memory")
-    free = values.get("free_bytes", values.get("bytes", 0))
-    memory: Memory = _build(Memory, {**values, "free_bytes": free}, path)
-    if not 0 <= memory.free_bytes <= memory.bytes:
-        raise KitError(
-            f"{path}: {memory.name} has {memory.bytes} bytes, of which {memory.free_bytes} "
-            "cannot be free"
-        )
-    return memory
-
-
-def _table(values: Any, path: Path, what: str) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise KitError(f"{path}: {what} is no table of keys and values")
-    return values
-
-
-def _list(values: dict[str, Any], key: str, path: Path) -> list[Any]:
-    entries = values.get(key) or []
-    if not isinstance(entries, list):
-        raise KitError(f"{path}: `{key}` is no list")
-    return entries
-
-
-def _texts(values: list[Any], path: Path) -> list[str]:
-    """YAML reads `true` and `1` as no text; drivers want them as they are written."""
-    for value in values:
-        if not isinstance(value, str):
-            raise KitError(f"{path}: {value!r} is no text; write it in quotes")
-    return values
-
-
-def _build(kind: type, values: Any, path: Path) -> Any:
-    """A dataclass from a table, each key one of its fields, each plain value of its type."""
-    values = _table(values, path, kind.__name__.lower())
-    types = {f.name: f.type for f in fields(kind)}
+def _plain(values: dict[Any, Any]) -> dict[Any, Any]:
+    """Without keys that have nothing behind them; memories with the `free_bytes` left unsaid."""
+    values = {key: value for key, value in values.items() if value is not None}
     for key, value in values.items():
-        if key not in types:
-            raise KitError(
-                f"{path}: {kind.__name__.lower()} has no `{key}`, only {', '.join(types)}"
-            )
-        wanted = _PLAIN.get(str(types[key]))
-        if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-            raise KitError(f"{path}: `{key}` is {reprlib.repr(value)}, expected {types[key]}")
-        if types[key] == _TEXTS:
-            _texts([w for pair in _table(value, path, key).items() for w in pair], path)
-    try:
-        return kind(**values)
-    except TypeError as error:
-        missing = str(error).partition("argument")[2].strip(" s:")
-        raise KitError(f"{path}: {kind.__name__.lower()} lacks {missing}") from None
+        if key == "accelerators" and isinstance(value, dict):
+            values[key] = {name: settings or {} for name, settings in value.items()}
+        if key == "memories" and isinstance(value, list):
+            values[key] = [_memory(memory) for memory in value]
+        if key == "flash":
+            values[key] = _memory(value)
+    return values
+
+
+def _memory(values: Any) -> Any:
+    free = isinstance(values, dict) and "bytes" in values
+    return {"free_bytes": values["bytes"], **values} if free else values

@@ -22,7 +22,7 @@ def identify(connection: Connection, name: str, folder: Path | None) -> tuple[Bo
     if name:
         chosen = load(name, folder)
         if chosen not in linux:
-            raise KitError(f"--profile {name}: no Linux board; choose one of {_names(linux)}")
+            raise KitError(f"--profile {name}: not a Linux board; choose one of {_names(linux)}")
         if chosen.soc not in kernel:
             raise KitError(
                 f"--profile {name}: wants `{chosen.soc}` in uname -a, but {connection.host} says "

@@ -212,7 +212,7 @@ def failing(board: StandIn, how: str) -> None:
         (
             "",
             ["--profile", "imxrt1170"],
-            "--profile imxrt1170: no Linux board; choose one of imx8mp",
+            "--profile imxrt1170: not a Linux board; choose one of imx8mp",
         ),
         ("", ["--accelerator", "gpu"], "--accelerator gpu: i.MX 8M Plus has cpu, npu only"),
         ("", ["--profile", "$(touch hit)"], "board `$(touch hit)` is unknown"),
