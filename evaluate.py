@@ -1,19 +1,21 @@
-"""COCO mAP of a model: `python evaluate.py [MODEL] --engine litert|tflm|onnx|torch`."""
+"""COCO mAP of a model: `./nanodet evaluate [MODEL] --engine ENGINE`, or evaluate.py."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
-import environment
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
+    import environment
 
-environment.enter()
+    environment.enter()
 
 import argparse
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from data import locate
@@ -42,7 +44,7 @@ from runtime.tflite_file import TfliteFile
 ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
@@ -70,7 +72,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max-detections",
         type=positive,
         default=MAX_DETECTIONS,
-        help="an image, default %(default)s",
+        help="per image, default %(default)s",
     )
     add(
         "--arithmetic",
@@ -86,7 +88,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     add("--detections", type=Path, metavar="OUT", help="write what was found here, as COCO results")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
     if given and options.engine != "torch":
@@ -197,9 +199,9 @@ def _cell(percent: float) -> str:
     return f"{percent:6.2f}" if percent >= 0 else "     -"
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Evaluate, print, write."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     job = chosen_job(options)
     classes = job.spec.classes
     found = locate.evaluation_set(job.spec, options.images, options.annotations, options.limit)

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.graph import Graph, Operator, Tensor
-from runtime.benchmark.profile import Profile
+from runtime.benchmark.board import Board
+from runtime.operators import OperatorFacts, facts_of
+from runtime.tflite_graph import Graph, Operator, Tensor
 
 COEFFICIENTS = Path(__file__).with_name("cortex_m7.json")
 FEATURES = ("call", "pixel", "element", "mac")
@@ -24,7 +25,6 @@ FEATURES = ("call", "pixel", "element", "mac")
 PUBLISHED_MODEL = "NXP's NanoDet-m-0.5x, stride 32, int8"
 PUBLISHED_INSTRUCTIONS = 396_980_000
 _WIDE_RANK = 4  # Transposes of more dimensions take the generic path.
-_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _IMAGE_RANK = 4
 
 
@@ -60,12 +60,13 @@ def kind_of(
         return f"{operator} grouped" if weight[3] == 1 else f"{operator} in {read[-1]} groups"
     if weight:
         return f"{operator} {weight[1]}x{weight[2]}"
-    if operator == "AVERAGE_POOL_2D":  # Windows side by side.
+    cost = facts_of(operator).cost
+    if cost == "window":  # Windows side by side.
         side = read[1] // max(output[1], 1)
         return f"{operator} {side}x{side}"
-    if operator == "CONCATENATION" and read[-1:] == output[-1:]:
+    if cost == "rows" and read[-1:] == output[-1:]:
         return f"{operator} of rows"
-    if operator == "TRANSPOSE" and len(output) > _WIDE_RANK:
+    if cost == "rank" and len(output) > _WIDE_RANK:
         return f"{operator} wide"
     return operator
 
@@ -78,13 +79,15 @@ def nodes(graph: Graph) -> list[Node]:
 def _node(op: Operator) -> Node:
     """Of a kind that was never measured where the operator makes no sense, or is not int8."""
     made, read = op.output, op.input(1 if op.name == "SPLIT" else 0)
-    weight = op.input(1) if op.name in _CONVOLUTIONS else None
-    images = (read, weight, made) if op.name in _CONVOLUTIONS else (read, made)
+    facts = facts_of(op.name)
+    weight = op.input(1) if facts.is_convolution else None
+    images = (read, weight, made) if facts.is_convolution else (read, made)
     if made is None or read is None:
         return Node("", f"{op.name} without tensors", (), 0)
     if not made.elements:
         return Node(made.name, f"{op.name} of size 0", made.shape, 0)
-    if op.name in (*_CONVOLUTIONS, "AVERAGE_POOL_2D") and not all(map(_is_image, images)):
+    needs_images = facts.is_convolution or facts.cost == "window"
+    if needs_images and not all(map(_is_image, images)):
         return Node(made.name, f"{op.name} of no image", made.shape, 0)
     kind = kind_of(op.name, read.shape, weight.shape if weight else (), made.shape)
     types = dict.fromkeys(t.dtype.lower() for t in (made, read, weight) if t)
@@ -92,14 +95,14 @@ def _node(op: Operator) -> Node:
     shape = made.shape
     if op.name == "SPLIT":  # Each result is written.
         shape = (*shape[:-1], *(n * len(op.outputs) for n in shape[-1:]))
-    return Node(made.name, kind, shape, _macs(op.name, weight, made))
+    return Node(made.name, kind, shape, _macs(facts, weight, made))
 
 
-def _macs(name: str, weight: Tensor | None, made: Tensor) -> int:
+def _macs(facts: OperatorFacts, weight: Tensor | None, made: Tensor) -> int:
     if weight is None:
         return 0
     # The last axis of a depthwise weight is the channels, of which each output has one.
-    inputs = 1 if name == "DEPTHWISE_CONV_2D" else weight.shape[3]
+    inputs = 1 if facts.weights == "depthwise" else weight.shape[3]
     return made.elements * weight.shape[1] * weight.shape[2] * inputs
 
 
@@ -151,7 +154,7 @@ def total(graph: Graph) -> Cost:
     return Cost(instructions, by_node, dict(by_kind.most_common()), unknown)
 
 
-def published_ms(board: Profile) -> float | None:
+def published_ms(board: Board) -> float | None:
     """NXP's published latency of its own file on a microcontroller. None where the board's profile
     has none."""
     if board.kind != "microcontroller":
@@ -159,7 +162,7 @@ def published_ms(board: Profile) -> float | None:
     return next((p.latency_ms for p in board.published if p.model == PUBLISHED_MODEL), None)
 
 
-def ns_per_instruction(board: Profile) -> float | None:
+def ns_per_instruction(board: Board) -> float | None:
     """Nanoseconds an instruction: `published_ms` over that file's instructions."""
     published = published_ms(board)
     return None if published is None else published * 1e6 / PUBLISHED_INSTRUCTIONS

@@ -1,30 +1,34 @@
-"""`python -m runtime.benchmark cost MODEL.tflite`: instructions on a Cortex-M7, and memory."""
+"""`./nanodet cost MODEL.tflite`: instructions on a Cortex-M7, and memory."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runtime.cli import printable
+from runtime.cli import Parser, printable
 
 if TYPE_CHECKING:
     from analysis.cortex_m7 import Cost
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("cost", help="predict instructions and memory on a Cortex-M7")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     parser.add_argument("model", type=Path, metavar="MODEL.tflite")
     parser.add_argument("--nodes", action="store_true", help="every node, too")
-    parser.set_defaults(run=show)
+    return parser.parse_args(words)
 
 
-def show(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Print a table."""
+    options = parse_arguments(words)
     from analysis.cortex_m7 import nodes, total
-    from analysis.graph import Graph
     from analysis.memory import memory
+    from runtime.benchmark.board import microcontrollers
+    from runtime.engines.arena import reserved_bytes
+    from runtime.tflite_graph import Graph
 
     graph = Graph.read(options.model)
     cost = total(graph)
@@ -40,6 +44,10 @@ def show(options: argparse.Namespace) -> int:
     for name, count in found.peak.tensors:
         print(f"{count:14,}  {printable(name)}")
     print(f"{found.flash_bytes:10,} bytes of flash, {found.constant_bytes:,} of them constants")
+    least = reserved_bytes(found.peak.bytes, len(graph.named("LEAKY_RELU")))
+    for board in microcontrollers():
+        where = board.fits(least, found.flash_bytes).where
+        print(f"{board.title}: {where} at best; the interpreter takes more than the tensors")
     return 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.graph import Graph, Operator
-from analysis.memory import Memory, Moment
-from runtime.benchmark.profile import Profile
+from analysis.memory import Moment, Usage
+from runtime.benchmark.board import Board
+from runtime.tflite_graph import Graph, Operator
 
 _SHOWN = 6
 _NEAR = 0.95  # Of the peak.
@@ -17,12 +17,12 @@ _NEAR = 0.95  # Of the peak.
 @dataclass(frozen=True)
 class Subject:
     """A file and the board it is meant for. own: it carries this kit's spec, so that
-    `firmware.generate` takes it."""
+    `nanodet firmware` takes it."""
 
     path: Path
     graph: Graph
-    memory: Memory
-    board: Profile
+    memory: Usage
+    board: Board
     own: bool
 
 
@@ -58,10 +58,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class Arena:
-    """What tensors and interpreter take on a microcontroller, and how that is known."""
+    """bytes: that tensors and interpreter take on a microcontroller; basis: how that is known.
+    reserved_bytes: what the firmware sets aside. goes_to: the board's memory that takes those, or
+    `nowhere`."""
 
     bytes: int
     basis: str
+    reserved_bytes: int
+    goes_to: str
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,29 @@ def named(operators: Iterable[Operator]) -> str:
     return f"{len(found)} {found[0].name} ({shown}{more})"
 
 
+def about(
+    operators: Sequence[Operator],
+    rule: str,
+    severity: str,
+    what: str,
+    why: str,
+    cure: str,
+    source: str,
+) -> Finding | None:
+    """A finding on operators of one name, None where there are none. what: goes on after their
+    count, name and positions."""
+    if not operators:
+        return None
+    what = f"{named(operators)}{what}"
+    return Finding(rule, severity, what, why, cure, source, positions(operators))
+
+
 def positions(operators: Iterable[Operator]) -> tuple[int, ...]:
     """Of operators, for a finding."""
     return tuple(op.position for op in operators)
 
 
-def near_peak(memory: Memory) -> list[Moment]:
+def near_peak(memory: Usage) -> list[Moment]:
     """The moments that take nearly as much as the peak, the peak first."""
     near = [m for m in memory.moments if m.bytes >= _NEAR * memory.peak.bytes]
     return sorted(near, key=lambda moment: -moment.bytes)

@@ -1,4 +1,4 @@
-"""`python -m runtime.benchmark doctor MODEL --target NAME`: what will go wrong on a board.
+"""`./nanodet doctor MODEL --target NAME`: what will go wrong on a board.
 
 Before anything is flashed: what runs each operator, known traps, memory, and the latency to expect,
 of any TFLite file. Exit code 4 where a finding is an error.
@@ -10,11 +10,12 @@ import argparse
 import json
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import printable
+from runtime.cli import Parser, printable
 from runtime.errors import GateFailed, KitError
 from runtime.files import write_text
 
@@ -25,20 +26,21 @@ _INDENT = 12
 _LEAST_MS = 0.1
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("doctor", help="what will go wrong on a board")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL.tflite")
     add("--target", required=True, metavar="NAME", help=f"a microcontroller, {' or '.join(NPUS)}")
     add("--json", type=Path, metavar="OUT", help="write everything here, too")
     add("--nodes", action="store_true", help="what runs every single operator")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
-    parser.set_defaults(run=run)
+    return parser.parse_args(words)
 
 
-def run(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Examine and print; exit code 4 where a finding is an error."""
+    options = parse_arguments(words)
     found = diagnose(options.model, options.target, options.boards)
     print(render(found, options.nodes))
     if options.json is not None:
@@ -51,13 +53,13 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
     """Everything about a file on a target, as JSON's types. Raises `KitError` for a file that is
     no TFLite file, an unknown target, or a missing compiler."""
     from analysis.diagnosis import Subject, near_peak
-    from analysis.graph import Graph
     from analysis.memory import memory
     from analysis.rules import common
+    from runtime.tflite_graph import Graph
 
     examine, board = _family(target, boards)
     graph = Graph.read(model)
-    subject = Subject(model, graph, memory(graph), board, _is_own(model))
+    subject = Subject(model, graph, memory(graph), board, _is_own(graph.content))
     examination = examine(subject)
     findings = [f for rule in common.RULES if (f := rule(subject)) is not None]
     findings = sorted(
@@ -80,27 +82,27 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
 
 
 def _family(target: str, boards: Path | None) -> tuple[Any, Any]:
-    """What examines a file for a target, and the board's profile."""
+    """What examines a file for a target, and the board."""
     from analysis.rules import imx8mp, imx93, microcontroller
-    from runtime.benchmark import profile
+    from runtime.benchmark.board import load, microcontrollers
 
-    known = {name: profile.load(name, boards) for name in profile.find(boards)}
-    targets = {n: b for n, b in known.items() if b.kind == "microcontroller"}
-    if target in targets:
-        return microcontroller.examine, targets[target]
+    targets = microcontrollers(boards)
+    for board in targets:
+        if target in board.names:
+            return microcontroller.examine, board
     if target not in NPUS:
-        raise KitError(f"--target {target}: known are {', '.join((*targets, *NPUS))}")
-    if target == "imx8mp-npu":
-        return imx8mp.examine, known["imx8mp"]
-    return imx93.examine, known["imx93"]
+        known = (*(board.name for board in targets), *NPUS)
+        raise KitError(f"--target {target}: known are {', '.join(known)}")
+    family = imx8mp if target == "imx8mp-npu" else imx93
+    return family.examine, load(target.removesuffix("-npu"), boards)
 
 
-def _is_own(model: Path) -> bool:
+def _is_own(content: bytes) -> bool:
     """Does the file carry this kit's spec?"""
     from runtime.tflite_file import TfliteFile
 
     try:
-        TfliteFile.read(model)
+        TfliteFile.parse(content, "")
     except KitError:
         return False
     return True

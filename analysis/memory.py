@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.graph import Graph
+from runtime.tflite_graph import Graph
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ _NOWHERE = Moment("no operator", 0, ())  # Of a graph that gives back what it ge
 
 
 @dataclass(frozen=True)
-class Memory:
-    """moments: one an operator. flash_bytes: the file. constant_bytes: weights and other constants
+class Usage:
+    """moments: one per operator. flash_bytes: the file. constant_bytes: weights and other constants
     in it."""
 
     moments: tuple[Moment, ...]
@@ -63,11 +63,11 @@ def lifetimes(graph: Graph) -> tuple[Lifetime, ...]:
     )
 
 
-def memory(graph: Graph) -> Memory:
-    """The memory of a graph."""
+def memory(graph: Graph) -> Usage:
+    """What a graph takes."""
     lives, moments = lifetimes(graph), []
     for op in graph.operators:
         live = [(x.name, x.bytes) for x in lives if x.first <= op.position <= x.last]
         largest = tuple(sorted(live, key=lambda item: (-item[1], item[0])))
         moments.append(Moment(op.label, sum(size for _, size in largest), largest))
-    return Memory(tuple(moments), graph.file_bytes, graph.constant_bytes)
+    return Usage(tuple(moments), len(graph.content), graph.constant_bytes)

@@ -1,5 +1,5 @@
-"""`python -m runtime.benchmark parity MODEL IMAGE ... --board root@HOST`: does a board answer as
-the reference kernels of this machine do, and if not, from which layer on?"""
+"""`./nanodet parity MODEL IMAGE ... --board root@HOST`: does a board answer as the reference
+kernels of this machine do, and if not, from which layer on?"""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from analysis.cut import Cutter, first_difference
 from runtime.benchmark import identify, remote
-from runtime.benchmark.profile import Accelerator
-from runtime.cli import fraction, positive
+from runtime.benchmark.board import Accelerator
+from runtime.cli import Parser, fraction, positive
 from runtime.compare import describe_detections, describe_outputs
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.engines import TfliteEngine, interpreter
 from runtime.errors import GateFailed, KitError
 from runtime.image import load_rgb
@@ -28,33 +27,34 @@ from runtime.tflite_file import TfliteFile
 
 # Fast kernels round otherwise: XNNPACK is 8 to 34 steps from the reference on this kit's models.
 _TOLERANCE = 40
-_SCORE = 0.35
 _FLOAT_STEPS = 255
 _SCRIPT = Path(interpreter.__file__)
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("parity", help="compare a board's answers with this machine's")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
     add("--threads", type=positive, default=1, help="default %(default)s")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--tolerance", type=positive, default=_TOLERANCE, metavar="STEPS",
         help="of int8 that outputs may differ by, default %(default)s")  # fmt: skip
     remote.add_options(parser)
-    parser.set_defaults(run=run)
+    remote.add_timeout(parser)
+    return parser.parse_args(words)
 
 
-def run(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Print how far each image's answers lie apart; where too far, from which operator on.
 
     Raises `GateFailed` then.
     """
+    options = parse_arguments(words)
     model = TfliteFile.read(options.model)
     images = [load_rgb(path) for path in options.images]
-    board = remote.Board.of(options)
+    board = remote.Connection.of(options)
     known, _ = identify.identify(board, options.profile or "", options.boards)
     accelerator = identify.choose_accelerator(board, known, options.accelerator)
     replay = _Replay(model)
@@ -112,7 +112,7 @@ class BoardInterpreter:
 
     def __init__(
         self,
-        board: remote.Board,
+        board: remote.Connection,
         folder: str,
         accelerator: Accelerator,
         threads: int,
@@ -179,6 +179,8 @@ def _bisect(
 ) -> str:
     """The first operator to differ, and how far it does so alone: that tells a wrong kernel from
     rounding that has added up."""
+    from analysis.cut import Cutter, first_difference
+
     cutter, inputs = Cutter(content, path), [pixels[None]]
     with tqdm(desc="bisecting", unit="run", disable=None, leave=False) as progress:
 

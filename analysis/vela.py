@@ -1,4 +1,4 @@
-"""`python -m runtime.benchmark vela MODEL...`: what Arm's Vela makes of files for an i.MX 93.
+"""`./nanodet vela MODEL...`: what Arm's Vela makes of files for an i.MX 93.
 
 Compiles for its NPU (Ethos-U65, 256 MACs, High End, 384 KB of SRAM of its own) and shows the time
 that Vela estimates, layer by layer, and what it leaves to the CPU. Estimates are not measurements,
@@ -14,10 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from runtime.cli import Parser
 from runtime.errors import KitError
 from runtime.files import writing
 
@@ -62,18 +63,19 @@ class Compiled:
     layers: tuple[Layer, ...]
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("vela", help="compile for an i.MX 93's NPU and show the layers")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("models", nargs="+", type=Path, metavar="MODEL.tflite")
     add("--compare", type=Path, metavar="MODEL", help="one more file, to set the others beside")
     add("--out", type=Path, metavar="DIR", help="keep compiled files, Vela's CSVs and plots here")
-    parser.set_defaults(run=show)
+    return parser.parse_args(words)
 
 
-def show(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Print tables; with --out, also keep what Vela writes, and a plot a file."""
+    options = parse_arguments(words)
     models = [*options.models, *([options.compare] if options.compare else [])]
     found = {model: compile_model(model, options.out) for model in models}
     for model in options.models:
@@ -185,7 +187,7 @@ def _print_layers(model: Path, compiled: Compiled) -> None:
 
 
 def _plot(compiled: Compiled, path: Path) -> None:
-    """A bar a layer, in Vela's order; the same file gives the same bytes."""
+    """One bar per layer, in Vela's order; the same file gives the same bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

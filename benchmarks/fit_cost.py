@@ -1,6 +1,6 @@
 """`python -m benchmarks.fit_cost CSV`: fits cortex_m7.json to counted instructions.
 
-CSV: one row a node of some models, with `model`, `op`, `input`, `weight`, `output` (shapes as
+CSV: one row per node of some models, with `model`, `op`, `input`, `weight`, `output` (shapes as
 1x10x10x96), `macs` and `instructions`. Beside it stand `m7_counts.csv`, single operators that we
 counted: TensorFlow Lite Micro with CMSIS-NN in NXP's library of 2025-07-17 for Cortex-M7 (arm-gcc
 14.2), in QEMU (mps2-an500, one instruction a tick, 40 of them to a timer's step), random inputs.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
 from tqdm import tqdm
@@ -25,18 +27,12 @@ _HELP = "Set NANODET_DATA to a folder that holds {what}, or give --images"
 
 def fetch_calibration(folder: Path) -> None:
     """Download those of the manifest's photographs that `folder` lacks."""
-    missing = [e for e in dataset.manifest() if not (folder / e.file_name).is_file()]
-    session = requests.Session()
+    files = [
+        (e.url, folder / e.file_name, {"size_bytes": e.size_bytes, "sha256": e.sha256})
+        for e in dataset.manifest()
+    ]
     try:
-        for entry in tqdm(missing, desc="calibration images", disable=None if missing else True):
-            fetch(
-                entry.url,
-                folder / entry.file_name,
-                size_bytes=entry.size_bytes,
-                sha256=entry.sha256,
-                session=session,
-                progress=False,
-            )
+        _fetch_missing(files, "calibration images")
     except DataUnavailable as error:
         raise DataUnavailable(
             f"calibration images: {error}. {_HELP.format(what='coco/calibration')}"
@@ -57,17 +53,22 @@ def fetch_val2017(folder: Path, limit: int | None) -> tuple[Path, Path]:
         listed = read_annotations(annotations)["images"]
         names = sorted(image["file_name"] for image in listed)[:limit]
         if astray := [name for name in names if Path(name).name != name]:
-            raise KitError(f"{annotations}: `{astray[0]}` is no plain file name")
-        missing = [name for name in names if not (images / name).is_file()]
-        session = requests.Session()
-        for name in tqdm(missing, desc="val2017 images", disable=None if missing else True):
-            fetch(VAL_URL + name, images / name, session=session, progress=False)
+            raise KitError(f"{annotations}: `{astray[0]}` is not a plain file name")
+        _fetch_missing([(VAL_URL + name, images / name, {}) for name in names], "val2017 images")
     except DataUnavailable as error:
         what = "coco/val2017 and coco/annotations"
         raise DataUnavailable(
             f"evaluation images: {error}. {_HELP.format(what=what)} with --annotations"
         ) from None
     return images, annotations
+
+
+def _fetch_missing(files: Sequence[tuple[str, Path, dict[str, Any]]], what: str) -> None:
+    """Files by URL, path and what `fetch` checks."""
+    missing = [file for file in files if not file[1].is_file()]
+    session = requests.Session()
+    for url, path, checks in tqdm(missing, desc=what, disable=None if missing else True):
+        fetch(url, path, session=session, progress=False, **checks)
 
 
 def _fetch_annotations(path: Path) -> None:

@@ -1,20 +1,22 @@
-"""Checked, resumable downloads with a progress bar."""
+"""Checked, resumable downloads with a progress bar.
+
+This is not left to pooch, whose `HTTPDownloader` (1.9) asks for no range and so cannot resume.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from runtime.errors import DataUnavailable
-from runtime.files import is_still_at
+from runtime.files import locked
 
 _CHUNK_BYTES = 1 << 16
 _CONNECT_S = 10
@@ -43,8 +45,7 @@ def fetch(
     part, there = path.with_name(path.name + ".part"), path.exists()
     most_bytes = size_bytes or _MOST_BYTES
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(part) as file:
+        with locked(part, "ab") as file:
             if path.exists() and not there:  # Whoever had the lock has finished it.
                 part.unlink()
                 return
@@ -58,7 +59,7 @@ def fetch(
                 raise OSError("the server sends nothing")
             _verify(part, url, size_bytes, {"sha256": sha256, "sha384": sha384})
             part.replace(path)
-    except (requests.RequestException, HTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise DataUnavailable(f"{url}: download failed ({_reason(error)})") from None
 
 
@@ -73,46 +74,31 @@ def fetch_google_drive(file_id: str, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
         gdown.download(id=file_id, output=str(part), resume=True)
-    except (
-        requests.RequestException,
-        OSError,
-        RuntimeError,
-        gdown.exceptions.FileURLRetrievalError,
-    ) as error:
+        if not part.is_file():
+            raise OSError("nothing was received")
+    except (OSError, RuntimeError, gdown.exceptions.FileURLRetrievalError) as error:
         raise DataUnavailable(
             f"Google Drive file {file_id}: download failed ({_reason(error)})"
         ) from None
-    if not part.is_file():
-        raise DataUnavailable(f"Google Drive file {file_id}: download failed")
     part.replace(path)
 
 
 def verify_checksum(path: Path, algorithm: str, expected: str) -> bool:
     """Does the file have that checksum (hexadecimal)?"""
+    digest = hashlib.new(algorithm)
     with path.open("rb") as file:
-        digest = hashlib.new(algorithm)
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest() == expected
 
 
-def _locked(part: Path) -> BinaryIO:
-    """The file there, to append to, locked; who had it before may have moved or removed it."""
-    while True:
-        file = part.open("ab")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if is_still_at(file, part):
-            return file
-        file.close()
-
-
 def _receive(
-    url: str, file: BinaryIO, session: requests.Session, most_bytes: int, progress: bool
+    url: str, file: IO[bytes], session: requests.Session, most_bytes: int, progress: bool
 ) -> None:
     """Append to `file` what it lacks."""
     have = file.seek(0, 2)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    timeouts = _CONNECT_S, _STALL_S
+    timeouts, wanted = (_CONNECT_S, _STALL_S), f"bytes {have}-"
     with session.get(url, headers=headers, stream=True, timeout=timeouts) as response:
         if response.status_code == 416:  # The part is already whole.
             return
@@ -122,9 +108,10 @@ def _receive(
         if response.status_code != 206:  # The server starts over.
             have = 0
             file.truncate(0)
-        elif not _range(response, f"bytes {have}-").startswith(f"bytes {have}-"):
+        elif not response.headers.get("Content-Range", wanted).startswith(wanted):
             raise OSError("the server sends another part of the file")
-        length = _length(response)
+        said = response.headers.get("Content-Length", "")
+        length = int(said) if said.isdecimal() else 0
         with tqdm(
             total=have + length or None,
             initial=have,
@@ -143,17 +130,6 @@ def _receive(
                 bar.update(len(chunk))
         if length and received != have + length:
             raise OSError("the connection broke off")
-
-
-def _range(response: requests.Response, default: str) -> str:
-    """What part of the file the server says it sends."""
-    return str(response.headers.get("Content-Range", default))
-
-
-def _length(response: requests.Response) -> int:
-    """Bytes that the server says it sends; 0 where it does not say."""
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else 0
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from runtime.spec import ACTIVATIONS, ModelSpec
 ROOT = Path(__file__).parent.parent
 DEFAULT_MODEL = "nanodet-m-0.5x"
 EMBEDDED_MODEL = "nanodet-m-0.5x-shapes"
+_CLASSES_IN_NAME = 3
 
 
 def add_model_options(parser: argparse._ActionsContainer, model_default: str) -> None:
@@ -55,7 +57,7 @@ def chosen_spec(
     if options.activation:
         spec = _with_activation(spec, options.activation)
     if options.input_size:
-        spec = _with_input_size(spec, *options.input_size)
+        spec = with_input_size(spec, *options.input_size)
     known = spec.architecture.strides
     spec = spec.with_strides(
         options.strides or (known if TARGETS[target].all_strides else known[-1:])
@@ -92,7 +94,7 @@ def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:
     return dataclasses.replace(spec, name=name, architecture=architecture, weights=None)
 
 
-def _with_input_size(spec: ModelSpec, width: int, height: int) -> ModelSpec:
+def with_input_size(spec: ModelSpec, width: int, height: int) -> ModelSpec:
     """The same weights at another size, which shows in the name."""
     size = dataclasses.replace(spec.input, width=width, height=height)
     if size == spec.input:
@@ -107,18 +109,31 @@ def variant(model: str, strides: tuple[int, ...] | None) -> ModelSpec:
     return spec.with_strides(strides or spec.architecture.strides[-1:])
 
 
+def file_stem(spec: ModelSpec, quantization: str = "int8") -> str:
+    """Name of the files built from a model: `nanodet_m_0.5x` for the coarsest stride alone,
+    `..._s16` for stride 16 and coarser, `..._only16` for another single stride, then the classes
+    where they are a choice, then `_s2d` for an input of blocks, then the quantization unless
+    it is int8."""
+    stem = spec.name.replace("-", "_")
+    known, chosen = spec.architecture.strides, spec.graph.strides
+    if chosen != known[-1:]:
+        stem += f"_only{chosen[0]}" if len(chosen) == 1 else f"_s{chosen[0]}"
+    if spec.graph.class_ids:
+        few = len(spec.classes) <= _CLASSES_IN_NAME
+        words = "-".join(spec.classes) if few else f"{len(spec.classes)}classes"
+        stem += "_" + re.sub(r"[^\w-]", "-", words)
+    stem += "_s2d" * spec.graph.space_to_depth
+    return stem if quantization == "int8" else f"{stem}_{quantization.replace('-', '_')}"
+
+
 def tflite_path(spec: ModelSpec, out: Path, quantization: str = "int8") -> Path:
     """Where the finished model goes."""
-    return out / f"{_stem(spec, quantization)}.tflite"
-
-
-def _stem(spec: ModelSpec, quantization: str) -> str:
-    return spec.file_stem + ("" if quantization == "int8" else f"_{quantization.replace('-', '_')}")
+    return out / f"{file_stem(spec, quantization)}.tflite"
 
 
 def onnx_path(spec: ModelSpec, out: Path, layout: str) -> Path:
     """Where the ONNX file goes that `--stop-after onnx` makes."""
-    return out / (f"{spec.file_stem}_omz.onnx" if layout == "omz" else f"{spec.file_stem}.onnx")
+    return out / f"{file_stem(spec)}{'_omz' * (layout == 'omz')}.onnx"
 
 
 def quantization_methods(options: argparse.Namespace) -> list[str]:
@@ -128,7 +143,7 @@ def quantization_methods(options: argparse.Namespace) -> list[str]:
 
 def work_folder(spec: ModelSpec, out: Path, quantization: str = "int8") -> Path:
     """Where the stages leave their files."""
-    return out / "build" / _stem(spec, quantization)
+    return out / "build" / file_stem(spec, quantization)
 
 
 def parse_strides(text: str) -> tuple[int, ...]:

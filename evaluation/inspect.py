@@ -1,11 +1,10 @@
-"""`python -m evaluation.inspect MODEL.tflite`: where an int8 model loses accuracy."""
+"""`./nanodet inspect MODEL.tflite`: where an int8 model loses accuracy."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from evaluation.figures import plot_path, save
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, positive
 from runtime.errors import KitError
 from runtime.files import write_text
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from quantize.graph import Graph
+    from quantize.float_graph import FloatGraph
 
 _IMAGES = 4
 _SHOWN = 12
@@ -27,9 +26,9 @@ _AP_IMAGES = 50
 _NAMED = 8
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m evaluation.inspect", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="an int8 .tflite of this kit")
     add("--images", type=Path, metavar="DIR", help="photographs, default those of calibration")
@@ -41,14 +40,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--ap-images", type=positive, default=_AP_IMAGES, help="for --ap, default %(default)s")
     add("--evaluation-images", type=Path, metavar="DIR", help="for --ap; with --annotations")
     add("--annotations", type=Path, metavar="JSON")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     from quantize import sensitivity
-    from quantize.graph import Graph
+    from quantize.float_graph import FloatGraph
     from runtime.engines.base import check_input
     from runtime.tflite_file import TfliteFile
 
@@ -56,7 +55,7 @@ def main() -> int:
     if file.input.dtype != "INT8":
         raise KitError(f"{file.path}: inputs are {file.input.dtype}; only int8 files are inspected")
     check_input(file)
-    graph = Graph.parse(file.content)
+    graph = FloatGraph.parse(file.content)
     images = _images(options, file.spec)
     with tqdm(desc="tensors", disable=None, leave=False) as bar:
 
@@ -80,12 +79,11 @@ def _images(options: argparse.Namespace, spec: ModelSpec) -> Any:
     import torch
 
     from calibration import canvases
+    from convert.engines import input_tensor
     from data import locate
-    from runtime.preprocess import float_input
 
     paths = locate.calibration_images(spec, options.images)[: options.limit]
-    pixels = [float_input(canvas, spec) for canvas in canvases(paths, spec.input)]
-    return torch.cat([torch.from_numpy(p).permute(0, 3, 1, 2) for p in pixels])
+    return torch.cat([input_tensor(canvas, spec) for canvas in canvases(paths, spec.input)])
 
 
 def _print(reports: Sequence[Any], worst: Sequence[Any]) -> None:
@@ -102,7 +100,7 @@ def _print(reports: Sequence[Any], worst: Sequence[Any]) -> None:
 
 
 def _print_ap(
-    options: argparse.Namespace, graph: Graph, spec: ModelSpec, worst: Sequence[Any]
+    options: argparse.Namespace, graph: FloatGraph, spec: ModelSpec, worst: Sequence[Any]
 ) -> None:
     """AP of the int8 network as simulated, then with one tensor in float at a time."""
     from data import locate
@@ -146,7 +144,3 @@ def _plot(reports: Sequence[Any], path: Path) -> None:
         lower.annotate(reports[place].name, (place, height), fontsize=7, rotation=20)
     lower.set_xlabel("tensor, in the network's order")
     save(figure, path)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -1,7 +1,7 @@
-"""`python -m firmware.serial_monitor PORT`: shows, checks and records what the firmware sends.
+"""`./nanodet monitor PORT`: shows, checks and records what the firmware sends.
 
-The firmware sends a JSON line a frame (`firmware/app/detection_responder.c`): number of the frame,
-cycles of each stage, arena used, SHA-256 of the model, and the detections.
+The firmware sends one JSON line per frame (`firmware/app/detection_responder.c`): number of the
+frame, cycles of each stage, arena used, SHA-256 of the model, and the detections.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Parser, positive, printable, run
+from runtime.cli import Parser, positive, printable
 from runtime.errors import GateFailed, KitError
 from runtime.tflite_file import TfliteFile
 
@@ -26,9 +26,9 @@ _LARGEST_COUNT = (1 << 64) - 1
 _LONGEST_LINE = 1 << 16  # What is longer is noise.
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m firmware.serial_monitor", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("port", type=Path, metavar="PORT", help="e.g. /dev/ttyACM0")
     add("--baud", type=positive, default=BAUD, help="default %(default)s")
@@ -36,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--model", type=Path, help="check that the board runs this .tflite")
     add("--frames", type=positive, help="stop after so many")
     add("--record", type=Path, metavar="FILE", help="append the frames' lines here")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def _shown(name: str) -> str:
 def _check(found: dict[str, Any]) -> None:
     left, top, right, bottom = found["box"]
     if not 0 <= left <= right < math.inf or not 0 <= top <= bottom < math.inf:
-        raise ValueError(f"box {found['box']} is none")
+        raise ValueError(f"{found['box']} is not a box")
     if not 0 <= found["score"] <= 1:
-        raise ValueError(f"score {found['score']} is none")
+        raise ValueError(f"{found['score']} is not a score")
     _text(found["class"])
     _count(found["class_id"])
 
@@ -182,13 +182,9 @@ def monitor(options: argparse.Namespace) -> int:
     return wrong
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Exit code 4 where lines were wrong."""
-    wrong = monitor(parse_arguments())
+    wrong = monitor(parse_arguments(words))
     if wrong:
         raise GateFailed(f"{wrong} lines were no frames")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

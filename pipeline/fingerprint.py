@@ -23,20 +23,21 @@ ROOT = Path(__file__).parent.parent
 _CONVERT = ("convert", "convert/network")
 _RUNTIME = ("runtime", "runtime/engines")
 _QUANTIZE = ("quantize", "quantize/rewrites")
-_M7 = ("analysis",)
 
 # Folders of modules and data that each stage reads, without the folders in them.
 SOURCES: dict[str, tuple[str, ...]] = {
     "onnx": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "tensorflow": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "quantize": ("pipeline", "calibration", "convert", *_QUANTIZE, *_RUNTIME),
-    "fine-tuning": (*_CONVERT, *_QUANTIZE, *_RUNTIME, "train"),
-    "compare": ("pipeline", *_CONVERT, "evaluation", *_RUNTIME),
-    "measure": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME, *_M7),
+    "fine-tuning": (*_CONVERT, "data", *_QUANTIZE, *_RUNTIME, "train"),
+    "compare": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
+    "measure": (
+        "pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME, "analysis", "runtime/benchmark",
+    ),
     "publish": ("pipeline", *_RUNTIME),
     "report": (
         "pipeline", "data", "data/shapes", "calibration", *_CONVERT, "evaluation", *_QUANTIZE,
-        "pipeline/report", "pipeline/report/templates", *_RUNTIME, *_M7, "runtime/benchmark",
+        "pipeline/report", "pipeline/report/templates", *_RUNTIME, "analysis", "runtime/benchmark",
         "runtime/benchmark/boards",
     ),
 }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,6 +24,7 @@ from quantize.scheme import SCHEMES
 from quantize.targets import left_out
 from runtime.errors import GateFailed, KitError
 from runtime.image import list_images
+from runtime.quiet import say
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Recipe:
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
         self.total = 3 if options.stop_after == "onnx" else 7 + (options.qat is not None)
         self.done: list[Done] = []
-        self.command = summary.command(sys.argv[1:])
+        self.command = summary.command(options.words)
         self.escalation: list[dict[str, Any]] = []
         self.log = self.folder / "build.log"
 
@@ -80,7 +80,8 @@ class Recipe:
             rejected = self._compare(found, quantized_path, plain_path)
             if rejected:
                 quantized_path = plain_path
-                self._replace_done(dataclasses.replace(plain, name="quantize"))
+                plain = dataclasses.replace(plain, name="quantize")
+                self.done = [plain if old.name == plain.name else old for old in self.done]
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
@@ -108,9 +109,6 @@ class Recipe:
         if result["boxes"] and result["tuned"] >= result["plain"]:
             return ""
         return summary.compare_detail(result)
-
-    def _replace_done(self, done: Done) -> None:
-        self.done = [done if old.name == done.name else old for old in self.done]
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
@@ -169,7 +167,7 @@ class Recipe:
             methods = tuple(names.quantization_methods(self.options))
             return stages.QuantizationSettings(self.quantization, methods, rewrites)
         if found["evaluation"] is None:
-            raise KitError("--max-drop: no annotated images at hand; give --annotations")
+            raise KitError("--max-drop: no annotated images found; give --annotations")
         every_image = dataclasses.replace(found["evaluation"], limit=None)
 
         def ap_of(settings: stages.QuantizationSettings) -> float:
@@ -177,7 +175,7 @@ class Recipe:
             return stages.average_precision(path, every_image, self.log)
 
         float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
-        print(f"      float: AP {float_ap:.2f}")
+        say(f"      float: AP {float_ap:.2f}")
         settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of)
         return settings
 
@@ -206,7 +204,7 @@ class Recipe:
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
         )
         for note in done.result["notes"]:
-            print(f"      {found['weights'].name} {note}")
+            say(f"      {found['weights'].name} {note}")
 
     def _publish(self, source: Path, final: Path) -> None:
         self._stage(
@@ -233,7 +231,7 @@ class Recipe:
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)
-        print(summary.stage_line(len(self.done), self.total, done, detail), flush=True)
+        say(summary.stage_line(len(self.done), self.total, done, detail))
 
     def _final_spec(self) -> ModelSpec:
         """The spec that the finished file will hold, as far as its name goes.
@@ -257,7 +255,7 @@ class Recipe:
         images = locate.calibration_images(self.spec, given.images)
         evaluation = self._find_evaluation()
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)
-        print(f"{self.spec.name}, strides {strides}, weights {weights}")
+        say(f"{self.spec.name}, strides {strides}, weights {weights}")
         done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
         self._announce(done, f"{weights.name}, {len(images)} calibration images")
         return {

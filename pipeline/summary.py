@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cache import Done
+from runtime.benchmark.board import microcontrollers
 from runtime.files import write_text
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
@@ -74,6 +75,7 @@ def build_report(
     """
     results = {done.name: done.result for done in stages}
     file = TfliteFile.read(tflite)
+    reserved = results["measure"].get("arena_reserved_bytes")
     return {
         "model": spec.name,
         "fallback": fallback,
@@ -114,12 +116,20 @@ def build_report(
         },
         "agreement": results.get("compare"),
         "arena_bytes": results["measure"].get("arena_bytes"),
-        "arena_reserved_bytes": results["measure"].get("arena_reserved_bytes"),
+        "arena_reserved_bytes": reserved,
+        "arena_goes_to": _places(reserved, len(file.content)),
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),
         "ap": results["measure"].get("ap"),
         "versions": _versions(),
     }
+
+
+def _places(reserved_bytes: int | None, file_bytes: int) -> dict[str, str]:
+    """Board -> memory that takes the arena, or `nowhere`."""
+    if reserved_bytes is None:
+        return {}
+    return {b.title: b.fits(reserved_bytes, file_bytes).where for b in microcontrollers()}
 
 
 def stage_times(stages: Sequence[Done]) -> list[dict[str, Any]]:
@@ -156,7 +166,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
     accuracy = (
         f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; evaluate.py measures all)"
         if ap
-        else "not measured, no annotated images with its classes at hand (README, NANODET_DATA)"
+        else "not measured: no annotated images with its classes found (README, NANODET_DATA)"
     )
     stages = ", ".join(
         f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
@@ -186,8 +196,9 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
     size = (
         report["no_arena"]
         if arena is None
-        else f"{arena:,} bytes (TFLite Micro on this machine; upper bound for Cortex-M7), of which "
-        f"the firmware makes {report['arena_reserved_bytes']:,}"
+        else f"{arena:,} bytes in TFLite Micro on this machine, an upper bound for a Cortex-M7; "
+        f"the firmware reserves {report['arena_reserved_bytes']:,}: "
+        + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
     )
     return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]
 
@@ -196,8 +207,8 @@ def cortex_m7(cost: dict[str, Any]) -> str:
     """What the summary says of `cortex_m7` of `report.json`."""
     left_out = ", ".join(cost["not_counted"])
     if not cost["by_kind"]:
-        return f"not predicted, for none of its operators was ever counted ({left_out})"
-    text = f"{cost['instructions'] / 1e6:.1f} M instructions an inference, predicted"
+        return f"not predicted: none of its operators was ever counted ({left_out})"
+    text = f"{cost['instructions'] / 1e6:.1f} M instructions per inference, predicted"
     return f"at least {text}; never counted: {left_out}" if left_out else text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 # Rewrites of `convert.lowering` and `quantize.deploy` that a file can do without. The others give
-# it its form: one output a stride, logits, raw pixels.
+# it its form: one output per stride, logits, raw pixels.
 SWITCHABLE = (
     "shuffle_by_slices",
     "narrow_neck",

@@ -23,6 +23,8 @@ from .tflite_file import TfliteFile
 SCORE_THRESHOLD = 0.05
 IOU_THRESHOLD = 0.6
 MAX_DETECTIONS = 100
+# From here on a detection is shown to a user.
+DISPLAY_THRESHOLD = 0.35
 
 
 class Detector:

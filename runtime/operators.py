@@ -10,7 +10,6 @@ operators. A custom operator is a row `CUSTOM` with its own name.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,10 +80,3 @@ BY_NUMBER = {int(facts.number): facts for facts in FACTS.values() if facts.numbe
 def facts_of(name: str) -> OperatorFacts:
     """What is known of an operator; nothing of one that is not in the table."""
     return FACTS.get(name) or OperatorFacts(name)
-
-
-def named_where(column: str, values: Iterable[str] = ()) -> frozenset[str]:
-    """Names of the operators with one of `values` in a column, or anything by default."""
-    wanted = frozenset(values)
-    cells = {name: getattr(facts, column) for name, facts in FACTS.items()}
-    return frozenset(n for n, cell in cells.items() if cell and (cell in wanted or not wanted))

@@ -155,7 +155,7 @@ class Operator:
 @dataclass(frozen=True)
 class Graph:
     """The first subgraph of a file. model: the file as `ModelT`. subgraphs: how many there are.
-    constant_bytes: of all constants."""
+    content: the file, b"" where it was never written. constant_bytes: of all constants."""
 
     model: Any = field(repr=False, compare=False)
     operators: tuple[Operator, ...]
@@ -163,7 +163,7 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     subgraphs: int
-    file_bytes: int
+    content: bytes = field(repr=False, compare=False)
     constant_bytes: int
 
     @classmethod
@@ -211,7 +211,7 @@ class Graph:
             tuple(t for t in _chosen(tensors, first.inputs) if t is not None),
             tuple(t for t in _chosen(tensors, first.outputs) if t is not None),
             len(model.subgraphs),
-            len(content),
+            content,
             sum(map(len, values)),
         )
 

@@ -60,10 +60,17 @@ def test_no_arrow_points_up(path: str) -> None:
     [
         ("from data.names import ROOT\n", ["data"], "a whole name"),
         ("def f():\n    import pipeline.recipe\n", ["pipeline"], "in a function"),
-        ("from ..benchmark import profile\n", ["runtime/benchmark"], "relatively"),
+        ("from ..benchmark import board\n", ["runtime/benchmark"], "relatively"),
         ("from .. import benchmark\n", ["runtime/benchmark"], "relatively, the room itself"),
         ("from ..errors import KitError\nimport numpy\n", [], "its own room, and a package"),
     ],
 )
 def test_the_check_finds(source: str, found: list[str], reason: str) -> None:
     assert upward(source, "runtime/engines/litert.py") == found, reason
+
+
+@pytest.mark.parametrize("name", ["Arena", "Board", "Memory"])
+def test_a_name_has_one_meaning(name: str) -> None:
+    """A description of a board, a region of its memory, and what a file takes of it."""
+    homes = [p for p in _MODULES if re.search(rf"^class {name}\b", (ROOT / p).read_text(), re.M)]
+    assert len(homes) == 1, homes

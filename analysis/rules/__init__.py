@@ -1,1 +1,1 @@
-"""What the doctor knows: a module a family of targets, a function a rule."""
+"""What the doctor knows: one module per family of targets, one function per rule."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.diagnosis import Finding, Subject, named, positions
-from analysis.graph import Operator, Tensor
+from analysis.diagnosis import Finding, Subject, about, positions
+from runtime.tflite_graph import Operator, Tensor
 
 Rule = Callable[[Subject], "Finding | None"]
 _ABSURD_SCALE = 1e6  # No activation of a network that learned anything.
@@ -16,26 +16,21 @@ _TRIALS = "trials with onnx2tf and TensorFlow's quantizer"
 
 def sigmoid(subject: Subject) -> Finding | None:
     """Scores that leave the graph as such, with no finer steps than 1/256."""
-    found = subject.graph.named("LOGISTIC")
-    if not found:
-        return None
-    return Finding(
+    return about(
+        subject.graph.named("LOGISTIC"),
         "sigmoid",
         "warning",
-        f"{named(found)} in the graph: scores come out of a sigmoid",
+        " in the graph: scores come out of a sigmoid",
         "Its int8 output has the fixed scale 1/256. Below 0.05, where AP is decided, scores have "
         "13 values left.",
         f"{_REBUILD}: files give logits, and only candidates get a sigmoid, in integers",
         "TensorFlow Lite's int8 specification",
-        positions(found),
     )
 
 
 def pads(subject: Subject) -> Finding | None:
     """Padding as operators of their own."""
     found = subject.graph.named("PAD")
-    if not found:
-        return None
     copied = sum(tensor.bytes for op in found for tensor in op.outputs)
     peak = subject.memory.peak.operator
     interpreted = subject.board.kind == "microcontroller"
@@ -44,28 +39,27 @@ def pads(subject: Subject) -> Finding | None:
         why = "Each copies its tensor into a larger one that lives beside it."
     if interpreted and peak.startswith("PAD "):
         why += f" {peak} makes the memory's peak."
-    return Finding(
+    return about(
+        found,
         "pads",
         "warning" if interpreted else "note",
-        f"{named(found)}: padding as operators of their own, {copied:,} bytes copied",
+        f": padding as operators of their own, {copied:,} bytes copied",
         why,
         f"{_REBUILD}: its rewrite rotate_180 leaves none",
         "docs/rewrites.md",
-        positions(found),
     )
 
 
-def lowest_pads(subject: Subject) -> Finding | None:
-    """Max-pool's padding with the lowest float, which calibration took for a value."""
+def pads_with_values(subject: Subject) -> Finding | None:
+    """Max-pool's padding with the smallest float, which calibration took for a value."""
     found = subject.graph.named("PADV2")
-    if not found:
-        return None
     scale = max((s for op in found for t in op.outputs for s in t.scales), default=0.0)
     ruined = scale > _ABSURD_SCALE
-    return Finding(
+    return about(
+        found,
         "padv2",
         "error" if ruined else "warning",
-        f"{named(found)}: padding with a value, scale {scale:.3g}",
+        f": padding with a value, scale {scale:.3g}",
         "Calibration saw the lowest float as an activation: the network answers the same for every "
         "image (AP 0.04 instead of 7.7 in a trial)."
         if ruined
@@ -73,24 +67,20 @@ def lowest_pads(subject: Subject) -> Finding | None:
         "for an activation. Here the scale is sane.",
         f"{_REBUILD}: its rewrites pool without padding operators",
         _TRIALS,
-        positions(found),
     )
 
 
 def requantized(subject: Subject) -> Finding | None:
     """QUANTIZE from int8 to int8, which concatenations of unlike scales bring."""
-    found = [op for op in subject.graph.named("QUANTIZE") if _both_int8(op)]
-    if not found:
-        return None
-    return Finding(
+    return about(
+        [op for op in subject.graph.named("QUANTIZE") if _both_int8(op)],
         "requantize",
         "warning",
-        f"{named(found)} from int8 to int8",
+        " from int8 to int8",
         "The quantizer gave tensors that are joined later unlike scales, and rounds a second time "
         "to join them.",
         f"{_REBUILD}: tensors that are joined share one scale from the start",
         _TRIALS,
-        positions(found),
     )
 
 
@@ -100,36 +90,39 @@ def _both_int8(op: Operator) -> bool:
 
 def floats(subject: Subject) -> Finding | None:
     """Operators that compute in float."""
-    operators = subject.graph.operators
-    found = [op for op in operators if any(t.dtype == "FLOAT32" for t in op.outputs)]
-    if not found:
-        return None
-    return Finding(
+    return _computing_in(
+        "FLOAT32",
+        subject,
         "float",
-        "warning",
-        f"operators that compute in float: {len(found)} of {len(operators)}",
+        "that compute in float",
         "CMSIS-NN and Ethos-U run integers alone; floats take reference kernels, or the CPU.",
         "recipe.sh without --quantization float16 or dynamic",
         "CMSIS-NN's and Vela's lists of kernels",
-        positions(found),
     )
 
 
 def wide_activations(subject: Subject) -> Finding | None:
     """Int16 activations."""
-    operators = subject.graph.operators
-    found = [op for op in operators if any(t.dtype == "INT16" for t in op.outputs)]
-    if not found:
-        return None
-    return Finding(
+    return _computing_in(
+        "INT16",
+        subject,
         "int16",
-        "warning",
-        f"operators with int16 activations: {len(found)} of {len(operators)}",
+        "with int16 activations",
         "Every such tensor takes twice the memory of an int8 one.",
         "recipe.sh without --quantization int16x8",
         "README.md, recipe.sh --quantization",
-        positions(found),
     )
+
+
+def _computing_in(
+    dtype: str, subject: Subject, rule: str, what: str, why: str, cure: str, source: str
+) -> Finding | None:
+    operators = subject.graph.operators
+    found = [op for op in operators if any(t.dtype == dtype for t in op.outputs)]
+    if not found:
+        return None
+    what = f"operators {what}: {len(found)} of {len(operators)}"
+    return Finding(rule, "warning", what, why, cure, source, positions(found))
 
 
 def unknown_input(subject: Subject) -> Finding | None:
@@ -153,8 +146,8 @@ def unknown_input(subject: Subject) -> Finding | None:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Is the input the pixel, or the pixel as 0 to 1, or as -1 to 1?"""
-    lowest = -128 if tensor.dtype == "INT8" else 0
-    scale, zero = tensor.scales[0], _zero_point(tensor) - lowest
+    smallest = -128 if tensor.dtype == "INT8" else 0
+    scale, zero = tensor.scales[0], _zero_point(tensor) - smallest
     ranges = ((1.0, 0), (1 / 255, 0), (1 / 127.5, 127), (1 / 127.5, 128), (1 / 128, 128))
     return any(abs(scale / s - 1) < _PLAIN_TOLERANCE and zero == z for s, z in ranges)
 
@@ -179,7 +172,7 @@ def subgraphs(subject: Subject) -> Finding | None:
 
 RULES: tuple[Rule, ...] = (
     pads,
-    lowest_pads,
+    pads_with_values,
     sigmoid,
     requantized,
     floats,

@@ -5,59 +5,37 @@ Whatever none knows is an error: the interpreter stops before the first inferenc
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
-from analysis.diagnosis import Finding, Placement, Subject
-from analysis.graph import Operator
+from analysis.diagnosis import Finding, Placement, Subject, positions
+from runtime.operators import facts_of
+from runtime.tflite_graph import Operator
 
 NOTHING = "nothing on this target"
-# What compilers for accelerators leave of a graph, by the operator's name.
-_COMPILED = {
-    "ethos-u": "an Ethos-U, by Arm's Vela",
-    "NeutronGraph": "an eIQ Neutron NPU, by NXP's converter",
-    "vsi-npu": "VeriSilicon's NPU",
-    "edgetpu-custom-op": "Google's Edge TPU",
-    "DISPATCH_OP": "a phone's NPU, by LiteRT's compiler",
-}
 _FLEX = "Flex"  # Begins the names of TensorFlow's own operators.
-# Kernels of LiteRT 2.1, `core/kernels/register.cc`; a BSP's interpreter may lack the last two.
-_LINUX = frozenset(
-    "AudioSpectrogram Mfcc NumericVerify TFLite_Detection_PostProcess aeq.hadamard_rotation "
-    "odml.scaled_dot_product_attention".split()
-)
-# Those of tflite-micro of August 2026, `python_ops_resolver.cc`.
-_MICRO = frozenset(
-    "CIRCULAR_BUFFER SignalDelay SignalEnergy SignalFftAutoScale SignalFilterBank "
-    "SignalFilterBankLog SignalFilterBankSpectralSubtraction SignalFilterBankSquareRoot "
-    "SignalFramer SignalIrfft SignalOverlapAdd SignalPCAN SignalRfft SignalStacker SignalWindow "
-    "TFLite_Detection_PostProcess".split()
-)
 
 
-def placement_on_linux(op: Operator, cpu_reason: str = "") -> Placement:
-    """Of a custom operator that the NPU does not take. cpu_reason: why it does not."""
-    output = op.output.name if op.output else ""
-    if op.custom in _LINUX:
-        reason = cpu_reason or "the delegate has no mapping for it"
-        return Placement(op.position, op.name, output, "CPU", reason)
-    return Placement(op.position, op.name, output, NOTHING, _meaning(op))
+def placed_on_cpu(op: Operator, reason: str) -> Placement:
+    """Of an operator that a Linux board's NPU does not take, for that reason. Its interpreter has
+    every operator of TensorFlow Lite, but not every custom one."""
+    if op.custom is None or facts_of(op.name).linux:
+        return placed(op, "CPU", reason)
+    return placed(op, NOTHING, meaning(op))
 
 
-def placement_on_micro(op: Operator) -> Placement:
-    """Of a custom operator in TensorFlow Lite Micro."""
-    output = op.output.name if op.output else ""
-    if op.custom in _MICRO:
-        return Placement(op.position, op.name, output, "reference C")
-    return Placement(op.position, op.name, output, NOTHING, _meaning(op))
+def placed(op: Operator, where: str, reason: str = "") -> Placement:
+    """An operator's placement."""
+    return Placement(op.position, op.name, op.output.name if op.output else "", where, reason)
 
 
-def finding(subject: Subject, left: Collection[int]) -> Finding | None:
-    """The error for custom operators at the positions `left`, which nothing runs."""
+def finding(subject: Subject, placements: Iterable[Placement]) -> Finding | None:
+    """The error for custom operators that nothing runs."""
+    left = {placement.position for placement in placements if placement.where == NOTHING}
     found = [op for op in subject.graph.operators if op.position in left]
     if not found:
         return None
-    kinds = "; ".join(sorted({f"{op.name}: {_meaning(op)}" for op in found}))
-    compiled = any(op.custom in _COMPILED for op in found)
+    kinds = "; ".join(sorted({f"{op.name}: {meaning(op)}" for op in found}))
+    compiled = any(facts_of(op.name).compiled_for for op in found)
     why = "No interpreter there has a kernel for them: it stops when it loads the file."
     cure = "convert it without custom operators, or build it with recipe.sh"
     if compiled:
@@ -70,14 +48,15 @@ def finding(subject: Subject, left: Collection[int]) -> Finding | None:
         why,
         cure,
         "the interpreters' lists of custom operators",
-        tuple(op.position for op in found),
+        positions(found),
     )
 
 
-def _meaning(op: Operator) -> str:
-    name = op.custom or ""
-    if name in _COMPILED:
-        return f"compiled for another board: {_COMPILED[name]}"
-    if name.startswith(_FLEX):
+def meaning(op: Operator) -> str:
+    """What a custom operator is that no interpreter knows."""
+    compiler = facts_of(op.name).compiled_for
+    if compiler:
+        return f"compiled for another board: {compiler}"
+    if (op.custom or "").startswith(_FLEX):
         return "TensorFlow's own, for its Flex delegate, which no board has"
     return "a kernel that the file's maker must bring"

@@ -1,12 +1,12 @@
 """i.MX 8M Plus: its NPU through `vx_delegate`.
 
-Which operators the delegate hands over is as in VeriSilicon's `op_map.cc` of January 2025; the one
-of a BSP may differ, and what the driver makes of them is not public.
+Which operators the delegate hands over is as in VeriSilicon's `op_map.cc` of January 2025, see
+`runtime.operators`; what the driver makes of them is not public.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from analysis.diagnosis import (
     Examination,
@@ -14,29 +14,13 @@ from analysis.diagnosis import (
     Placement,
     Prediction,
     Subject,
-    named,
+    about,
     positions,
 )
-from analysis.graph import Operator
 from analysis.rules import custom
+from runtime.operators import facts_of
+from runtime.tflite_graph import Operator
 
-_TAKEN = frozenset(
-    "ABS ADD ADD_N ARG_MAX ARG_MIN AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND "
-    "BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN BROADCAST_TO CAST CONCATENATION "
-    "CONV_2D CONV_3D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE DIV ELU EMBEDDING_LOOKUP EQUAL "
-    "EXP EXPAND_DIMS FLOOR FLOOR_DIV FULLY_CONNECTED GATHER GATHER_ND GELU GREATER GREATER_EQUAL "
-    "HARD_SWISH HASHTABLE_LOOKUP L2_NORMALIZATION LEAKY_RELU LESS LESS_EQUAL "
-    "LOCAL_RESPONSE_NORMALIZATION LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAXIMUM "
-    "MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL ONE_HOT PACK PAD POW PRELU QUANTIZE "
-    "REDUCE_ANY REDUCE_MAX REDUCE_MIN REDUCE_PROD RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR "
-    "RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RNN RSQRT SCATTER_ND SELECT SELECT_V2 SHAPE SIN SLICE "
-    "SOFTMAX SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQRT SQUARE SQUARED_DIFFERENCE SQUEEZE "
-    "STRIDED_SLICE SUB SUM TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM "
-    "UNIDIRECTIONAL_SEQUENCE_RNN UNPACK".split()
-)
-# A graph compiled for this NPU, and one of VeriSilicon's own.
-_TAKEN_CUSTOM = frozenset(("vsi-npu", "WRNN_BIDI_SEQGRU"))
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _SOURCE = "VeriSilicon's tflite-vx-delegate, op_map.cc of January 2025"
 _RANK = 4
 
@@ -44,26 +28,28 @@ _RANK = 4
 def examine(subject: Subject) -> Examination:
     """What can be said without the board."""
     placements = tuple(_placement(op) for op in subject.graph.operators)
-    findings = [finding for rule in RULES if (finding := rule(subject)) is not None]
+    findings = (
+        custom.finding(subject, placements),
+        left_to_cpu(placements),
+        wide_transposes(subject),
+        per_channel(subject),
+    )
     return Examination(
         placements,
         f"as {_SOURCE}, hands them over; the BSP's may differ, and what the driver then does is "
         "not known",
-        tuple(findings),
+        tuple(finding for finding in findings if finding is not None),
         _predict(subject),
     )
 
 
 def _placement(op: Operator) -> Placement:
-    output = op.output.name if op.output else ""
-    if op.custom is not None and op.custom not in _TAKEN_CUSTOM:
-        return custom.placement_on_linux(op)
-    if op.custom is None and op.name not in _TAKEN:
-        return Placement(op.position, op.name, output, "CPU", "the delegate has no mapping for it")
-    if op.name in _WEIGHTED and _is_hybrid(op):
-        reason = "weights and activations are of different types"
-        return Placement(op.position, op.name, output, "CPU", reason)
-    return Placement(op.position, op.name, output, "NPU")
+    facts = facts_of(op.name)
+    if not facts.vx:
+        return custom.placed_on_cpu(op, "the delegate has no mapping for it")
+    if facts.weights and _is_hybrid(op):
+        return custom.placed(op, "CPU", "weights and activations are of different types")
+    return custom.placed(op, "NPU")
 
 
 def _is_hybrid(op: Operator) -> bool:
@@ -75,21 +61,21 @@ def _predict(subject: Subject) -> Prediction:
     known = "".join(f"; published for {p.model}: {p.latency_ms:g} ms" for p in published)
     return Prediction(
         None,
-        "not predicted: nothing public ties a file to this NPU's time, `python -m "
-        f"runtime.benchmark run` measures it{known}",
+        "not predicted: nothing public ties a file to this NPU's time, `./nanodet bench` "
+        f"measures it{known}",
     )
 
 
-def left_to_cpu(subject: Subject) -> Finding | None:
+def left_to_cpu(placements: Sequence[Placement]) -> Finding | None:
     """Operators at which the graph is cut."""
-    found = [p for p in map(_placement, subject.graph.operators) if p.where == "CPU"]
+    found = [p for p in placements if p.where == "CPU"]
     if not found:
         return None
     kinds = "; ".join(sorted({f"{p.operator}: {p.reason}" for p in found}))
     return Finding(
         "cpu",
         "warning",
-        f"operators left to the CPU: {len(found)} of {len(subject.graph.operators)}",
+        f"operators left to the CPU: {len(found)} of {len(placements)}",
         f"{kinds}. Each cuts the graph, and tensors travel there and back.",
         "build it with recipe.sh --target linux, in int8",
         _SOURCE,
@@ -97,53 +83,37 @@ def left_to_cpu(subject: Subject) -> Finding | None:
     )
 
 
-def foreign(subject: Subject) -> Finding | None:
-    """Custom operators that nothing on the board runs."""
-    placed = (_placement(op) for op in subject.graph.operators)
-    return custom.finding(subject, {p.position for p in placed if p.where == custom.NOTHING})
-
-
 def wide_transposes(subject: Subject) -> Finding | None:
     """Transposes of more than 4 dimensions."""
     found = [op for op in subject.graph.named("TRANSPOSE") if op.rank > _RANK]
-    if not found:
-        return None
-    return Finding(
+    return about(
+        found,
         "wide-transpose",
         "warning",
-        f"{named(found)} of rank {max(op.rank for op in found)}",
+        f" of rank {max((op.rank for op in found), default=0)}",
         "Conversions for VeriSilicon's NPU split the graph at each; other targets give wrong "
         "values or leave them to the CPU. Whether this BSP's driver takes them is not known.",
         "build it with recipe.sh: shuffle_by_slices leaves no transpose",
         "reported of this NPU, not measured by this kit",
-        positions(found),
     )
 
 
 def per_channel(subject: Subject) -> Finding | None:
-    """Weights with a scale a channel."""
+    """Weights with one scale per channel."""
     found = [
         op
         for op in subject.graph.operators
-        if op.name in _WEIGHTED and (weight := op.input(1)) and len(weight.scales) > 1
+        if facts_of(op.name).weights and (weight := op.input(1)) and len(weight.scales) > 1
     ]
     if not found:
         return None
     return Finding(
         "per-channel",
         "note",
-        f"operators whose weights have one scale a channel: {len(found)}",
-        "One scale a tensor can be much faster on this NPU, and costs accuracy. By how much is not "
-        "known without the board.",
+        f"operators whose weights have one scale per channel: {len(found)}",
+        "One scale per tensor can be much faster on this NPU, and costs accuracy. By how much is "
+        "not known without the board.",
         "recipe.sh --quantization int8-per-tensor",
         "reported of this NPU, not measured by this kit",
         positions(found),
     )
-
-
-RULES: tuple[Callable[[Subject], Finding | None], ...] = (
-    foreign,
-    left_to_cpu,
-    wide_transposes,
-    per_channel,
-)

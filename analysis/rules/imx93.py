@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from analysis.diagnosis import (
     Examination,
@@ -11,61 +10,18 @@ from analysis.diagnosis import (
     Placement,
     Prediction,
     Subject,
-    named,
+    about,
     positions,
 )
-from analysis.graph import Operator
 from analysis.rules import custom
 from analysis.vela import Compiled, Refused, compile_model
 from runtime.errors import KitError
+from runtime.operators import facts_of
+from runtime.tflite_graph import Operator
 
 _RANK = 4
 _COLOURS = 4
 _MATTERS = 0.2
-# Operators that Vela leaves to the CPU at times, and what this kit does instead.
-_CURES = {
-    "GATHER": "shuffle_by_slices leaves none",
-    "MIRROR_PAD": "rotate_180 leaves none",
-    "PADV2": "rotate_180 leaves none",
-    "RESIZE_BILINEAR": "halve_by_mean turns halving into a mean",
-    "STRIDED_SLICE": "shuffle_by_slices leaves slices without steps",
-    "TRANSPOSE": "shuffle_by_slices leaves none",
-}
-
-
-@dataclass(frozen=True)
-class Patient:
-    """A subject and what Vela made of it."""
-
-    subject: Subject
-    compiled: Compiled
-
-    @property
-    def on_cpu(self) -> list[Operator]:
-        """The operators that Vela left to the CPU, found by the names of their outputs."""
-        left = self.compiled.cpu
-        operators = self.subject.graph.operators
-        return [op for op in operators if any(t.name in left for t in op.outputs)]
-
-    @property
-    def placements(self) -> tuple[Placement, ...]:
-        """Of every operator. Vela leaves custom ones to the CPU, whose interpreter may not know
-        them."""
-        left = {op.position for op in self.on_cpu}
-        return tuple(self._place(op, op.position in left) for op in self.subject.graph.operators)
-
-    def _place(self, op: Operator, on_cpu: bool) -> Placement:
-        if op.custom is not None:
-            return custom.placement_on_linux(op, self.reason(op))
-        output = op.output.name if op.output else ""
-        if on_cpu:
-            return Placement(op.position, op.name, output, "CPU", self.reason(op))
-        return Placement(op.position, op.name, output, "NPU")
-
-    def reason(self, op: Operator) -> str:
-        """Vela's, for an operator that it left to the CPU."""
-        found = (self.compiled.cpu.get(tensor.name, "") for tensor in op.outputs)
-        return next(filter(None, found), "Vela gives no reason")
 
 
 def examine(subject: Subject) -> Examination:
@@ -74,20 +30,43 @@ def examine(subject: Subject) -> Examination:
     if subject.graph.named("CUSTOM ethos-u"):
         raise KitError(f"{subject.path}: Vela has compiled it already; give the file it was before")
     try:
-        patient = Patient(subject, compile_model(subject.path))
+        compiled = compile_model(subject.path)
     except Refused as error:
         return _refused(subject, error)
-    compiled = patient.compiled
-    findings = [finding for rule in RULES if (finding := rule(patient)) is not None]
+    placements = tuple(_place(op, compiled) for op in subject.graph.operators)
+    findings = (
+        custom.finding(subject, placements),
+        left_to_cpu(subject, compiled, placements),
+        wide_transposes(subject, compiled),
+        shallow_stem(subject, compiled),
+    )
     return Examination(
-        patient.placements,
+        placements,
         f"Vela {compiled.version}'s own answer; NXP keeps a fork of it a BSP",
-        tuple(findings),
+        tuple(finding for finding in findings if finding is not None),
         _predict(compiled),
         memory=(
             f"Vela plans {compiled.sram_bytes:,} bytes of SRAM, {compiled.dram_bytes:,} of DRAM",
         ),
     )
+
+
+def _is_left(op: Operator, compiled: Compiled) -> bool:
+    """Did Vela leave it to the CPU? Told by the names of its outputs."""
+    return any(tensor.name in compiled.cpu for tensor in op.outputs)
+
+
+def _place(op: Operator, compiled: Compiled) -> Placement:
+    """Vela leaves custom operators to the CPU, whose interpreter may not know them."""
+    if op.custom is not None or _is_left(op, compiled):
+        return custom.placed_on_cpu(op, _reason(op, compiled))
+    return custom.placed(op, "NPU")
+
+
+def _reason(op: Operator, compiled: Compiled) -> str:
+    """Vela's, for an operator that it left to the CPU."""
+    found = (compiled.cpu.get(tensor.name, "") for tensor in op.outputs)
+    return next(filter(None, found), "Vela gives no reason")
 
 
 def _predict(compiled: Compiled) -> Prediction:
@@ -106,97 +85,77 @@ def _predict(compiled: Compiled) -> Prediction:
 
 def _refused(subject: Subject, error: Refused) -> Examination:
     """Of a file that Vela does not compile: nothing of it is known to run on the NPU."""
-    findings = [
-        Finding(
-            "refused",
-            "error",
-            "Vela does not compile the file",
-            str(error),
-            "build it with recipe.sh --target ethos-u65, whose files Vela compiles",
-            "package ethos-u-vela",
-        ),
-        custom.finding(subject, {op.position for op in _nowhere(subject)}),
-    ]
+    reason = "Vela refuses the file"
+    placements = tuple(custom.placed_on_cpu(op, reason) for op in subject.graph.operators)
+    refused = Finding(
+        "refused",
+        "error",
+        "Vela does not compile the file",
+        str(error),
+        "build it with recipe.sh --target ethos-u65, whose files Vela compiles",
+        "package ethos-u-vela",
+    )
+    foreign = custom.finding(subject, placements)
     return Examination(
-        tuple(_uncompiled(op) for op in subject.graph.operators),
-        "Vela refuses the file",
-        tuple(finding for finding in findings if finding is not None),
+        placements,
+        reason,
+        (refused,) if foreign is None else (refused, foreign),
         Prediction(None, "not predicted: Vela does not compile the file"),
     )
 
 
-def _uncompiled(op: Operator) -> Placement:
-    if op.custom is not None:
-        return custom.placement_on_linux(op, "Vela refuses the file")
-    output = op.output.name if op.output else ""
-    return Placement(op.position, op.name, output, "CPU", "Vela refuses the file")
-
-
-def _nowhere(subject: Subject) -> list[Operator]:
-    """Custom operators that neither the NPU nor the CPU runs."""
-    operators = (op for op in subject.graph.operators if op.custom is not None)
-    return [op for op in operators if custom.placement_on_linux(op).where == custom.NOTHING]
-
-
-def foreign(patient: Patient) -> Finding | None:
-    """Custom operators that neither the NPU nor the CPU runs."""
-    return custom.finding(patient.subject, {op.position for op in _nowhere(patient.subject)})
-
-
-def left_to_cpu(patient: Patient) -> Finding | None:
-    """Operators at which the graph is cut."""
-    nowhere = {tensor.name for op in _nowhere(patient.subject) for tensor in op.outputs}
-    left = {name: why for name, why in patient.compiled.cpu.items() if name not in nowhere}
-    found = [op for op in patient.on_cpu if any(t.name in left for t in op.outputs)]
-    if not left:
+def left_to_cpu(
+    subject: Subject, compiled: Compiled, placements: Sequence[Placement]
+) -> Finding | None:
+    """Operators at which the graph is cut; those that nothing runs have a finding of their own."""
+    operators = subject.graph.operators
+    nowhere = {p.position for p in placements if p.where == custom.NOTHING}
+    found = [op for op in operators if op.position not in nowhere and _is_left(op, compiled)]
+    named = {tensor.name for op in operators for tensor in op.outputs}
+    unnamed = sorted(compiled.cpu.keys() - named)
+    if not found and not unnamed:
         return None
-    reasons = sorted({f"{op.name}: {patient.reason(op)}" for op in found})
-    known = {tensor.name for op in found for tensor in op.outputs}
-    reasons += [
-        f"{name}, which the file does not name: {left[name]}"
-        for name in sorted(left.keys() - known)
-    ]
-    cures = sorted({f"{op.name}: {_CURES[op.name]}" for op in found if op.name in _CURES})
+    reasons = sorted({f"{op.name}: {_reason(op, compiled)}" for op in found})
+    reasons += [f"{name}, which the file does not name: {compiled.cpu[name]}" for name in unnamed]
+    spared = {op.name: facts_of(op.name).cure for op in found}
+    cures = sorted(f"{name}: {cure}" for name, cure in spared.items() if cure)
     return Finding(
         "cpu",
         "warning",
-        f"operators left to the CPU: {len(left)} of {len(patient.subject.graph.operators)}",
+        f"operators left to the CPU: {len(found) + len(unnamed)} of {len(operators)}",
         f"{'; '.join(reasons)}. Each cuts the graph, and tensors travel there and back.",
         f"build it with recipe.sh --target ethos-u65; {'; '.join(cures)}".rstrip("; "),
-        f"Vela {patient.compiled.version}",
+        f"Vela {compiled.version}",
         positions(found),
     )
 
 
-def wide_transposes(patient: Patient) -> Finding | None:
+def wide_transposes(subject: Subject, compiled: Compiled) -> Finding | None:
     """Transposes of more than 4 dimensions, which depend on the compiler's version."""
-    found = [op for op in patient.subject.graph.named("TRANSPOSE") if op.rank > _RANK]
-    if not found:
-        return None
-    left = {op.position for op in patient.on_cpu}
-    taken = sum(op.position not in left for op in found)
-    return Finding(
+    found = [op for op in subject.graph.named("TRANSPOSE") if op.rank > _RANK]
+    taken = sum(not _is_left(op, compiled) for op in found)
+    return about(
+        found,
         "wide-transpose",
         "warning",
-        f"{named(found)} of rank {max(op.rank for op in found)}",
-        f"Vela {patient.compiled.version} takes {taken} of them, others leave tensors of more than "
+        f" of rank {max((op.rank for op in found), default=0)}",
+        f"Vela {compiled.version} takes {taken} of them, others leave tensors of more than "
         "4 dimensions to the CPU; NXP's fork in a BSP may be one. Microcontrollers give wrong "
         "values.",
         "build it with recipe.sh: shuffle_by_slices leaves no transpose",
-        f"Vela {patient.compiled.version}, and earlier releases' lists of operators",
-        positions(found),
+        f"Vela {compiled.version}, and earlier releases' lists of operators",
     )
 
 
-def shallow_stem(patient: Patient) -> Finding | None:
+def shallow_stem(subject: Subject, compiled: Compiled) -> Finding | None:
     """A first convolution that keeps few of the NPU's multipliers busy."""
-    convolutions = patient.subject.graph.named("CONV_2D")
-    layers = [layer for layer in patient.compiled.layers if layer.operator == "Conv2D"]
+    convolutions = subject.graph.named("CONV_2D")
+    layers = [layer for layer in compiled.layers if layer.operator == "Conv2D"]
     read = convolutions[0].input(0) if convolutions else None
-    if not layers or read is None or not patient.compiled.latency_ms:
+    if not layers or read is None or not compiled.latency_ms:
         return None
     channels = read.shape[-1] if read.shape else 0
-    share = layers[0].latency_ms / patient.compiled.latency_ms
+    share = layers[0].latency_ms / compiled.latency_ms
     if channels > _COLOURS or share < _MATTERS:
         return None
     return Finding(
@@ -205,14 +164,6 @@ def shallow_stem(patient: Patient) -> Finding | None:
         f"the first convolution, of {channels} channels, takes {share:.0%} of the estimate",
         "With so few channels most of the NPU's multipliers idle.",
         "recipe.sh --target ethos-u65: its rewrite space_to_depth reads blocks of 2x2 pixels",
-        f"Vela {patient.compiled.version}",
+        f"Vela {compiled.version}",
         positions(convolutions[:1]),
     )
-
-
-RULES: tuple[Callable[[Patient], Finding | None], ...] = (
-    foreign,
-    left_to_cpu,
-    wide_transposes,
-    shallow_stem,
-)

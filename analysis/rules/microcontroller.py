@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis import cortex_m7
@@ -19,22 +19,21 @@ from analysis.diagnosis import (
     near_peak,
     positions,
 )
-from analysis.graph import Graph, Operator
 from analysis.memory import Moment
 from analysis.rules import custom
 from analysis.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
 from runtime.engines.arena import MARGIN_PERCENT, arena_bytes, reserved_bytes
 from runtime.errors import KitError
+from runtime.tflite_graph import Graph, Operator
 
-_SAME_PADDING = 0
 _MATTERS = 0.03  # Share of the instructions that is worth a warning.
 _TABLE_INSTRUCTIONS = 5  # An element, of the firmware's LEAKY_RELU; docs/firmware.md.
 _COUNTED = "instructions counted on a Cortex-M7, analysis/cortex_m7.json"
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
-    "LEAKY_RELU": "build it with recipe.sh, which pools first, and firmware.generate, whose kernel "
-    f"is a table of about {_TABLE_INSTRUCTIONS} instructions an element; or train it with "
-    "python -m train --activation relu6, which convolutions fuse",
+    "LEAKY_RELU": "build it with recipe.sh, which pools first, and nanodet firmware, whose kernel "
+    f"is a table of about {_TABLE_INSTRUCTIONS} instructions per element; or train it with "
+    "./nanodet train --activation relu6, which convolutions fuse",
     "LOGISTIC": "build it with recipe.sh: files give logits",
     "QUANTIZE": "build it with recipe.sh: tensors that are joined share one scale",
     "RESIZE_BILINEAR": "build it with recipe.sh: its rewrites halve_by_mean and narrow_neck leave "
@@ -43,8 +42,8 @@ _DEAR = {
 
 
 @dataclass(frozen=True)
-class Patient:
-    """A subject with what is known of it on a microcontroller. refusal: TFLite Micro's, or ""."""
+class Deployment:
+    """A file on a microcontroller. refusal: TFLite Micro's, or ""."""
 
     subject: Subject
     placements: tuple[Placement, ...]
@@ -53,23 +52,16 @@ class Patient:
     refusal: str
 
     @property
-    def reserved(self) -> int:
-        """Arena that the firmware sets aside."""
-        return self._reserved(self.arena.bytes)
-
-    @property
     def reserved_without_stem(self) -> int | None:
-        """The same after `firmware.generate --split-stem`, estimated: of what follows the first
-        activation. None where there is no stem that it splits off."""
+        """Estimated for `nanodet firmware --split-stem`: what follows the first activation. None
+        where there is no stem that it splits off."""
         leaky = self.subject.graph.named("LEAKY_RELU")
         if not self.subject.own or not leaky or not _has_stem(self.subject.graph):
             return None
         rest = self.subject.memory.moments[leaky[0].position + 1 :]
         overhead = self.arena.bytes - self.subject.memory.peak.bytes
-        return self._reserved(max((moment.bytes for moment in rest), default=0) + overhead)
-
-    def _reserved(self, needed: int) -> int:
-        return reserved_bytes(needed, len(self.subject.graph.named("LEAKY_RELU")))
+        needed = max((moment.bytes for moment in rest), default=0) + overhead
+        return _reserved(self.subject, needed)
 
     def instructions(self, operators: list[Operator]) -> float:
         """Of some operators together, as far as they were ever counted."""
@@ -81,34 +73,52 @@ def examine(subject: Subject) -> Examination:
     cost = cortex_m7.total(subject.graph)
     arena, refusal = _arena(subject)
     placements = tuple(place(op, subject.own) for op in subject.graph.operators)
-    patient = Patient(subject, placements, cost, arena, refusal)
-    findings = [finding for rule in RULES for finding in rule(patient)]
-    fits = [
-        f"{region.name} {region.bytes:,} bytes ({region.speed}): "
-        f"{'fits' if patient.reserved <= region.bytes else 'does not fit'}"
-        for region in subject.board.memories
-    ]
+    deployed = Deployment(subject, placements, cost, arena, refusal)
+    findings = [finding for rule in RULES for finding in rule(deployed)]
     return Examination(
         placements,
         f"kernels of {LIBRARY}",
         tuple(findings),
         _predict(subject, cost),
         arena,
-        tuple(fits),
+        tuple(_memory(subject, arena)),
     )
+
+
+def _memory(subject: Subject, arena: Arena) -> Iterator[str]:
+    """Where the arena goes, and what the board's memories leave free."""
+    board = subject.board
+    if board.memories:
+        yield (
+            f"{arena.reserved_bytes:,} bytes with the firmware's tables and margin: {arena.goes_to}"
+        )
+    flash = [(board.flash, subject.memory.flash_bytes)] if board.flash else []
+    for memory, needed in [*((m, arena.reserved_bytes) for m in board.memories), *flash]:
+        verdict = "fits" if memory.holds(needed) else "does not fit"
+        free = f"{memory.free_bytes:,}" if memory.free_bytes else "none"
+        size = f"{memory.name} {memory.bytes:,} bytes, {free} of them free"
+        yield f"{size} ({memory.speed}): {verdict}"
+
+
+def _reserved(subject: Subject, needed: int) -> int:
+    return reserved_bytes(needed, len(subject.graph.named("LEAKY_RELU")))
 
 
 def _arena(subject: Subject) -> tuple[Arena, str]:
     """Measured if that can be had, otherwise what the tensors take at the least; and a refusal."""
-    least = Arena(subject.memory.peak.bytes, "of the tensors alone, without TFLite Micro's own")
+    count, refusal = subject.memory.peak.bytes, ""
+    basis = "of the tensors alone, without TFLite Micro's own"
     if importlib.util.find_spec("tflite_micro") is None:
-        basis = f"{least.basis}; package tflite-micro, which measures it, is not installed"
-        return Arena(least.bytes, basis), ""
-    try:
-        measured = arena_bytes(subject.path)
-    except KitError as error:
-        return least, str(error)
-    return Arena(measured, "by TFLite Micro on this machine, 1 to 4 % above a Cortex-M's"), ""
+        basis += "; package tflite-micro, which measures it, is not installed"
+    else:
+        try:
+            count = arena_bytes(subject.path)
+            basis = "by TFLite Micro on this machine, 1 to 4 % above a Cortex-M's"
+        except KitError as error:
+            refusal = str(error)
+    reserved = _reserved(subject, count)
+    fit = subject.board.fits(reserved, subject.memory.flash_bytes)
+    return Arena(count, basis, reserved, fit.where), refusal
 
 
 def _predict(subject: Subject, cost: Cost) -> Prediction:
@@ -133,11 +143,11 @@ def _predict(subject: Subject, cost: Cost) -> Prediction:
     )
 
 
-def wide_transposes(patient: Patient) -> list[Finding]:
+def wide_transposes(deployed: Deployment) -> list[Finding]:
     """Int8 transposes of more than 4 dimensions, as five-dimensional channel shuffles give."""
     found = [
         op
-        for op in patient.subject.graph.operators
+        for op in deployed.subject.graph.operators
         if is_wide(op) and op.output and op.output.dtype == "INT8"
     ]
     if not found:
@@ -147,7 +157,7 @@ def wide_transposes(patient: Patient) -> list[Finding]:
             "wide-transpose",
             "error",
             f"{named(found)} of rank {max(op.rank for op in found)}: "
-            f"{patient.instructions(found) / 1e6:.1f} M instructions",
+            f"{deployed.instructions(found) / 1e6:.1f} M instructions",
             "CMSIS-NN's kernel takes 4 dimensions. tflite-micro drops the error it returns and "
             "says OK, with the output never written: all that follows is wrong. Libraries of "
             "NXP's that were counted still run reference C there: right, but slow.",
@@ -159,9 +169,9 @@ def wide_transposes(patient: Patient) -> list[Finding]:
     ]
 
 
-def absent(patient: Patient) -> list[Finding]:
+def absent(deployed: Deployment) -> list[Finding]:
     """Operators that TFLite Micro does not have."""
-    missing = [p for p in patient.placements if p.where == ABSENT]
+    missing = [p for p in deployed.placements if p.where == ABSENT]
     if not missing:
         return []
     kinds = ", ".join(sorted({p.operator for p in missing}))
@@ -178,32 +188,31 @@ def absent(patient: Patient) -> list[Finding]:
     ]
 
 
-def foreign(patient: Patient) -> list[Finding]:
+def foreign(deployed: Deployment) -> list[Finding]:
     """Custom operators that TFLite Micro does not have."""
-    left = {p.position for p in patient.placements if p.where == custom.NOTHING}
-    found = custom.finding(patient.subject, left)
+    found = custom.finding(deployed.subject, deployed.placements)
     return [found] if found else []
 
 
-def refused(patient: Patient) -> list[Finding]:
+def refused(deployed: Deployment) -> list[Finding]:
     """A file that TFLite Micro itself does not run."""
-    if not patient.refusal:
+    if not deployed.refusal:
         return []
     return [
         Finding(
             "refused",
             "error",
             "TFLite Micro does not run the file on this machine",
-            patient.refusal,
+            deployed.refusal,
             "build it with recipe.sh, which runs every file in TFLite Micro",
             "package tflite-micro",
         )
     ]
 
 
-def gathers(patient: Patient) -> list[Finding]:
+def gathers(deployed: Deployment) -> list[Finding]:
     """Channel shuffles as GATHER."""
-    found = patient.subject.graph.named("GATHER")
+    found = deployed.subject.graph.named("GATHER")
     if not found:
         return []
     return [
@@ -219,14 +228,14 @@ def gathers(patient: Patient) -> list[Finding]:
     ]
 
 
-def dear_kernels(patient: Patient) -> list[Finding]:
+def dear_kernels(deployed: Deployment) -> list[Finding]:
     """Operators in reference C that take many instructions."""
     findings = []
     for name, cure in _DEAR.items():
-        found = patient.subject.graph.named(name)
-        instructions = patient.instructions(found)
+        found = deployed.subject.graph.named(name)
+        instructions = deployed.instructions(found)
         if instructions and _elements(found):
-            findings.append(_dear(patient, found, instructions, cure))
+            findings.append(_dear(deployed, found, instructions, cure))
     return findings
 
 
@@ -234,19 +243,19 @@ def _elements(operators: list[Operator]) -> int:
     return sum(op.output.elements for op in operators if op.output)
 
 
-def _dear(patient: Patient, found: list[Operator], instructions: float, cure: str) -> Finding:
+def _dear(deployed: Deployment, found: list[Operator], instructions: float, cure: str) -> Finding:
     elements = _elements(found)
-    share = instructions / (patient.cost.instructions or instructions)
+    share = instructions / (deployed.cost.instructions or instructions)
     name, severity = found[0].name, "warning" if share >= _MATTERS else "note"
-    if name == "LEAKY_RELU" and patient.subject.own:
+    if name == "LEAKY_RELU" and deployed.subject.own:
         severity = "note"
         spared = instructions - _TABLE_INSTRUCTIONS * elements
-        cure = f"firmware.generate: its kernel is a table and spares about {spared / 1e6:.0f} M"
+        cure = f"nanodet firmware: its kernel is a table and spares about {spared / 1e6:.0f} M"
     return Finding(
         name.lower().replace("_", "-"),
         severity,
         f"{named(found)}: {instructions / 1e6:.1f} M instructions, {share:.1%} of all",
-        f"No CMSIS-NN kernel exists: reference C, {instructions / elements:.0f} instructions an "
+        f"No CMSIS-NN kernel exists: reference C, {instructions / elements:.0f} instructions per "
         "element.",
         cure,
         _COUNTED,
@@ -254,31 +263,51 @@ def _dear(patient: Patient, found: list[Operator], instructions: float, cure: st
     )
 
 
-def arena(patient: Patient) -> list[Finding]:
-    """Tensors that do not fit the fastest memory, or none."""
-    regions, needed = patient.subject.board.memories, patient.reserved
-    if not regions or needed <= regions[0].bytes:
+def arena(deployed: Deployment) -> list[Finding]:
+    """Tensors that do not fit the fastest memory of which something is free, or none."""
+    board, needed = deployed.subject.board, deployed.arena.reserved_bytes
+    first = next((memory for memory in board.memories if memory.free_bytes), None)
+    roomy = board.fits(needed).memory
+    if first is None or roomy is first:
         return []
-    first = regions[0]
-    roomy = next((r for r in regions if needed <= r.bytes), None)
     severity = "warning" if roomy else "error"
     effect = f"It goes to {roomy.name}, {roomy.speed}." if roomy else "It fits nowhere."
-    cure = f"recipe.sh --budget-arena {first.bytes // 1024}K, fewer --strides, less --input-size"
-    rest = patient.reserved_without_stem
-    if roomy and rest is not None and rest <= first.bytes:
+    cure = (
+        f"recipe.sh --budget-arena {first.free_bytes // 1024}K, fewer --strides, less --input-size"
+    )
+    rest = deployed.reserved_without_stem
+    if roomy and rest is not None and board.fits(rest).memory is first:
         severity = "note"
-        cure = f"firmware.generate --split-stem: about {rest:,} bytes; or {cure}"
-    peaks = "; ".join(_describe(moment) for moment in near_peak(patient.subject.memory)[:2])
+        cure = f"nanodet firmware --split-stem: about {rest:,} bytes; or {cure}"
+    peaks = "; ".join(_describe(moment) for moment in near_peak(deployed.subject.memory)[:2])
     return [
         Finding(
             "arena",
             severity,
             f"arena of {needed:,} bytes with its margin does not fit {first.name} "
-            f"({first.bytes:,})",
+            f"({first.free_bytes:,} free)",
             f"{effect} Peak of the tensors: {peaks}.",
             cure,
-            f"arena of {patient.arena.bytes:,} bytes {patient.arena.basis}; firmware.generate adds "
-            f"the tables of LEAKY_RELU and {MARGIN_PERCENT} %",
+            f"arena of {deployed.arena.bytes:,} bytes {deployed.arena.basis}; nanodet firmware "
+            f"adds the tables of LEAKY_RELU and {MARGIN_PERCENT} %",
+        )
+    ]
+
+
+def flash(deployed: Deployment) -> list[Finding]:
+    """A file that the flash does not hold."""
+    board, needed = deployed.subject.board, deployed.subject.memory.flash_bytes
+    if board.flash is None or board.fits(0, needed).in_flash:
+        return []
+    return [
+        Finding(
+            "flash",
+            "error",
+            f"file of {needed:,} bytes does not fit {board.flash.name} "
+            f"({board.flash.free_bytes:,} free)",
+            "The file is a part of the program, which is read from there.",
+            "recipe.sh --quantization int8, a smaller --model",
+            f"what the SDK's linker script leaves free, {board.name}.yaml",
         )
     ]
 
@@ -294,20 +323,19 @@ def _has_stem(graph: Graph) -> bool:
     if not convolutions or not pools:
         return False
     weight = convolutions[0].input(1)
-    options = [op.options for op in (convolutions[0], pools[0])]
-    same = all((o["padding"], o["stride_h"]) == (_SAME_PADDING, 2) for o in options)
+    same = convolutions[0].halves and pools[0].halves
     return same and weight is not None and weight.shape[1:] == (3, 3, 3)
 
 
-def uncounted(patient: Patient) -> list[Finding]:
+def uncounted(deployed: Deployment) -> list[Finding]:
     """Operators whose cost nobody measured."""
-    if not patient.cost.unknown:
+    if not deployed.cost.unknown:
         return []
     return [
         Finding(
             "uncounted",
             "note",
-            f"operators that no predicted latency holds: {patient.cost.left_out}",
+            f"operators that no predicted latency holds: {deployed.cost.left_out}",
             "Kernels of these kinds were never counted on a Cortex-M7.",
             "",
             _COUNTED,
@@ -315,13 +343,14 @@ def uncounted(patient: Patient) -> list[Finding]:
     ]
 
 
-RULES: tuple[Callable[[Patient], list[Finding]], ...] = (
+RULES: tuple[Callable[[Deployment], list[Finding]], ...] = (
     absent,
     foreign,
     refused,
     wide_transposes,
     gathers,
     arena,
+    flash,
     dear_kernels,
     uncounted,
 )

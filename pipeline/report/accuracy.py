@@ -43,8 +43,8 @@ def _no_micro(job: Job, structure: Structure) -> str:
     if structure.macs > _MICRO_MACS:
         return (
             f"TensorFlow Lite Micro is left out, for its reference kernels take minutes for "
-            f"{structure.macs / 1e6:,.0f} M multiplications an image; "
-            ".venv/bin/python -m evaluation.waterfall measures it."
+            f"{structure.macs / 1e6:,.0f} M multiplications per image; "
+            "./nanodet waterfall measures it."
         )
     return ""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.graph import Graph
 from analysis.memory import Lifetime, lifetimes
-from pipeline.report.contract import Arena, Placed
+from pipeline.report.contract import ArenaMap, Placed
+from runtime.tflite_graph import Graph
 
 _ALIGNMENT = 16
 
@@ -34,7 +34,7 @@ def _aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-def arena(content: bytes, path: str) -> Arena:
+def arena(content: bytes, path: str) -> ArenaMap:
     """The layout of a file's tensors, and where most are needed at once; path names the file in
     errors."""
     graph = Graph.parse(content, path)
@@ -43,7 +43,7 @@ def arena(content: bytes, path: str) -> Arena:
     live = [[p for p in placed if p.first <= i <= p.last] for i in range(len(operators))]
     needed = [sum(p.bytes for p in tensors) for tensors in live]
     peak = needed.index(max(needed))
-    return Arena(
+    return ArenaMap(
         placed=placed,
         operators=len(operators),
         planned_bytes=max(p.offset + p.bytes for p in placed),

@@ -10,11 +10,11 @@ from evaluation import CocoSet
 from pipeline.report import latency, render
 from pipeline.report.accuracy import accuracy
 from pipeline.report.arena import arena
-from pipeline.report.contract import Accuracy, Arena, Findings, Job, Missing
+from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing
 from pipeline.report.noise import noise
-from pipeline.report.pictures import SCORE_THRESHOLD, pictures
+from pipeline.report.pictures import pictures
 from pipeline.report.structure import structure
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.files import write_text
 from runtime.tflite_file import TfliteFile
 
@@ -43,8 +43,8 @@ def findings(job: Job, file: TfliteFile) -> Findings:
     chosen = job.evaluation
     images = chosen and CocoSet.load(chosen.folder, chosen.path, spec.classes, chosen.limit)
     paths = _annotated_paths(images) if images else list(job.calibration[:_LOOKED_AT])
-    exact = Detector(OnnxEngine(job.onnx), score_threshold=SCORE_THRESHOLD)
-    quantized = Detector(job.tflite, score_threshold=SCORE_THRESHOLD)
+    exact = Detector(OnnxEngine(job.onnx), score_threshold=DISPLAY_THRESHOLD)
+    quantized = Detector(job.tflite, score_threshold=DISPLAY_THRESHOLD)
     made_of = structure(file.content, file.path, content["tflite"]["operators"])
     return Findings(
         accuracy=accuracy(job, file, made_of, images or None),
@@ -53,12 +53,14 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
-        latencies=latency.latencies(content["cortex_m7"], content["arena_reserved_bytes"]),
+        latencies=latency.latencies(
+            content["cortex_m7"], content["arena_reserved_bytes"], len(file.content)
+        ),
         published=latency.published(),
     )
 
 
-def _arena(file: TfliteFile) -> Arena | Missing:
+def _arena(file: TfliteFile) -> ArenaMap | Missing:
     if file.input.dtype == "FLOAT32":
         return Missing("A float file does not go to a microcontroller.")
     return arena(file.content, file.path)

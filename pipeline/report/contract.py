@@ -92,7 +92,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Structure:
-    """parameters: weights and biases. macs: multiplications of an inference. operators: kind ->
+    """parameters: weights and biases. macs: multiplications per inference. operators: kind ->
     count, most first."""
 
     parameters: int
@@ -112,7 +112,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Arena:
+class ArenaMap:
     """The arena over time.
 
     operators: how many run. planned_bytes: what the layout takes. peak_bytes: of the tensors that
@@ -132,7 +132,7 @@ class Arena:
 @dataclass(frozen=True)
 class Latency:
     """One board. milliseconds, basis: predicted for this file and by what; None where it cannot
-    be. memory: where its arena fits. lower_bound: some operators were never counted."""
+    be. memory: where its arena goes. lower_bound: some operators were never counted."""
 
     board: str
     cores: str
@@ -162,6 +162,6 @@ class Findings:
     annotated: bool
     noise: tuple[Noise, ...] | Missing
     structure: Structure
-    arena: Arena | Missing
+    arena: ArenaMap | Missing
     latencies: tuple[Latency, ...]
     published: tuple[PublishedLatency, ...]

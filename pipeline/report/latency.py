@@ -7,13 +7,17 @@ from typing import Any
 
 from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instruction
 from pipeline.report.contract import Latency, PublishedLatency
-from runtime.benchmark import profile
-from runtime.benchmark.profile import Profile
+from runtime.benchmark.board import Board, load_all
 
 
-def latencies(cost: Mapping[str, Any] | None, reserved_bytes: int | None) -> tuple[Latency, ...]:
-    """One a board. cost: `cortex_m7` of `report.json`; None for a float file."""
-    return tuple(_latency(board, cost, reserved_bytes) for board in _boards())
+def latencies(
+    cost: Mapping[str, Any] | None, reserved_bytes: int | None, file_bytes: int
+) -> tuple[Latency, ...]:
+    """One per board. cost: `cortex_m7` of `report.json`; None for a float file. reserved_bytes: of
+    the arena; None for a file that microcontrollers do not run."""
+    return tuple(
+        _latency(board, cost, _memory(board, reserved_bytes, file_bytes)) for board in _boards()
+    )
 
 
 def published() -> tuple[PublishedLatency, ...]:
@@ -31,17 +35,16 @@ def published() -> tuple[PublishedLatency, ...]:
     )
 
 
-def _boards() -> list[Profile]:
-    known = [profile.load(name) for name in profile.find()]
-    return [board for board in known if board.published]
+def _boards() -> list[Board]:
+    return [board for board in load_all() if board.published]
 
 
-def _latency(board: Profile, cost: Mapping[str, Any] | None, reserved_bytes: int | None) -> Latency:
+def _latency(board: Board, cost: Mapping[str, Any] | None, memory: str) -> Latency:
     cores = f"{board.cores.count} x {board.cores.kind}, {board.cores.mhz} MHz"
     if board.kind != "microcontroller":
         why = "Not predicted: the kit knows costs of the Cortex-M7 alone; measure on the board."
         return Latency(board.title, cores, None, why, "")
-    nanoseconds, memory = ns_per_instruction(board), _memory(board, reserved_bytes)
+    nanoseconds = ns_per_instruction(board)
     if nanoseconds is None:
         why = "Not predicted: nobody published what an instruction takes there."
         return Latency(board.title, cores, None, why, memory)
@@ -62,9 +65,9 @@ def _latency(board: Profile, cost: Mapping[str, Any] | None, reserved_bytes: int
     return Latency(board.title, cores, milliseconds, basis, memory, bool(left_out))
 
 
-def _memory(board: Profile, reserved_bytes: int | None) -> str:
-    """The fastest memory that the arena fits, as the firmware reserves it."""
+def _memory(board: Board, reserved_bytes: int | None, file_bytes: int) -> str:
+    """Where the arena goes, and how fast that is."""
     if reserved_bytes is None:
         return ""
-    fitting = [memory for memory in board.memories if reserved_bytes <= memory.bytes]
-    return f"{fitting[0].name} (speed: {fitting[0].speed})" if fitting else "nowhere"
+    fit = board.fits(reserved_bytes, file_bytes)
+    return f"{fit.where} (speed: {fit.memory.speed})" if fit.memory else fit.where

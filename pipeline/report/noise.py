@@ -5,7 +5,6 @@ from __future__ import annotations
 from calibration import canvases
 from pipeline.report.contract import Job, Missing, Noise
 from quantize.scheme import SCHEMES
-from runtime.preprocess import float_input
 from runtime.tflite_file import TfliteFile
 
 IMAGES = 4
@@ -18,12 +17,11 @@ def noise(job: Job, file: TfliteFile) -> tuple[Noise, ...] | Missing:
         return Missing(f"Only int8 activations are inspected; this file is {name}.")
     import torch
 
-    from quantize.graph import Graph
+    from convert.engines import input_tensor
+    from quantize.float_graph import FloatGraph
     from quantize.sensitivity import noise as measure
 
-    pixels = [
-        float_input(c, file.spec) for c in canvases(job.calibration[:IMAGES], file.spec.input)
-    ]
-    images = torch.cat([torch.from_numpy(p).permute(0, 3, 1, 2) for p in pixels])
-    found = measure(Graph.parse(file.content), images)
+    photographs = canvases(job.calibration[:IMAGES], file.spec.input)
+    images = torch.cat([input_tensor(canvas, file.spec) for canvas in photographs])
+    found = measure(FloatGraph.parse(file.content), images)
     return tuple(Noise(t.name, t.noise_db, t.total_db) for t in found)

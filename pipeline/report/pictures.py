@@ -17,7 +17,6 @@ from runtime.draw import annotate
 from runtime.image import load_rgb
 
 PICTURES = 4
-SCORE_THRESHOLD = 0.35
 _SIDE = 480
 _TEXT_PX = 16  # Legible where a phone shows the picture smaller.
 _QUALITY = 82

@@ -15,9 +15,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.contract import Accuracy, Arena, ClassScore, Noise, Placed
+from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, Noise, Placed
 
-_WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show a point as a pixel.
+_WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show each point as one pixel.
 _DARK, _MIDDLE, _LIGHT, _LOSS = "#17456b", "#6d9cc4", "#c9dbea", "#a8441e"
 _KIB = 1024
 CLASSES = 24
@@ -185,7 +185,7 @@ def _unlabelled_rows(axes: Axes, rows: int) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def memory_map(arena: Arena) -> str:
+def memory_map(arena: ArenaMap) -> str:
     """Tensors as rectangles, operators from left to right, bytes upwards."""
     peak = set(arena.peak_tensors)
     shades = (_LIGHT, "#dfe9f2", "#b4cde1")
@@ -205,11 +205,11 @@ def memory_map(arena: Arena) -> str:
     return svg(draw, 4.4, "arena", title)
 
 
-def _end(placed: Placed, arena: Arena) -> int:
+def _end(placed: Placed, arena: ArenaMap) -> int:
     return min(placed.last + 1, arena.operators)
 
 
-def _name_peak(axes: Axes, arena: Arena) -> None:
+def _name_peak(axes: Axes, arena: ArenaMap) -> None:
     """The peak, and its largest tensors, beside the line on the emptier side."""
     right = arena.peak < arena.operators / 2
     x = arena.operators * (0.3 if right else 0.7)

@@ -11,13 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import plots
-from pipeline.report.contract import Accuracy, Arena, Findings, Job, Missing, Noise
+from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing, Noise
 from pipeline.report.noise import IMAGES as NOISE_IMAGES
-from pipeline.report.pictures import SCORE_THRESHOLD
+from runtime.detector import DISPLAY_THRESHOLD
 from runtime.spec import ModelSpec
 
 _NOISIEST = 8
-_PYTHON = ".venv/bin/python"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -86,7 +85,7 @@ def _values(job: Job, spec: ModelSpec, found: Findings) -> dict[str, Any]:
         "all_strides": ", ".join(str(s) for s in spec.architecture.strides),
         "fewer_strides": spec.graph.strides != spec.architecture.strides,
         "commands": _commands(job),
-        "score_threshold": SCORE_THRESHOLD,
+        "score_threshold": DISPLAY_THRESHOLD,
     }
 
 
@@ -101,16 +100,16 @@ def _commands(job: Job) -> list[tuple[str, str]]:
     weights = "" if job.official else f" --weights {shlex.quote(job.weights.name)}"
     found = [
         ("build this file", job.command),
-        ("all images' AP, class by class", f"{_PYTHON} evaluate.py {model}"),
-        ("detect in an image of yours", f"{_PYTHON} example.py IMAGE --model {model}"),
-        ("the waterfall on more images", f"{_PYTHON} -m evaluation.waterfall {model}{weights}"),
+        ("all images' AP, class by class", f"./nanodet evaluate {model}"),
+        ("detect in an image of yours", f"./nanodet detect IMAGE --model {model}"),
+        ("the waterfall on more images", f"./nanodet waterfall {model}{weights}"),
     ]
     if job.content["tflite"]["input"]["dtype"] == "INT8":
         found += [
-            ("tensors that lose most", f"{_PYTHON} -m evaluation.inspect {model}"),
+            ("tensors that lose most", f"./nanodet inspect {model}"),
             (
                 "C sources for a microcontroller",
-                f"{_PYTHON} -m firmware.generate {model} --board evkbmimxrt1170 --out firmware_out",
+                f"./nanodet firmware {model} --board evkbmimxrt1170 --out firmware_out",
             ),
         ]
     return [(what, _printable(command)) for what, command in found]
@@ -127,6 +126,6 @@ def _plots(job: Job, found: Findings) -> dict[str, Markup]:
         made["curves"] = plots.precision_recall(found.accuracy)
     if not isinstance(found.noise, Missing):
         made["noise"] = plots.noise(found.noise)
-    if isinstance(found.arena, Arena):
+    if isinstance(found.arena, ArenaMap):
         made["arena"] = plots.memory_map(found.arena)
     return {name: Markup(svg) for name, svg in made.items()}

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from analysis.cortex_m7 import nodes
-from analysis.graph import Graph
 from pipeline.report.contract import Structure
-from quantize.graph import CONVOLUTIONS
-from runtime import graph_file
+from runtime.operators import facts_of
+from runtime.tflite_graph import Graph
 
 
 def structure(content: bytes, path: str, operators: dict[str, int]) -> Structure:
     """path: names the file in errors. operators: kind -> count, of `report.json`."""
+    graph = Graph.parse(content, path)
     return Structure(
-        parameters=_parameters(graph_file.parse(content)),
-        macs=sum(node.macs for node in nodes(Graph.parse(content, path))),
+        parameters=_parameters(graph),
+        macs=sum(node.macs for node in nodes(graph)),
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
     )
 
 
-def _parameters(model: Any) -> int:
+def _parameters(graph: Graph) -> int:
     """Weights and biases of the convolutions; what several share counts once."""
-    graph = model.subgraphs[0]
-    makers = {op.outputs[0]: op.inputs[0] for op in graph.operators}
+    # Float16 is widened on the way.
+    widened = {op.output: op.input(0) for op in graph.operators}
     sizes: dict[int, int] = {}
     for op in graph.operators:
-        if graph_file.operator_name(model, op) not in CONVOLUTIONS:
-            continue
-        for tensor in op.inputs[1:]:
-            constant = graph.tensors[makers.get(tensor, tensor)]  # Float16 is widened on the way.
-            sizes[constant.buffer] = math.prod(int(n) for n in constant.shape)
+        for tensor in op.inputs[1:] if facts_of(op.name).is_convolution else ():
+            constant = widened.get(tensor, tensor)
+            if constant is not None:
+                sizes[constant.buffer] = constant.elements
     return sum(sizes.values())

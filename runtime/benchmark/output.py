@@ -1,24 +1,13 @@
-"""What the commands that measure leave behind: files, and the card on the console."""
+"""What a measurement leaves behind: files, and the card on the console."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from ..cli import positive
 from ..files import write_text
 from . import plot, tables
 from .types import Result
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that measures."""
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="any .tflite")
-    add("--threads", type=positive, default=1, help="default %(default)s")
-    add("--runs", type=positive, default=50, help="default %(default)s")
-    add("--out", type=Path, default=Path("benchmark"), metavar="DIR", help="default %(default)s")
 
 
 def finish(result: Result, folder: Path) -> int:

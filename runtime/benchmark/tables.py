@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 
-from .profile import Published
+from .board import Published
 from .types import Measurement, OperatorTime, Phase, Result
 
 _HEAD = ("Model", "Average latency", "Platform", "Accelerator", "Command")

@@ -25,7 +25,7 @@ class Engine(Protocol):
         ...
 
 
-# An int16 input counts these steps a pixel value.
+# An int16 input counts these steps per pixel value.
 INPUT_STEPS = 128
 
 

@@ -16,10 +16,10 @@ from analysis.cortex_m7 import (
     predict,
     total,
 )
-from analysis.graph import Graph
 from benchmarks.fit_cost import SINGLES, Counted, fit, left_out, read
-from runtime.benchmark.profile import load
-from tests.conftest import ROOT, Build, run_python
+from runtime.benchmark.board import load
+from runtime.tflite_graph import Graph
+from tests.conftest import NANODET, ROOT, Build, run_python
 
 
 def test_nodes(build: Build) -> None:
@@ -108,13 +108,18 @@ def test_time_of_an_instruction(board: str, ns: float | None, reason: str) -> No
 
 
 def test_command(build: Build, tmp_path: Path) -> None:
-    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", str(build.tflite), "--nodes")
+    done = run_python(tmp_path, NANODET, "cost", str(build.tflite), "--nodes")
     assert done.returncode == 0, done.stderr
     assert "M instructions on a Cortex-M7, predicted" in done.stdout
     size = build.tflite.stat().st_size
-    assert f"{size:,} bytes of flash" in done.stdout.splitlines()[-1]
+    flash, *boards = done.stdout.splitlines()[-3:]
+    assert f"{size:,} bytes of flash" in flash
+    assert [line.split(" at best")[0] for line in boards] == [
+        "i.MX RT1050: SDRAM",
+        "i.MX RT1170: OCRAM",
+    ]
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
-    done = run_python(tmp_path, "-m", "runtime.benchmark", "cost", "bad.tflite")
+    done = run_python(tmp_path, NANODET, "cost", "bad.tflite")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 

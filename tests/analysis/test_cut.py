@@ -9,8 +9,8 @@ import pytest
 from ai_edge_litert import interpreter as litert
 
 from analysis.cut import Cutter, first_difference
-from runtime import graph_file
 from runtime.engines.interpreter import answer, open_interpreter
+from runtime.tflite_graph import unpack
 from tests.conftest import Build
 
 
@@ -55,7 +55,7 @@ def test_operators_alone_answer_as_in_the_whole(build: Build, whole: Any) -> Non
 def test_what_is_live(build: Build) -> None:
     cutter = Cutter(build.tflite.read_bytes(), "m.tflite")
     assert cutter.live_after(1) == [t.index for t in cutter.operators[0].outputs]
-    outputs = graph_file.parse(build.tflite.read_bytes()).subgraphs[0].outputs
+    outputs = unpack(build.tflite.read_bytes()).subgraphs[0].outputs
     assert cutter.live_after(len(cutter.operators)) == sorted(outputs)
 
 

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
-from analysis.graph import Graph
 from analysis.memory import memory
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.engines.arena import arena_bytes
+from runtime.tflite_graph import Graph, unpack
 from tests.conftest import Build
 
 
@@ -22,14 +21,14 @@ def test_peak_of_a_real_network(build: Build) -> None:
 def test_flash(build: Build) -> None:
     content = build.tflite.read_bytes()
     found = memory(Graph.parse(content, "m"))
-    buffers = [b.data for b in graph_file.parse(content).buffers if b.data is not None]
+    buffers = [b.data for b in unpack(content).buffers if b.data is not None]
     assert found.flash_bytes == len(content)
     assert found.constant_bytes == sum(len(data) for data in buffers)
 
 
 def test_lifetimes_by_hand(build: Build) -> None:
     """a -> b -> c, and c reads a again: all three are there at the end."""
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     graph = model.subgraphs[0]
 
     def tensor(name: str, size: int) -> int:

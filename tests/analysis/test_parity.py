@@ -13,8 +13,8 @@ from PIL import Image
 
 from analysis.cut import Cutter
 from analysis.parity import steps_apart
-from runtime import graph_file
 from runtime.errors import KitError
+from runtime.tflite_graph import Graph
 from tests.conftest import Build, photo
 from tests.runtime.benchmark.conftest import Done, StandIn, script
 
@@ -54,18 +54,12 @@ def test_boards_that_agree(
 
 def altered(build: Build, kind_number: int) -> tuple[int, bytes, bytes]:
     """Position of a convolution, its weights as they stand in the file, and others."""
-    model = graph_file.parse(build.tflite.read_bytes())
-    graph = model.subgraphs[0]
-    positions = [
-        i for i, op in enumerate(graph.operators)
-        if graph_file.operator_name(model, op) == "CONV_2D"
-    ]  # fmt: skip
-    position = positions[kind_number]
-    weights = bytes(model.buffers[graph.tensors[graph.operators[position].inputs[1]].buffer].data)
+    convolution = Graph.read(build.tflite).named("CONV_2D")[kind_number]
+    weights = convolution.constant(1).data.tobytes()
     assert build.tflite.read_bytes().count(weights) == 1
     # Turned round and as large as can be: far beyond what rounding differs by.
     turned = np.where(np.frombuffer(weights, np.int8) < 0, 127, -127)
-    return position, weights, turned.astype(np.int8).tobytes()
+    return convolution.position, weights, turned.astype(np.int8).tobytes()
 
 
 @pytest.mark.parametrize("number", [0, 5, -1], ids=["first", "sixth", "last"])

@@ -9,7 +9,7 @@ import pytest
 from analysis import vela
 from runtime.errors import KitError
 from tests.analysis.tflite import gathered, image, leaky, padded
-from tests.conftest import run_python
+from tests.conftest import NANODET, run_python
 
 needs_vela = pytest.mark.skipif(
     not Path(sys.executable).with_name("vela").is_file(),
@@ -40,7 +40,7 @@ def test_command(tmp_path: Path) -> None:
     name = "it's a $(model) of ours.tflite"
     image().convolution(1, 8, 8, 8).write(tmp_path / name)
     leaky(gathered()).write(tmp_path / "-other.tflite")
-    arguments = ["-m", "runtime.benchmark", "vela", name, "--compare", "./-other.tflite"]
+    arguments = [NANODET, "vela", name, "--compare", "./-other.tflite"]
     done = run_python(tmp_path, *arguments, "--out", "kept")
     assert done.returncode == 0, done.stderr
     ours, other = done.stdout.splitlines()[-2:]
@@ -58,7 +58,7 @@ def test_nothing_on_the_npu(tmp_path: Path) -> None:
     """No time to compare with, and no layer to show."""
     gathered().write(tmp_path / "m.tflite")
     arguments = ["vela", "m.tflite", "--compare", "m.tflite", "--out", "kept"]
-    done = run_python(tmp_path, "-m", "runtime.benchmark", *arguments)
+    done = run_python(tmp_path, NANODET, *arguments)
     assert done.returncode == 0, done.stderr
     assert "Unsupported opType" in done.stdout and "nothing estimated" in done.stdout
 

@@ -9,7 +9,6 @@ import onnxruntime
 import pytest
 
 from convert import omz_export
-from convert.checkpoint import random_network
 from convert.engines import TorchEngine
 from convert.lowering import lower
 from convert.parity import TOLERANCE
@@ -18,6 +17,7 @@ from runtime.errors import GateFailed
 from runtime.preprocess import float_input, to_canvas
 from runtime.spec import ModelSpec
 from tests.conftest import photo, small
+from tests.random_network import random_network
 
 
 @pytest.fixture(params=["nanodet-m-0.5x", "nanodet-plus-m-320"])

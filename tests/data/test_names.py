@@ -4,9 +4,10 @@ import argparse
 
 import pytest
 
-from data.names import chosen_spec, parse_size
+from data.names import chosen_spec, file_stem, parse_size
 from quantize.targets import TARGETS, left_out
 from runtime.errors import KitError
+from runtime.spec import ModelSpec
 
 NOTHING = {
     "variant": None, "config": None, "strides": None, "classes": None, "activation": None,
@@ -33,7 +34,7 @@ def test_strides_by_target(target: str, strides: tuple[int, ...]) -> None:
 def test_input_size(size: tuple[int, int], stem: str, reason: str) -> None:
     spec = chosen_spec(argparse.Namespace(**{**NOTHING, "input_size": size}))
     assert (spec.input.width, spec.input.height) == size
-    assert spec.file_stem == stem, reason
+    assert file_stem(spec) == stem, reason
     assert spec.weights is not None, "the weights stand for every size"
 
 
@@ -56,3 +57,30 @@ def test_parse_no_size(text: str) -> None:
 def test_left_out() -> None:
     assert left_out("mcu", ()) == TARGETS["mcu"].without
     assert left_out("mcu", ("pool_first",)) == {"space_to_depth", "pool_first"}
+
+
+@pytest.mark.parametrize(
+    ("strides", "stem"),
+    [
+        ((32,), "nanodet_m_0.5x"),
+        ((16, 32), "nanodet_m_0.5x_s16"),
+        ((8, 16, 32), "nanodet_m_0.5x_s8"),
+        ((16,), "nanodet_m_0.5x_only16"),
+    ],
+)
+def test_file_stem(official: ModelSpec, strides: tuple[int, ...], stem: str) -> None:
+    assert file_stem(official.with_strides(strides)) == stem
+
+
+@pytest.mark.parametrize(
+    ("names", "stem"),
+    [
+        (("person",), "nanodet_m_0.5x_person"),
+        (("traffic light", "car"), "nanodet_m_0.5x_car-traffic-light"),
+        (("cat", "dog", "cow", "bird"), "nanodet_m_0.5x_4classes"),
+    ],
+)
+def test_file_stem_names_the_classes(
+    official: ModelSpec, names: tuple[str, ...], stem: str
+) -> None:
+    assert file_stem(official.with_strides((32,)).with_classes(names)) == stem

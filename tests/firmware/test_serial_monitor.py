@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from firmware.serial_monitor import Frame
-from tests.conftest import ROOT, Build, run_python
+from tests.conftest import NANODET, ROOT, Build, run_python
 
 SHA = "ab" * 32
 
@@ -30,7 +30,7 @@ def frame(number: int, **changes: Any) -> str:
 def watch(folder: Path, sent: list[str], *options: str) -> subprocess.CompletedProcess[str]:
     """Run the monitor on a terminal that sends these lines and hangs up."""
     board, port = pty.openpty()
-    command = [sys.executable, "-m", "firmware.serial_monitor", os.ttyname(port), *options]
+    command = [sys.executable, NANODET, "monitor", os.ttyname(port), *options]
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -70,9 +70,9 @@ def test_frames_are_shown_and_recorded(tmp_path: Path) -> None:
     [
         (frame(0)[:50], "not a frame"),
         ('{"frame":0}', "'cycles' is missing"),
-        (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "box [5, 0, 1, 9] is none"),
+        (frame(0, detections=[{"box": [5, 0, 1, 9]}]), "[5, 0, 1, 9] is not a box"),
         ('{"error":"infer","status":-4}', "not a frame"),
-        (frame(0, detections=[{**FOUND, "score": 1.5}]), "score 1.5 is none"),
+        (frame(0, detections=[{**FOUND, "score": 1.5}]), "1.5 is not a score"),
         (frame(0, detections=[{**FOUND, "class": 7}]), "7 is no text"),
     ],
 )
@@ -152,5 +152,5 @@ def test_another_model(tmp_path: Path, build: Build) -> None:
 )
 def test_ports_that_are_none(tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "plain.txt").write_text("no port")
-    done = run_python(tmp_path, "-m", "firmware.serial_monitor", *arguments)
+    done = run_python(tmp_path, NANODET, "monitor", *arguments)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1

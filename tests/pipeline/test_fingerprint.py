@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def _edit(name: str) -> Callable[[Changing], object]:
         ("measure", lambda c: c.model.write_bytes(b"other"), True, "the file"),
         ("measure", lambda c: c.settings.update(limit=3), True, "a setting"),
         ("measure", _edit("analysis/cortex_m7.json"), True, "coefficients"),
-        ("measure", _edit("analysis/graph.py"), True, "how they are applied"),
+        ("measure", _edit("runtime/tflite_graph.py"), True, "what they are applied to"),
         ("measure", _edit("evaluation/coco.py"), True, "how AP is computed"),
         ("measure", _edit("evaluation/new.py"), True, "a module that is new"),
         ("measure", lambda c: (c.root / "evaluation/bootstrap.py").unlink(), True, "one gone"),
@@ -176,13 +176,16 @@ def _tree(path: Path) -> ast.Module:
     return tree
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def _imported(tree: ast.AST, package: Sequence[str] = ()) -> Iterator[str]:
+    """package: the one that the module lies in, for relative imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def _modules(names: list[str]) -> set[Path]:
@@ -195,7 +198,7 @@ def _modules(names: list[str]) -> set[Path]:
             path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
             if path.is_file() and path not in found:
                 found.add(path)
-                names += _imported(_tree(path))
+                names += _imported(_tree(path), path.parent.relative_to(ROOT).parts)
     return found
 
 

@@ -23,12 +23,12 @@ def test_command(arguments: list[str], typed: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("instructions", "by_kind", "not_counted", "line", "reason"),
     [
-        (3e8, {"ADD": 3e8}, [], "300.0 M instructions an inference, predicted", "all counted"),
+        (3e8, {"ADD": 3e8}, [], "300.0 M instructions per inference, predicted", "all counted"),
         (3e8, {"ADD": 3e8}, ["GATHER", "RELU"],
-         "at least 300.0 M instructions an inference, predicted; never counted: GATHER, RELU",
+         "at least 300.0 M instructions per inference, predicted; never counted: GATHER, RELU",
          "some counted"),
         (None, {}, ["ADD int16"],
-         "not predicted, for none of its operators was ever counted (ADD int16)", "none"),
+         "not predicted: none of its operators was ever counted (ADD int16)", "none"),
     ],
 )  # fmt: skip
 def test_what_the_summary_says_of_a_cortex_m7(

@@ -19,14 +19,14 @@ SCALED = {"scale": 0.0186584, "zero": -14}
         (common.pads, PLAIN, None, "no border"),
         (common.sigmoid, image().step("LOGISTIC", 1, 8, 8, 4, scale=1 / 256), "warning", "scores"),
         (common.sigmoid, PLAIN, None, "no sigmoid"),
-        (common.lowest_pads, padded("PADV2"), "warning", "a scale like any other"),
+        (common.pads_with_values, padded("PADV2"), "warning", "a scale like any other"),
         (
-            common.lowest_pads,
+            common.pads_with_values,
             image().step("PADV2", 1, 9, 9, 4, scale=1e36),
             "error",
             "lowest float",
         ),
-        (common.lowest_pads, padded(), None, "pads with zeros"),
+        (common.pads_with_values, padded(), None, "pads with zeros"),
         (common.requantized, image().step("QUANTIZE", 1, 8, 8, 4), "warning", "a second rounding"),
         (
             common.requantized,

@@ -16,7 +16,7 @@ from tests.analysis.tflite import Maker, image, padded, subject, transposed
         (image().convolution(1, 8, 8, 8), "cpu", None, "int8 throughout"),
         (transposed(5), "wide-transpose", "warning", "splits the graph"),
         (transposed(3), "wide-transpose", None, "rank 3"),
-        (image().convolution(1, 8, 8, 8), "per-channel", "note", "a scale a channel"),
+        (image().convolution(1, 8, 8, 8), "per-channel", "note", "one scale per channel"),
         (image().convolution(1, 8, 8, 8, per_channel=False), "per-channel", None, "one scale"),
     ],
 )

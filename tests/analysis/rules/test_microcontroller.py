@@ -7,7 +7,7 @@ import pytest
 
 from analysis.diagnosis import Examination
 from analysis.rules import microcontroller
-from runtime.benchmark.profile import Memory
+from runtime.benchmark.board import Memory
 from tests.analysis.tflite import (
     Maker,
     gathered,
@@ -68,7 +68,7 @@ def test_refusal_in_the_interpreters_words(tmp_path: Path) -> None:
 def test_leaky_relu_of_our_own_is_cured(tmp_path: Path) -> None:
     (found,) = (f for f in examine(leaky(image()), tmp_path, own=True).findings)
     assert (found.rule, found.severity) == ("leaky-relu", "note")
-    assert found.cure.startswith("firmware.generate")
+    assert found.cure.startswith("nanodet firmware")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,9 @@ def test_leaky_relu_of_our_own_is_cured(tmp_path: Path) -> None:
         ((100_000, 200_000), None, "", "the first holds it"),
         ((1_000, 200_000), "warning", "SDRAM", "only the second does"),
         ((1_000, 2_000), "error", "nowhere", "neither"),
-        ((), None, "", "the profile names no memory"),
+        ((0, 200_000), None, "", "of the first nothing is free"),
+        ((0, 2_000), "error", "nowhere", "nor does the second hold it"),
+        ((), None, "", "the board's file names no memory"),
     ],
 )
 def test_arena(
@@ -87,10 +89,12 @@ def test_arena(
     path = leaky(Maker(1, 64, 64, 4).convolution(1, 64, 64, 8), 1, 64, 64, 8)
     asked = subject(path.write(tmp_path / "m.tflite"), "imxrt1170")
     names = ("OCRAM", "SDRAM")
-    memories = tuple(Memory(n, size, "fast") for n, size in zip(names, sizes, strict=False))
+    memories = tuple(Memory(n, 1 << 20, "fast", s) for n, s in zip(names, sizes, strict=False))
     board = dataclasses.replace(asked.board, memories=memories)
     found = microcontroller.examine(dataclasses.replace(asked, board=board))
     assert found.arena is not None and found.arena.bytes > 2 * 32_768
+    fitting = [m.name for m in memories if found.arena.reserved_bytes <= m.free_bytes]
+    assert found.arena.goes_to == (fitting[0] if fitting else "nowhere"), reason
     arena = [f for f in found.findings if f.rule == "arena"]
     assert [f.severity for f in arena] == ([] if severity is None else [severity]), reason
     if arena:
@@ -98,17 +102,33 @@ def test_arena(
 
 
 def test_split_stem_cures_the_arena(tmp_path: Path) -> None:
-    """Ours alone, and only with a stem that firmware.generate splits off."""
+    """Ours alone, and only with a stem that nanodet firmware splits off."""
     for kernel, severity in ((3, "note"), (1, "warning")):
         maker = Maker(1, 64, 64, 3).convolution(1, 32, 32, 16, kernel=kernel, stride=2)
         path = leaky(maker.pool(1, 16, 16, 16), 1, 16, 16, 16).write(tmp_path / "m.tflite")
         asked = subject(path, "imxrt1170", own=True)
-        memories = (Memory("OCRAM", 24_000, "fast"), Memory("SDRAM", 1 << 20, "slow"))
+        memories = (
+            Memory("OCRAM", 1 << 20, "fast", 24_000),
+            Memory("SDRAM", 1 << 20, "slow", 1 << 20),
+        )
         board = dataclasses.replace(asked.board, memories=memories)
         found = microcontroller.examine(dataclasses.replace(asked, board=board)).findings
         (arena,) = (f for f in found if f.rule == "arena")
         assert arena.severity == severity
         assert ("--split-stem" in arena.cure) == (severity == "note")
+
+
+@pytest.mark.parametrize(("spare", "severity"), [(0, None), (-1, "error")])
+def test_flash(spare: int, severity: str | None, tmp_path: Path) -> None:
+    """Just the file's bytes, and one less."""
+    asked = subject(padded().write(tmp_path / "m.tflite"), "imxrt1170")
+    flash = Memory("flash", 1 << 20, "slow", asked.path.stat().st_size + spare)
+    board = dataclasses.replace(asked.board, flash=flash)
+    found = microcontroller.examine(dataclasses.replace(asked, board=board))
+    assert [f.severity for f in found.findings if f.rule == "flash"] == [severity] * (spare < 0)
+    assert found.arena is not None
+    assert found.arena.goes_to == ("nowhere" if severity else "OCRAM")
+    assert found.memory[-1].endswith(": does not fit" if severity else ": fits")
 
 
 def test_latency(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_each_kind(tmp_path: Path) -> None:
 
 def test_our_own_leaky_relu(tmp_path: Path) -> None:
     found = places(leaky(image()), tmp_path, own=True)
-    assert found == {"LEAKY_RELU": ("reference C", "a table in firmware.generate")}
+    assert found == {"LEAKY_RELU": ("reference C", "a table in nanodet firmware")}
 
 
 def test_kernels_by_type(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from analysis.graph import Graph
 from analysis.memory import Lifetime, memory
 from pipeline.report.arena import arena, place
 from pipeline.report.contract import Placed
+from runtime.tflite_graph import Graph
 from tests.conftest import Build
 
 

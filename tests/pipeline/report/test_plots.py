@@ -8,7 +8,7 @@ import xml.etree.ElementTree
 import pytest
 
 from pipeline.report import plots
-from pipeline.report.contract import Accuracy, Arena, ClassScore, Findings, Missing
+from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, Findings, Missing
 from tests.pipeline.report.conftest import HOSTILE
 
 
@@ -18,7 +18,7 @@ def drawn(found: Findings) -> dict[str, str]:
 
 
 def _draw(found: Findings) -> dict[str, str]:
-    assert isinstance(found.accuracy, Accuracy) and isinstance(found.arena, Arena)
+    assert isinstance(found.accuracy, Accuracy) and isinstance(found.arena, ArenaMap)
     assert not isinstance(found.noise, Missing)
     scores = (ClassScore(HOSTILE[:14], 3, 20, 10), ClassScore("$x$", 1, 20, 10))
     accuracy = dataclasses.replace(found.accuracy, classes=scores)

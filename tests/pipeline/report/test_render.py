@@ -120,7 +120,7 @@ def test_what_was_never_counted_is_said(
     job: Job, found: Findings, spec: ModelSpec, cost: dict[str, Any], page_says: str, card_says: str
 ) -> None:
     other = dataclasses.replace(job, content={**job.content, "cortex_m7": cost})
-    part = dataclasses.replace(found, latencies=latencies(cost, None))
+    part = dataclasses.replace(found, latencies=latencies(cost, None, 0))
     page, card = render.page(other, spec, part), render.card(other, spec, part)
     (left_out,) = cost["not_counted"]
     assert page_says in page and page.count(left_out) >= 2

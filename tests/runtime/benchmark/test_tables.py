@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.benchmark import plot, profile, tables
+from runtime.benchmark import board, plot, tables
 from runtime.benchmark.types import (
     Delegation,
     Device,
@@ -38,7 +38,7 @@ def result() -> Result:
         operators=OPERATORS,
         footprint=Footprint(1.25, None, 66.9),
     )
-    return Result(measured, profile.load("imx8mp"), "log")
+    return Result(measured, board.load("imx8mp"), "log")
 
 
 def test_card(result: Result) -> None:

@@ -1,4 +1,4 @@
-"""`run`, on a stand-in for a board."""
+"""`bench --board`, on a stand-in for a board."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import NANODET, ROOT
 from tests.runtime.benchmark.conftest import (
     LOSE_CONNECTION,
     OUTPUTS,
@@ -39,7 +39,7 @@ def model(tmp_path: Path) -> Path:
 def test_cpu(board: StandIn, command: Command, model: Path) -> None:
     board.replay("old_cpu", "old_cpu")
     (board.play / "2.csv").write_text((OUTPUTS / "profile_with_start.csv").read_text())
-    done = command("run", model, *board.options, "--runs", "50")
+    done = command("bench", model, *board.options, "--runs", "50")
     assert done.code == 0, done.err
     tool = board.play.parent / "benchmark_model"
     assert done.out.splitlines()[2:5] == [
@@ -65,7 +65,7 @@ def test_cpu(board: StandIn, command: Command, model: Path) -> None:
 
 def test_npu(board: StandIn, command: Command, model: Path) -> None:
     board.replay("npu_cold", "npu_cached", "npu_profile")
-    done = command("run", model, *board.options, "--accelerator", "npu", "--out", "out")
+    done = command("bench", model, *board.options, "--accelerator", "npu", "--out", "out")
     assert done.code == 0 and done.err == ""
     found = json.loads(Path("out/tiny-imx8mp-npu.json").read_text())
     assert (found["init_ms"], found["first_ms"]) == (14.21, 4181.22)
@@ -116,7 +116,7 @@ def test_fallback_is_said(
     on_cpu: dict[str, int],
 ) -> None:
     board.replay(*outputs)
-    done = command("run", model, *board.options, "--accelerator", "npu")
+    done = command("bench", model, *board.options, "--accelerator", "npu")
     assert done.code == 0 and note in done.err and column in done.out
     found = json.loads(Path("benchmark/tiny-imx8mp-npu.json").read_text())
     assert found["cpu_operators"] == on_cpu and note in found["notes"][0]
@@ -126,7 +126,7 @@ def test_fallback_is_said(
 def test_a_driver_that_keeps_nothing(board: StandIn, command: Command, model: Path) -> None:
     board.replay("npu_cold", "npu_cold", "npu_profile")
     board.then(1, 'rm "$VIV_VX_CACHE_BINARY_GRAPH_DIR"/*')
-    done = command("run", model, *board.options, "--accelerator", "npu")
+    done = command("bench", model, *board.options, "--accelerator", "npu")
     assert done.code == 0 and "the driver kept no compiled graph" in done.err
 
 
@@ -137,7 +137,7 @@ def test_delegates_that_cache_by_options(board: StandIn, command: Command, model
     options = "    options: {enable_cycle_counter: 'true'}\n    cache_options: {cache: '{file}'}\n"
     (board.bsp / "imx8mp.yaml").write_text(profile[:end] + options)
     board.replay("npu_cold", "npu_cached", "npu_profile")
-    done = command("run", model, *board.options, "--accelerator", "npu")
+    done = command("bench", model, *board.options, "--accelerator", "npu")
     assert done.code == 0, done.err
     given = {word for word in board.words if "delegate_options" in word}
     assert len(given) == 1, "cold and warm runs share the file"
@@ -151,8 +151,8 @@ def test_interruption(board: StandIn, model: Path) -> None:
     """^C while the board is busy: the fixture sees that nothing stays there."""
     board.then(1, "sleep 100")
     # Tests that were started in the background ignore ^C, and what they start would, too.
-    words = ["env", "--default-signal=INT", sys.executable, "-m", "runtime.benchmark"]
-    words += ["run", str(model), *board.options]
+    words = ["env", "--default-signal=INT", sys.executable, NANODET]
+    words += ["bench", str(model), *board.options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
         while not (board.play / "calls").exists() and process.poll() is None:
@@ -212,7 +212,7 @@ def failing(board: StandIn, how: str) -> None:
         (
             "",
             ["--profile", "imxrt1170"],
-            "--profile imxrt1170: no Linux board; choose one of imx8mp",
+            "--profile imxrt1170: not a Linux board; choose one of imx8mp",
         ),
         ("", ["--accelerator", "gpu"], "--accelerator gpu: i.MX 8M Plus has cpu, npu only"),
         ("", ["--profile", "$(touch hit)"], "board `$(touch hit)` is unknown"),
@@ -241,7 +241,7 @@ def test_what_fails_is_one_line(
     if "{other}" in options:
         words = [w for w in words if w != str(board.server.identity)]
         words.remove("--identity")
-    done = command("run", model, *words)
+    done = command("bench", model, *words)
     assert done.code == 2 and done.out == ""
     assert done.err.startswith("error: ") and "\n" not in done.err
     assert message.format(**names) in done.err
@@ -254,7 +254,7 @@ def test_models_that_are_none(
 ) -> None:
     if content is not None:
         (tmp_path / "bad.tflite").write_bytes(content)
-    done = command("run", tmp_path / "bad.tflite", *board.options)
+    done = command("bench", tmp_path / "bad.tflite", *board.options)
     assert done.code == 2 and "bad.tflite: " in done.err
 
 
@@ -264,7 +264,7 @@ def test_names_are_no_commands(board: StandIn, command: Command, tmp_path: Path)
     board.replay("new_cpu", "new_cpu")
     name = "a b; touch hit `touch hit` $(touch hit) ' | x.tflite"
     (tmp_path / name).write_bytes(CONTENT)
-    done = command("run", tmp_path / name, *board.options, "--threads", "4", "--out", "$(id); o")
+    done = command("bench", tmp_path / name, *board.options, "--threads", "4", "--out", "$(id); o")
     assert done.code == 0, done.err
     assert not hit.exists() and not Path("hit").exists()
     assert sorted(p.name for p in Path.cwd().iterdir()) == ["$(id); o"]

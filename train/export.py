@@ -1,4 +1,4 @@
-"""`python -m train.half IN.ckpt OUT.ckpt`: the weights that are deployed, alone and as float16."""
+"""`python -m train.export IN.ckpt OUT.ckpt`: the deployed weights, alone and as float16."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.files import writing
 
 def main() -> int:
     """Write the averaged weights where there are some; the same weights give the same bytes."""
-    parser = Parser(prog="python -m train.half", description=__doc__)
+    parser = Parser(prog="python -m train.export", description=__doc__)
     parser.add_argument("source", type=Path, metavar="IN.ckpt")
     parser.add_argument("target", type=Path, metavar="OUT.ckpt")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""The neck of NanoDet-Plus: a path aggregation network of ghost bottlenecks (GhostNet,
-arXiv:1911.11907) and depthwise-separable convolutions.
+"""The necks: the path aggregation network of NanoDet-m, and that of NanoDet-Plus, of ghost
+bottlenecks (GhostNet, arXiv:1911.11907) and depthwise-separable convolutions.
 
-Module names follow upstream (`nanodet/model/fpn/ghost_pan.py`), so that checkpoints load.
+Module names follow upstream (`nanodet/model/fpn/pan.py`, `ghost_pan.py`), so that checkpoints load.
 """
 
 from __future__ import annotations
@@ -10,7 +10,43 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convert.network.blocks import DepthwiseSeparable, activation
+from convert.network.blocks import DepthwiseSeparable, activation, depthwise
+
+
+def _resize(x: torch.Tensor, factor: float) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class Lateral(nn.Module):
+    """A 1x1 convolution with bias and nothing behind it."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+class PAN(nn.Module):
+    """Features at strides 8, 16, 32 -> the same strides with `channels` channels each, by no other
+    convolution than the lateral 1x1 ones.
+
+    Top-down adds each level, doubled in size, to the finer one; bottom-up adds the result,
+    halved, to the coarser one. Both resizes are bilinear with half-pixel centres.
+    """
+
+    def __init__(self, stage_channels: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        self.lateral_convs = nn.ModuleList(Lateral(c, channels) for c in stage_channels)
+
+    def forward(self, features: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        levels = [conv(x) for conv, x in zip(self.lateral_convs, features)]
+        for i in range(len(levels) - 1, 0, -1):
+            levels[i - 1] = levels[i - 1] + _resize(levels[i], 2.0)
+        for i in range(len(levels) - 1):
+            levels[i + 1] = levels[i + 1] + _resize(levels[i], 0.5)
+        return tuple(levels)
 
 
 class Reduce(nn.Module):
@@ -38,7 +74,7 @@ class GhostModule(nn.Module):
             *([activation(act)] if act else []),
         )
         self.cheap_operation = nn.Sequential(
-            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False),
+            depthwise(half, 3),
             nn.BatchNorm2d(half),
             *([activation(act)] if act else []),
         )
@@ -56,14 +92,7 @@ class GhostBottleneck(nn.Module):
         self.ghost1 = GhostModule(channels_in, channels_out, act)
         self.ghost2 = GhostModule(channels_out, channels_out, None)
         self.shortcut = nn.Sequential(
-            nn.Conv2d(
-                channels_in,
-                channels_in,
-                kernel,
-                padding=kernel // 2,
-                groups=channels_in,
-                bias=False,
-            ),
+            depthwise(channels_in, kernel),
             nn.BatchNorm2d(channels_in),
             nn.Conv2d(channels_in, channels_out, 1, bias=False),
             nn.BatchNorm2d(channels_out),
@@ -120,10 +149,7 @@ class GhostPAN(nn.Module):
         reduced = [layer(x) for layer, x in zip(self.reduce_layers, features)]
         inner = [reduced[-1]]
         for block, finer in zip(self.top_down_blocks, reduced[-2::-1]):
-            doubled = F.interpolate(
-                inner[0], scale_factor=2.0, mode="bilinear", align_corners=False
-            )
-            inner.insert(0, block(torch.cat((doubled, finer), dim=1)))
+            inner.insert(0, block(torch.cat((_resize(inner[0], 2.0), finer), dim=1)))
         levels = [inner[0]]
         for halve, block, coarser in zip(self.downsamples, self.bottom_up_blocks, inner[1:]):
             levels.append(block(torch.cat((halve(levels[-1]), coarser), dim=1)))

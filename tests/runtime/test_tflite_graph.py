@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from analysis.graph import Graph
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.errors import KitError
+from runtime.tflite_graph import Graph, unpack
 from tests.analysis import foreign
 from tests.analysis.tflite import Maker
 from tests.conftest import Build
@@ -115,7 +114,7 @@ def test_damage_is_an_error_of_its_own(build: Build) -> None:
 def test_wrong_tensors(build: Build) -> None:
     """An operator that reads a tensor which is not there."""
     for index in (-2, 9999):
-        model = graph_file.parse(build.tflite.read_bytes())
+        model = unpack(build.tflite.read_bytes())
         model.subgraphs[0].operators[3].inputs = [index]
         with pytest.raises(KitError, match="damaged"):
             Graph.parse(flatbuffer.serialize(model), "m")

@@ -1,4 +1,4 @@
-"""`python -m train`: train or fine-tune a NanoDet on a COCO-format set."""
+"""`./nanodet train`: train or fine-tune a NanoDet on a COCO-format set."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convert.training_keys import PRECISIONS
 from data.names import add_model_options, chosen_spec
-from runtime.cli import Parser, positive, run, whole
+from runtime import quiet
+from runtime.cli import Parser, positive, whole
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
@@ -22,9 +24,9 @@ _PRECISIONS = (*PRECISIONS.values(), "16-true", "bf16-true", *map(str, PRECISION
 _MOST_SEED = 2**32 - 1
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m train", description=__doc__)
+    parser = Parser(description=__doc__)
     add_model_options(parser.add_argument_group("network"), "default nanodet-m-0.5x")
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="annotations.json and images/")
@@ -40,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
         type=parse_devices,
         default="auto",
         metavar="N|LIST",
-        help="processes, one a GPU, or the numbers of GPUs such as 0,2; default all GPUs, or one",
+        help="processes, one per GPU, or the numbers of GPUs such as 0,2; default all GPUs, or one",
     )
     add(
         "--precision",
@@ -53,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--stop-after-epoch", type=positive, metavar="N", help="stop early, to --resume later")
     add("--resume", action="store_true", help="go on from --out's last.ckpt")
     add("--out", type=Path, default=Path("runs/train"), metavar="DIR", help="default %(default)s")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.seed > _MOST_SEED:
         parser.error(f"--seed {options.seed}: must be at most {_MOST_SEED}")
     return options
@@ -74,9 +76,9 @@ def parse_devices(text: str) -> str | int | list[int]:
     raise argparse.ArgumentTypeError(f"{text}: expected auto, a number of 1 or more, or 0,1")
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Train; leaves `last.ckpt` and `metrics.csv` in --out."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     import pytorch_lightning as lightning
 
     from convert.checkpoint import read_weights
@@ -128,6 +130,7 @@ def _trainer(options: argparse.Namespace, settings: Any) -> Any:
             use_distributed_sampler=False,
             log_every_n_steps=1,
             enable_model_summary=False,
+            enable_progress_bar=quiet.level >= 0,
         )
     except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
         raise KitError(
@@ -187,7 +190,7 @@ def _start_from(training: Any, path: Path) -> None:
     read = read_weights(path)
     found = read.weights
     for note in read.notes:
-        print(f"{path.name}: {note}")
+        quiet.say(f"{path.name}: {note}")
     own = training.model.state_dict()
     fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
     if not fitting:
@@ -195,11 +198,7 @@ def _start_from(training: Any, path: Path) -> None:
     left = sorted(k for k in own if k not in fitting and not k.startswith("aux_"))
     for name in left:
         if not name.endswith("num_batches_tracked"):
-            print(f"{path.name}: `{name}` starts at random")
+            quiet.say(f"{path.name}: `{name}` starts at random")
     training.model.load_state_dict({**own, **fitting})
     if training.avg_model is not None:
         training.avg_model.load_state_dict(training.model.state_dict())
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

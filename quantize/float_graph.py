@@ -14,24 +14,18 @@ import numpy as np
 import torch
 
 from quantize.rewrites import shuffle
+from quantize.rewrites.slices import slice_begin
 from quantize.scheme import INT8, Scheme
-from runtime import graph_file
 from runtime.errors import GateFailed
+from runtime.operators import OperatorFacts, facts_of
+from runtime.tflite_graph import Graph, Operator, unpack
 
-CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-ROUNDING = (*CONVOLUTIONS, "LEAKY_RELU", "ADD", "AVERAGE_POOL_2D", "RESIZE_BILINEAR")
-# Output and inputs of these have one scale in TFLite; all but the last two only move values.
-SAME_SCALE = (
-    *("CONCATENATION", "GATHER", "SPLIT", "STRIDED_SLICE", "SLICE", "PAD", "MAX_POOL_2D"),
-    *ROUNDING[-2:],
-)
-_KNOWN = frozenset((*ROUNDING, *SAME_SCALE, "RELU", "RELU6"))
 _NCHW = (0, 3, 1, 2)  # Place in the file of each axis here.
 _FUSED = {0: "none", 1: "relu", 3: "relu6"}
 
 
 @dataclass(frozen=True)
-class Operator:
+class FloatOperator:
     """One operator. inputs, outputs: activations alone. layer: which convolution it is, from 0.
 
     fused: activation done by the operator itself. indices: of GATHER, along the channels.
@@ -50,16 +44,21 @@ class Operator:
     window: tuple[slice, ...] = ()
     pads: tuple[int, ...] = ()
 
+    @property
+    def facts(self) -> OperatorFacts:
+        """What is known of operators of its kind."""
+        return facts_of(self.kind)
+
 
 @dataclass
-class Graph:
+class FloatGraph:
     """Operators in order, and the convolutions' float weights and biases.
 
-    model: the file as `ModelT`. outputs: tensor by name. scheme: what it is to be quantized to.
+    file: what it was read from. outputs: tensor by name. scheme: what it is to be quantized to.
     """
 
-    model: Any
-    operators: list[Operator]
+    file: Graph
+    operators: list[FloatOperator]
     weights: list[torch.Tensor]
     biases: list[torch.Tensor]
     input: int
@@ -67,67 +66,63 @@ class Graph:
     scheme: Scheme = INT8
 
     @classmethod
-    def parse(cls, content: bytes, scheme: Scheme = INT8) -> Graph:
+    def parse(cls, content: bytes, scheme: Scheme = INT8) -> FloatGraph:
         """Read a file; an int8 one becomes the float network it stands for.
 
         Raises `GateFailed` for an operator that no NanoDet needs, or without names of the outputs.
         """
-        model = graph_file.parse(content)
+        model = unpack(content)
         shuffle.restore_gathers(model)
-        graph = model.subgraphs[0]
-        if len(model.signatureDefs or ()) != 1:
+        file = Graph.of(model)
+        if not file.signature:
             raise GateFailed("the file has no signature that names its outputs")
-        (signature,) = model.signatureDefs
-        outputs = {graph_file.text(entry.name): entry.tensorIndex for entry in signature.outputs}
-        result = cls(model, [], [], [], graph.inputs[0], outputs, scheme)
-        for op in graph.operators:
+        result = cls(file, [], [], [], file.inputs[0].index, file.signature, scheme)
+        for op in file.operators:
             result._append(op)
         return result
 
-    def _append(self, op: Any) -> None:
-        kind = graph_file.operator_name(self.model, op)
-        fused = _FUSED.get(getattr(op.builtinOptions, "fusedActivationFunction", 0))
-        if kind not in _KNOWN or fused is None:
+    def _append(self, op: Operator) -> None:
+        kind, facts = op.name, facts_of(op.name)
+        fused = _FUSED.get(getattr(op.options, "fusedActivationFunction", 0))
+        if not facts.int8 or fused is None:
             raise GateFailed(f"operator {kind} cannot be quantized by this kit")
         extras: dict[str, Any] = {}
-        if kind in CONVOLUTIONS:
-            extras["layer"] = self._add_layer(kind, op)
+        if facts.is_convolution:
+            extras["layer"] = self._add_layer(op)
         elif kind == "GATHER":
-            indices = graph_file.constant(self.model, op.inputs[1])
-            extras["indices"] = torch.tensor(indices.astype(np.int64))
+            extras["indices"] = torch.tensor(op.constant(1).values.astype(np.int64))
         elif kind == "CONCATENATION":
-            extras["axis"] = _NCHW.index(op.builtinOptions.axis % 4)
+            extras["axis"] = _NCHW.index(op.options.axis % 4)
         elif kind in ("STRIDED_SLICE", "SLICE"):
             extras["window"] = self._window(op)
         elif kind == "PAD":
-            _, rows, columns, _ = graph_file.constant(self.model, op.inputs[1]).reshape(4, 2)
+            _, rows, columns, _ = op.constant(1).values
             extras["pads"] = (*columns.tolist(), *rows.tolist())
-        inputs = tuple(i for i in op.inputs if not graph_file.is_constant(self.model, i))
-        outputs = tuple(op.outputs)
-        self.operators.append(Operator(kind, inputs, outputs, op.builtinOptions, fused, **extras))
+        inputs = tuple(t.index for t in op.inputs if t is not None and not t.is_constant)
+        outputs = tuple(t.index for t in op.outputs)
+        self.operators.append(FloatOperator(kind, inputs, outputs, op.options, fused, **extras))
 
-    def _add_layer(self, kind: str, op: Any) -> int:
-        values = graph_file.floats(self.model, op.inputs[1])
-        order = (0, 3, 1, 2) if kind == "CONV_2D" else (3, 0, 1, 2)
-        self.weights.append(torch.tensor(values.transpose(order).copy()))
-        self.biases.append(torch.tensor(graph_file.floats(self.model, op.inputs[2]).copy()))
+    def _add_layer(self, op: Operator) -> int:
+        order = _NCHW if op.name == "CONV_2D" else (3, 0, 1, 2)
+        self.weights.append(torch.tensor(op.constant(1).floats.transpose(order).copy()))
+        self.biases.append(torch.tensor(op.constant(2).floats.copy()))
         return len(self.weights) - 1
 
-    def _window(self, op: Any) -> tuple[slice, ...]:
+    def _window(self, op: Operator) -> tuple[slice, ...]:
         """What a slice takes, in the order of the axes here; of images all."""
-        begin, taken = slice_begin(self.model, op), self.shape_nhwc(op.outputs[0])
+        begin, taken = slice_begin(op), op.outputs[0].shape
         return slice(None), *(slice(begin[i], begin[i] + taken[i]) for i in _NCHW[1:])
 
     def shape_nhwc(self, tensor: int) -> tuple[int, ...]:
         """Shape of a tensor in the file."""
-        return tuple(int(n) for n in self.model.subgraphs[0].tensors[tensor].shape)
+        return self.file.tensors[tensor].shape
 
     def name(self, tensor: int) -> str:
         """Name of a tensor in the file."""
-        return graph_file.text(self.model.subgraphs[0].tensors[tensor].name)
+        return self.file.tensors[tensor].name
 
     @cached_property
-    def convolutions(self) -> list[Operator]:
+    def convolutions(self) -> list[FloatOperator]:
         """The operator of each layer."""
         return [op for op in self.operators if op.layer is not None]
 
@@ -147,7 +142,7 @@ class Graph:
             return tensor
 
         for op in self.operators:
-            if op.kind in SAME_SCALE:
+            if op.facts.scales == "one":
                 for tensor in (*op.inputs, *op.outputs[1:]):
                     if find(tensor) != find(op.outputs[0]):
                         parent[find(tensor)] = find(op.outputs[0])
@@ -158,15 +153,15 @@ class Graph:
         """(low, high) of each group of tensors, of a graph that was read from an int8 file."""
         found = {}
         for tensor, group in self.scale_group.items():
-            quantization = self.model.subgraphs[0].tensors[tensor].quantization
-            scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+            quantized = self.file.tensors[tensor]
+            scale, zero_point = quantized.scales[0], quantized.zero_points[0]
             found[group] = ((-128 - zero_point) * scale, (127 - zero_point) * scale)
         return found
 
     @cached_property
     def rounded(self) -> list[int]:
         """Tensors whose values int8 arithmetic rounds, in order."""
-        return [op.outputs[0] for op in self.operators if op.kind in (*ROUNDING, "RELU", "RELU6")]
+        return [op.outputs[0] for op in self.operators if op.facts.rounds]
 
     @property
     def pooled(self) -> list[int]:
@@ -185,17 +180,3 @@ class Graph:
             for t, kinds in readers.items()
             if kinds == {"MAX_POOL_2D"} and t not in self.outputs.values()
         )
-
-
-def slice_begin(model: Any, op: Any) -> tuple[int, ...]:
-    """Where a SLICE or STRIDED_SLICE begins, by axis of the file. Raises `GateFailed` for one
-    with steps."""
-    begin = [int(n) for n in graph_file.constant(model, op.inputs[1])]
-    if graph_file.operator_name(model, op) == "SLICE":
-        return tuple(begin)
-    options = op.builtinOptions
-    steps = graph_file.constant(model, op.inputs[3])
-    if (steps != 1).any() or options.ellipsisMask or options.newAxisMask or min(begin) < 0:
-        name = graph_file.text(model.subgraphs[0].tensors[op.outputs[0]].name)
-        raise GateFailed(f"{name}: no plain slice")
-    return tuple(0 if options.beginMask >> i & 1 else n for i, n in enumerate(begin))

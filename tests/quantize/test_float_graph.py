@@ -8,16 +8,16 @@ import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from quantize import flatbuffer, integer_file, simulate
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.methods import quantize
 from quantize.simulate import round_activation, round_weight, scale_and_zero_point
-from runtime import graph_file
 from runtime.errors import GateFailed
 from runtime.preprocess import float_input, int8_input
+from runtime.tflite_graph import unpack
 from tests.conftest import Build, calibration
 
 
-def test_float_answers(build: Build, graph: Graph, canvas: np.ndarray) -> None:
+def test_float_answers(build: Build, graph: FloatGraph, canvas: np.ndarray) -> None:
     pixels = float_input(canvas, build.spec)
     runner = Interpreter(model_content=build.float_model).get_signature_runner()
     expected = runner(input=pixels)
@@ -28,7 +28,7 @@ def test_float_answers(build: Build, graph: Graph, canvas: np.ndarray) -> None:
 
 
 def test_every_operator_rounds_as_the_kernel(
-    build: Build, graph: Graph, canvas: np.ndarray
+    build: Build, graph: FloatGraph, canvas: np.ndarray
 ) -> None:
     """Each operator on the inputs the int8 interpreter gave it, to one step."""
     ranges = quantize(graph, build.spec, calibration(build.spec), ()).ranges
@@ -64,7 +64,7 @@ def test_every_operator_rounds_as_the_kernel(
     assert checked > 100
 
 
-def test_tensors_that_share_a_scale(graph: Graph) -> None:
+def test_tensors_that_share_a_scale(graph: FloatGraph) -> None:
     for op in graph.operators:
         groups = {graph.scale_group[t] for t in (*op.inputs, *op.outputs)}
         assert (len(groups) == 1) == (op.kind in SAME_SCALE), op.kind
@@ -76,12 +76,12 @@ SAME_SCALE = ("CONCATENATION", "STRIDED_SLICE", "MAX_POOL_2D", "AVERAGE_POOL_2D"
 def test_an_operator_that_no_nanodet_needs(build: Build) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    model = graph_file.parse(build.float_model)
+    model = unpack(build.float_model)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.ADD:
             code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MUL
     with pytest.raises(GateFailed, match="operator MUL cannot be quantized"):
-        Graph.parse(flatbuffer.serialize(model))
+        FloatGraph.parse(flatbuffer.serialize(model))
 
 
 @pytest.mark.parametrize(
