@@ -86,19 +86,22 @@ class _Emitter:
         value, index = channel
         return self.storage.buffer[value], int(self.storage.columns[value][index])
 
+    def _part(self, name: str, buffer: int, runs: Sequence[tuple[int, int]]) -> list[str]:
+        """Runs of bytes of a buffer's pixels."""
+        self._array("nanodet_run", name, (f"{{{at}, {count}}}" for at, count in runs))
+        return [f"{{{name}, {len(runs)}, {buffer}}}"]
+
     def _runs(self, name: str, places: Sequence[tuple[int, int]]) -> list[str]:
-        """A part for each run of places in one buffer."""
-        found = []
+        """A part for the places of each buffer."""
+        found: list[str] = []
         for buffer, group in groupby(places, key=lambda place: place[0]):
-            runs: list[list[int]] = []
+            runs: list[tuple[int, int]] = []
             for _, at in group:
                 if runs and sum(runs[-1]) == at:
-                    runs[-1][1] += 1
+                    runs[-1] = runs[-1][0], runs[-1][1] + 1
                 else:
-                    runs.append([at, 1])
-            label = f"{name}_{len(found)}"
-            self._array("nanodet_run", label, (f"{{{at}, {count}}}" for at, count in runs))
-            found.append(f"{{{label}, {len(runs)}, {buffer}}}")
+                    runs.append((at, 1))
+            found += self._part(f"{name}_{len(found)}", buffer, runs)
         return found
 
     def _rounding(self, layer: Layer) -> Rounding:
@@ -118,20 +121,19 @@ class _Emitter:
         rounding = self._rounding(layer)
         targets = [self._place((layer.value, c)) for c in range(outputs)]
         to = sorted(range(outputs), key=targets.__getitem__)
-        if layer.kernel == 1:
-            places = [self._place(channel) for channel in layer.sources[0]]
-            order = sorted(range(inputs), key=places.__getitem__)
-            sources = self._runs(f"source_{number}", [places[i] for i in order])
-            if len(sources) == 1 and len({p[1] - i for i, p in enumerate(sorted(places))}) == 1:
-                # As it lies: what is read beyond has no weight.
-                buffer, at = places[order[0]]
-                label = self._array("nanodet_run", f"whole_{number}", [f"{{{at}, {reads}}}"])
-                sources = [f"{{{label}, 1, {buffer}}}"]
-        else:
-            order = list(range(inputs))
+        order = list(range(inputs))
+        if layer.kernel > 1:
             row = layer.kernel * weight.shape[3]
-            label = self._array("nanodet_run", f"row_{number}", [f"{{0, {row}}}"])
-            sources = [f"{{{label}, 1, {self.storage.buffer[0]}}}"]
+            sources = self._part(f"row_{number}", self.storage.buffer[0], [(0, row)])
+        else:
+            places = [self._place(channel) for channel in layer.sources[0]]
+            order.sort(key=places.__getitem__)
+            buffer, at = places[order[0]]
+            if [places[i] for i in order] == [(buffer, at + i) for i in range(inputs)]:
+                # As it lies: what is read beyond has no weight.
+                sources = self._part(f"source_{number}", buffer, [(at, reads)])
+            else:
+                sources = self._runs(f"source_{number}", [places[i] for i in order])
         target = self._runs(f"target_{number}", [targets[i] for i in to])
         assert len(target) == 1
         flat = weight.reshape(outputs, -1)[to][:, order]

@@ -228,7 +228,11 @@ class Runner:
     def _command(self, source: Path, target: Path) -> list[str]:
         if not self.emulated:
             return [str(self.program), str(source), str(target)]
-        arguments = ",".join(f"arg={a}" for a in ("runner", source, target))
+        return self.start([str(source), str(target)])
+
+    def start(self, words: Sequence[str]) -> list[str]:
+        """The emulator's command that runs the program with these arguments."""
+        arguments = ",".join(f"arg={a}" for a in ("runner", *words))
         semihosting = ["-semihosting-config", f"enable=on,target=native,{arguments}"]
         machine = ["qemu-system-arm", "-M", "mps2-an500", *_SILENT]
         return [*machine, *semihosting, "-kernel", str(self.program)]

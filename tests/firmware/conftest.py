@@ -11,17 +11,17 @@ import pytest
 from tests.conftest import ROOT
 from tests.firmware.cases import Runner
 
-LIBRARY = ROOT / "firmware" / "nanodet"
+LIBRARIES = ROOT / "firmware" / "nanodet", ROOT / "firmware" / "engine"
 HERE = ROOT / "tests" / "firmware"
-INCLUDES = [f"-I{LIBRARY / 'include'}", f"-I{LIBRARY / 'src'}"]
+INCLUDES = [f"-I{library / part}" for library in LIBRARIES for part in ("include", "src")]
 STRICT = ["-Wall", "-Wextra", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 M7 = "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard".split()
 
 
 def sources() -> list[str]:
-    """The library's files in C and assembly."""
-    return sorted(str(p) for p in (LIBRARY / "src").glob("*.[cS]"))
+    """The libraries' files in C and assembly."""
+    return sorted(str(p) for library in LIBRARIES for p in (library / "src").glob("*.[cS]"))
 
 
 def tool(name: str, package: str) -> str:

@@ -1,0 +1,55 @@
+/* Runs an emitted network on an image of the network's int8 input, and writes what it hands over:
+ * for each row the level and the row as uint32, then logits of all cells, class after distance.
+ *
+ * network IMAGE OUT CELLS CLASSES DISTANCES: cells of a row of the finest level. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nanodet/network.h"
+
+extern const nanodet_network network;
+
+typedef struct {
+    const int8_t *image;
+    FILE *out;
+    uint32_t cells, classes, distances;
+} test;
+
+static void fetch(void *context, uint32_t y, int8_t *row) {
+    const test *about = context;
+    uint32_t bytes = 3u * network.image_width;
+    memcpy(row, about->image + y * bytes, bytes);
+}
+
+static void take(void *context, uint32_t level, uint32_t y, const nanodet_row *cls,
+                 const nanodet_row *reg) {
+    const test *about = context;
+    uint32_t head[2] = {level, y}, cells = about->cells;
+    for (uint32_t i = 0; i < level; i++) cells = (cells + 1) / 2;
+    fwrite(head, sizeof head, 1, about->out);
+    for (uint32_t x = 0; x < cells; x++) {
+        fwrite(cls->first + x * cls->pitch, 1, about->classes, about->out);
+        fwrite(reg->first + x * reg->pitch, 1, about->distances, about->out);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 6) return 2;
+    size_t bytes = 3u * network.image_width * network.image_height;
+    int8_t *image = malloc(bytes);
+    void *arena = malloc(network.arena_bytes); /* So that a sanitizer sees what lies beyond. */
+    FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
+    if (image == NULL || arena == NULL || in == NULL || out == NULL) return 2;
+    if (fread(image, 1, bytes, in) != bytes) return 2;
+    test about = {image, out, (uint32_t)atoi(argv[3]), (uint32_t)atoi(argv[4]),
+                  (uint32_t)atoi(argv[5])};
+    memset(arena, 0x55, network.arena_bytes);
+    nanodet_status status =
+        nanodet_network_run(&network, arena, network.arena_bytes, fetch, take, &about);
+    fclose(in);
+    fclose(out);
+    free(arena);
+    free(image);
+    return status == NANODET_OK ? 0 : 1;
+}

@@ -1,0 +1,142 @@
+"""A whole network on the engine, against TensorFlow Lite Micro."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.engine import proof
+from firmware.engine.emit import emit
+from firmware.engine.layers import read_layers
+from firmware.engine.plan import Plan, make_plan
+from runtime.engines import TflmEngine
+from runtime.preprocess import int8_input
+from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
+from tests.conftest import Build
+from tests.firmware.cases import Runner
+from tests.firmware.conftest import HERE, M7, SANITIZERS, compiled, sources, tool
+
+_MAIN = str(HERE / "engine" / "network.c")
+Run = Callable[[bytes], bytes]
+
+
+def pairs(file: TfliteFile, graph: Graph) -> list[tuple[int, int]]:
+    """Tensors of class and distance logits, the finest stride first."""
+    names = graph.signature
+    return [(names[f"cls_{s}"], names[f"reg_{s}"]) for s in file.spec.graph.strides]
+
+
+@pytest.fixture(scope="module")
+def plan(build: Build) -> Plan:
+    file, graph = TfliteFile.read(build.tflite), Graph.read(build.tflite)
+    return make_plan(read_layers(graph, pairs(file, graph), "model"))
+
+
+@pytest.fixture(scope="module")
+def network(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The emitted C file."""
+    path = tmp_path_factory.mktemp("network") / "network.c"
+    path.write_text(emit(plan))
+    return path
+
+
+def host(network: Path) -> list[str]:
+    flags = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
+    program = network.with_name("host")
+    return [str(compiled(tool("gcc", "gcc"), program, *flags, *sources(), str(network), _MAIN))]
+
+
+def m7(network: Path) -> list[str]:
+    tool("qemu-system-arm", "qemu-system-arm")
+    compiler = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    startup, program = HERE / "m7" / "startup.c", network.with_name("m7.elf")
+    flags = [*M7, "-std=gnu99", "-O2", "-ffunction-sections", "-fdata-sections"]
+    link = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections"]
+    script = ["-T", str(startup.with_name("memory.ld"))]
+    files = [*sources(), str(network), _MAIN, str(startup)]
+    compiled(compiler, program, *flags, *files, *link, *script)
+    return [str(program)]
+
+
+@pytest.mark.parametrize("machine", [host, m7])
+def test_it_answers_as_tflm(
+    machine: Callable[[Path], list[str]],
+    build: Build,
+    plan: Plan,
+    network: Path,
+    canvas: np.ndarray,
+) -> None:
+    (program,) = machine(network)
+    file, graph = TfliteFile.read(build.tflite), Graph.read(build.tflite)
+    noise = np.random.default_rng(0).integers(0, 256, canvas.shape).astype(np.uint8)
+    engine, cells = TflmEngine(file), file.spec.input.width // file.spec.graph.strides[0]
+    channels = [len(source) for source in plan.network.layers[-1].sources]
+    for picture in (canvas, noise, np.full_like(canvas, 255), np.zeros_like(canvas)):
+        pixels = int8_input(picture, file.spec)
+        image, out = network.with_name("image"), network.with_name("out")
+        image.write_bytes(pixels.tobytes())
+        words = [str(image), str(out), *map(str, (cells, *channels))]
+        command = [program, *words] if machine is host else Runner(Path(program), True).start(words)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        wanted = {
+            tensor.index: np.asarray(values)[0]
+            for tensor, values in zip(graph.outputs, engine._invoke(pixels), strict=True)
+        }
+        levels = [[wanted[tensor] for tensor in pair] for pair in pairs(file, graph)]
+        assert_same(out.read_bytes(), levels)
+
+
+def assert_same(content: bytes, levels: list[list[np.ndarray]]) -> None:
+    """Every row of every level once, as wanted."""
+    seen, at = set(), 0
+    while at < len(content):
+        level, y = struct.unpack_from("<II", content, at)
+        wanted = np.concatenate([values[y] for values in levels[level]], axis=1)
+        found = np.frombuffer(content, np.int8, wanted.size, at + 8).reshape(wanted.shape)
+        np.testing.assert_array_equal(found, wanted)
+        seen.add((level, y))
+        at += 8 + wanted.size
+    assert seen == {(n, y) for n, (cls, _) in enumerate(levels) for y in range(len(cls))}
+
+
+def test_the_plan_is_proved(plan: Plan) -> None:
+    proof.check(plan)
+
+
+def test_overlaps_are_found(plan: Plan) -> None:
+    """Each buffer moved onto another one that is in use at the same time."""
+    buffers, found = plan.storage.buffers, 0
+    for number, buffer in enumerate(buffers[:-1]):  # The last one is scratch memory.
+        for other in buffers[:-1]:
+            moved = dataclasses.replace(buffer, offset=other.offset)
+            changed = (*buffers[:number], moved, *buffers[number + 1 :])
+            end = max(b.offset + b.bytes for b in changed)
+            storage = dataclasses.replace(plan.storage, buffers=changed, arena_bytes=end)
+            try:
+                proof.check(dataclasses.replace(plan, storage=storage))
+            except ValueError:
+                found += 1
+    assert found > len(buffers)
+
+
+def test_a_smaller_ring_is_found(plan: Plan) -> None:
+    """Every buffer of rows in flight holds no row more than it must."""
+    buffers = plan.storage.buffers
+    heights = {plan.storage.buffer[v]: x.height for v, x in enumerate(plan.network.values)
+               if v in plan.storage.buffer}  # fmt: skip
+    rings = [n for n, b in enumerate(buffers) if 1 < b.rows < heights.get(n, 0)]
+    assert rings
+    for number in rings:
+        fewer = dataclasses.replace(buffers[number], rows=buffers[number].rows - 1)
+        changed = (*buffers[:number], fewer, *buffers[number + 1 :])
+        storage = dataclasses.replace(plan.storage, buffers=changed)
+        with pytest.raises(ValueError, match=r"is not there|overwrites"):
+            proof.check(dataclasses.replace(plan, storage=storage))
