@@ -94,6 +94,7 @@ def test_expected_cost_meets_the_measured_loss(
     assert len(ratios) > 10 and 0.5 < np.mean(ratios) < 2, ratios
 
 
+@pytest.mark.full(reason="quantizes six times")
 def test_each_method_earns_its_place(build: Build, images: list[torch.Tensor]) -> None:
     """On copies of the photographs that none of them saw."""
     generator = torch.Generator().manual_seed(1)

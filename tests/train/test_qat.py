@@ -75,6 +75,7 @@ def test_all_strides(build: Build, pictures: list[Path]) -> None:
     assert one.ranges == again.ranges != quantized.ranges
 
 
+@pytest.mark.full(reason="a second fine-tuning")
 def test_fewer_strides(
     tiny: ModelSpec, canvas: np.ndarray, pictures: list[Path], tmp_path: Path
 ) -> None:
