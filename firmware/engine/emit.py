@@ -26,6 +26,7 @@ class _Emitter:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.network, self.storage = plan, plan.network, plan.storage
         self.parts: list[str] = []
+        self.any_shift = False  # Of the newest depthwise convolution.
 
     def text(self) -> str:
         layers = [self._layer(n, layer) for n, layer in enumerate(self.network.layers)]
@@ -189,13 +190,14 @@ class _Emitter:
     def _streams(self, number: int, layer: Layer) -> list[str]:
         assert layer.weight is not None and layer.bias is not None
         rounding, names = self._rounding(layer), []
+        self.any_shift = False
         for position, run in enumerate(self._split(layer)):
             part = Rounding(
                 rounding.multiplier[run], rounding.shift[run], rounding.input_zero_point,
                 rounding.output_zero_point,
             )  # fmt: skip
             packed = pack_depthwise(layer.weight[..., run], layer.bias[run], part, layer.stride)
-            self.any_shift = packed.any_shift or (position > 0 and self.any_shift)
+            self.any_shift |= packed.any_shift
             name = f"stream_{number}_{position}"
             names.append(self._array("int32_t", name, packed.stream.tolist()))
         return names
@@ -212,8 +214,7 @@ class _Emitter:
         most = 2 * max(layer.scales)
         tables = []
         for place, (scale, zero) in enumerate(zip(layer.scales, layer.zero_points, strict=True)):
-            rule = quantize_multiplier(scale / most)
-            doubled = 2 * multiply((_EVERY - zero) << _ADD_BITS, *rule)
+            doubled = 2 * multiply((_EVERY - zero) << _ADD_BITS, *quantize_multiplier(scale / most))
             tables.append(self._array("int32_t", f"addend_{number}_{place}", doubled.tolist()))
         multiplier, shift = quantize_multiplier(most / ((1 << _ADD_BITS) * target.scale))
         rule = pack_rule(multiplier, shift, target.zero_point)

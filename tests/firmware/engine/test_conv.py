@@ -60,10 +60,6 @@ def _pixels(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
     return rng.integers(-128, 128, (count, channels)).astype(np.int8)
 
 
-def _writes(layer: Layer, sources: list[View], target: View, wanted: list[tuple]) -> None:  # type: ignore[type-arg]
-    wanted.append((layer, sources, target))
-
-
 _USUAL = (-20, -1)
 _CASES = [
     (24, 24, 40, _USUAL, "the first stage of m-0.5x"),
