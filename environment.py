@@ -1,10 +1,9 @@
 """Starts the kit's commands with the packages of `.venv` and the kit's own modules.
 
-`evaluate.py` and `example.py` call `enter` first. `python environment.py MODULE ...`, as in
-`recipe.sh`, runs a module of the kit in any folder as `python -m MODULE ...` does in the checkout.
+`nanodet`, `evaluate.py` and `example.py` call `enter` first. `python environment.py MODULE ...`, as
+in `recipe.sh`, runs a module of the kit in any folder as `python -m MODULE ...` does in the
+checkout. Any Python 3 understands this file.
 """
-
-from __future__ import annotations
 
 import importlib.util
 import os
@@ -12,33 +11,38 @@ import runpy
 import sys
 from pathlib import Path
 
-_KIT = Path(__file__).resolve().parent
-_PYTHON = _KIT / ".venv" / "bin" / "python"
+KIT = Path(__file__).resolve().parent
+_VENV = KIT / ".venv"
+_PYTHON = _VENV / "bin" / "python"
 _NEEDED = ("numpy", "PIL", "ai_edge_litert", "tqdm", "yaml")
+_MARK = "nanodet"  # Of a Python that `enter` has started, as an option `-X`.
 
 
 def enter() -> None:
     """Import the kit's modules, and none of the caller's folder, whatever PYTHONPATH says.
 
-    Where packages are missing, starts again with the interpreter of `.venv`, isolated (`-I`) from
-    the caller's. Exits with one line where that has them neither.
+    Outside `.venv`, where there is one, starts again with its interpreter, isolated (`-I`) from
+    the caller's settings. Exits with one line where packages are missing.
     """
     if not sys.flags.isolated:
-        hidden = _KIT, Path.cwd()
+        hidden = KIT, Path.cwd()
         sys.path[:] = [path for path in sys.path if Path(path).resolve() not in hidden]
-    sys.path.insert(0, str(_KIT))
-    if all(importlib.util.find_spec(name) for name in _NEEDED):
-        return
-    if _PYTHON.exists() and not sys.flags.isolated:  # Else it has started again already.
+    sys.path.insert(0, str(KIT))
+    outside = os.path.realpath(sys.prefix) != os.path.realpath(str(_VENV))
+    if outside and _PYTHON.exists() and _MARK not in sys._xoptions:
         try:
-            os.execv(_PYTHON, [str(_PYTHON), "-I", *sys.argv])
+            os.execv(str(_PYTHON), [str(_PYTHON), "-I", "-X", _MARK, *sys.argv])
         except OSError as error:
-            sys.exit(_complain(f"{_PYTHON} does not start ({error.strerror}); remove .venv"))
-    sys.exit(_complain(f"packages are missing; bash {_KIT / 'recipe.sh'} installs them in .venv"))
+            sys.exit(complain(f"{_PYTHON} does not start ({error.strerror}); remove .venv"))
+    if not all(importlib.util.find_spec(name) for name in _NEEDED):
+        install = KIT / "recipe.sh"
+        sys.exit(complain(f"packages are missing; bash {install} installs them in .venv"))
 
 
-def _complain(problem: str) -> int:
-    print(f"error: {problem}", file=sys.stderr)
+def complain(problem: str) -> int:
+    """Print one line on stderr; returns the exit code of bad input."""
+    shown = "".join(c if c.isprintable() else "?" for c in problem)
+    print(f"error: {shown}", file=sys.stderr)
     return 2
 
 

@@ -1,26 +1,26 @@
-"""COCO mAP of a model: `python evaluate.py [MODEL] --engine litert|tflm|onnx|torch`."""
+"""COCO mAP of a model: `./nanodet evaluate [MODEL] --engine ENGINE`, or evaluate.py."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
-import environment
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
+    import environment
 
-environment.enter()
+    environment.enter()
 
 import argparse
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-import assets
-from evaluation import CocoSet, Job, Scores, detect_sharded, score
-from pipeline.fallback import default_model
-from pipeline.fingerprint import SOURCES, fingerprint
-from pipeline.names import (
+from data import locate
+from data.fallback import default_model
+from data.names import (
     ROOT,
     add_model_options,
     chosen_network,
@@ -29,6 +29,8 @@ from pipeline.names import (
     tflite_path,
     variant,
 )
+from evaluation import CocoSet, Job, Scores, detect_sharded, score
+from pipeline.fingerprint import SOURCES, fingerprint
 from runtime import integer
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
@@ -42,7 +44,7 @@ from runtime.tflite_file import TfliteFile
 ENGINES = (*TFLITE_ENGINES, "onnx", "torch")
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
@@ -70,7 +72,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--max-detections",
         type=positive,
         default=MAX_DETECTIONS,
-        help="an image, default %(default)s",
+        help="per image, default %(default)s",
     )
     add(
         "--arithmetic",
@@ -86,7 +88,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     add("--detections", type=Path, metavar="OUT", help="write what was found here, as COCO results")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
     if given and options.engine != "torch":
@@ -102,7 +104,7 @@ def chosen_job(options: argparse.Namespace) -> Job:
     if options.engine == "onnx":
         from convert.engines import OnnxEngine
 
-        whole_network = assets.model_spec(default_model(ROOT))
+        whole_network = locate.model_spec(default_model(ROOT))
         path = _built(options.model, onnx_path(whole_network, ROOT, "plain"), "--stop-after onnx")
         return _job(options, path, OnnxEngine(path).spec)
     path = _built(options.model, tflite_path(variant(default_model(ROOT), None), ROOT))
@@ -136,7 +138,7 @@ def _torch_network(options: argparse.Namespace) -> tuple[Path, ModelSpec]:
         spec = spec.with_classes(options.classes) if options.classes else spec
     from convert.checkpoint import load_network
 
-    path = assets.weights(spec, options.weights)
+    path = locate.weights(spec, options.weights)
     with naming_the_choice(options):
         loaded = load_network(path, spec)
     for note in loaded.notes:
@@ -197,19 +199,19 @@ def _cell(percent: float) -> str:
     return f"{percent:6.2f}" if percent >= 0 else "     -"
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Evaluate, print, write."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     job = chosen_job(options)
     classes = job.spec.classes
-    found = assets.evaluation_set(job.spec, options.images, options.annotations, options.limit)
+    found = locate.evaluation_set(job.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, classes, options.limit)
     unknown = sum(category is None for category in images.category_ids)
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")
     job = dataclasses.replace(job, category_ids=images.category_ids)
-    state, code = assets.cache() / "evaluation", fingerprint(SOURCES["measure"], {})
+    state, code = locate.cache() / "evaluation", fingerprint(SOURCES["measure"], {})
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:

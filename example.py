@@ -1,27 +1,29 @@
-"""Detects objects: `python example.py [IMAGE | FOLDER | VIDEO] [--camera N]`."""
+"""Detects objects: `./nanodet detect [IMAGE | FOLDER | VIDEO] [--camera N]`, or example.py."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
-import environment
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves it out.
+    import environment
 
-environment.enter()
+    environment.enter()
 
 import argparse
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-import assets
-from pipeline.fallback import default_model
-from pipeline.names import ROOT, tflite_path, variant
+from data import locate
+from data.fallback import default_model
+from data.names import ROOT, tflite_path, variant
 from runtime.cli import Parser, fraction, positive, run
 from runtime.detections import Detections
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.draw import annotate, check_picture_path, save_image
 from runtime.errors import KitError
 from runtime.files import overwritten
@@ -32,7 +34,7 @@ from runtime.video import VIDEO_SUFFIXES, VideoSource, video_sink
 _DRAWN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
@@ -52,21 +54,21 @@ def parse_arguments() -> argparse.Namespace:
         help="a .tflite of this kit; default: what recipe.sh builds",
     )
     add("--engine", choices=("litert", "tflm"), default="litert", help="default %(default)s")
-    add("--score-threshold", type=fraction, default=0.35, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add(
         "--output",
         type=Path,
         help="default: result.jpg; results/ for a folder; result.mp4 for a video or camera",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.camera is not None and options.source is not None:
         parser.error("--camera reads no SOURCE; give one of the two")
     return options
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Detect, print, draw."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     source, output = options.source, options.output
     if not options.model.is_file():
         raise KitError(f"--model {options.model}: no such file; build it with: bash recipe.sh")
@@ -87,7 +89,7 @@ def open_detector(options: argparse.Namespace) -> Detector:
 def detect_image(options: argparse.Namespace, output: Path) -> None:
     """One image, by default the first of calibration."""
     detector = open_detector(options)
-    path = options.source or assets.calibration_images(detector.spec, None)[0]
+    path = options.source or locate.calibration_images(detector.spec, None)[0]
     check_picture_path(output, [path])
     draw(detector, path, load_rgb(path), output)
 

@@ -6,14 +6,12 @@ waterfalls' plots in docs/quantization.md. Figures of a file that has not change
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from benchmarks.builds import evaluate, python, read_report
+from benchmarks.builds import build, evaluate, python, read_rows, write_rows
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
+from data.names import DEFAULT_MODEL, ROOT, file_stem, tflite_path, variant
 from quantize import METHODS
-from runtime.files import write_text
 
 DOCUMENT = ROOT / "docs" / "quantization.md"
 _FOLDER = ROOT / "build" / "ablation"
@@ -36,8 +34,7 @@ def measure(methods: tuple[str, ...], known: dict[str, Any]) -> dict[str, Any]:
     spec = variant(DEFAULT_MODEL, _STRIDES)
     left_out = [name for name in METHODS if name not in methods]
     options = ["--without", ",".join(left_out)] if left_out else []
-    python("-m", "pipeline", "--target", "linux", *options, "--out", str(_FOLDER))
-    report = read_report(work_folder(spec, _FOLDER))
+    report = build(spec, "--target", "linux", *options, out=_FOLDER)
     sha256 = report["tflite"]["sha256"]
     if known.get("sha256") == sha256:
         return known
@@ -51,33 +48,28 @@ def measure(methods: tuple[str, ...], known: dict[str, Any]) -> dict[str, Any]:
 
 def render(rows: dict[str, dict[str, Any]]) -> str:
     """The table in Markdown."""
-    cells = [
-        (
-            name,
-            *(f"{row[engine][f]:.2f}" for engine in _ENGINES for f in ("AP", "AP75")),
-            f"{row['seconds']:.0f}",
-        )
-        for name, row in rows.items()
-    ]
     header = ("methods", "AP LiteRT", "AP75", "AP TFLM", "AP75", "seconds")
+    cells = []
+    for name, row in rows.items():
+        figures = (f"{row[engine][f]:.2f}" for engine in _ENGINES for f in ("AP", "AP75"))
+        cells.append((name, *figures, f"{row['seconds']:.0f}"))
     return table(header, cells)
 
 
 def waterfall(strides: tuple[int, ...], target: str) -> None:
     """Build and draw where AP goes."""
-    chosen = ["--strides", ",".join(map(str, strides)), "--target", target]
-    python("-m", "pipeline", *chosen, "--out", str(_FOLDER))
     spec = variant(DEFAULT_MODEL, strides)
-    model, plot = tflite_path(spec, _FOLDER), ROOT / "docs" / f"waterfall_{spec.file_stem}.svg"
-    python("-m", "evaluation.waterfall", str(model), "--plot", str(plot))
+    build(spec, "--target", target, out=_FOLDER)
+    model, plot = tflite_path(spec, _FOLDER), ROOT / "docs" / f"waterfall_{file_stem(spec)}.svg"
+    python("nanodet", "waterfall", str(model), "--plot", str(plot))
 
 
 def main() -> None:
     """Measure, write, draw."""
-    rows = json.loads(_STATE.read_text(encoding="utf-8")) if _STATE.is_file() else {}
+    rows = read_rows(_STATE)
     for name, methods in _WAYS.items():
         rows[name] = measure(methods, rows.get(name, {}))
-        write_text(_STATE, json.dumps(rows, indent=1) + "\n")
+        write_rows(_STATE, rows)
     replace_block(DOCUMENT, "ablation", render({name: rows[name] for name in _WAYS}))
     for strides, target in _WATERFALLS.items():
         waterfall(strides, target)

@@ -10,7 +10,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pipeline.names import ROOT
+from data.names import ROOT, work_folder
+from runtime.files import write_text
+from runtime.spec import ModelSpec
 
 FIGURES = ("AP", "AP50", "AP75")
 
@@ -40,7 +42,35 @@ def evaluate(scores: Path, *arguments: str, threads: int = 0) -> dict[str, float
     return {name: figures[name] for name in FIGURES}
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """The report of a build, from its work folder."""
-    found: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+def choice(spec: ModelSpec) -> list[str]:
+    """The options that choose a variant of `models/` and its strides."""
+    return ["--model", spec.name, "--strides", listed(spec)]
+
+
+def listed(spec: ModelSpec) -> str:
+    """Its strides, such as `16,32`."""
+    return ",".join(map(str, spec.graph.strides))
+
+
+def build(
+    spec: ModelSpec, *options: str, out: Path = ROOT, codes: Collection[int] = (0,)
+) -> dict[str, Any]:
+    """Build a variant in `out` by recipe.sh, and give the report; see `python`."""
+    python("-m", "pipeline", *choice(spec), *options, "--out", str(out), codes=codes)
+    return read_report(spec, out)
+
+
+def read_report(spec: ModelSpec, out: Path) -> dict[str, Any]:
+    """The report of a build in `out`."""
+    return read_rows(work_folder(spec, out) / "report.json")
+
+
+def read_rows(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where there is no file yet."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return found
+
+
+def write_rows(path: Path, rows: Any, sort_keys: bool = False) -> None:
+    """Write JSON for people to read."""
+    write_text(path, json.dumps(rows, indent=1, sort_keys=sort_keys) + "\n")

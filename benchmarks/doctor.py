@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.doctor import SEVERITIES, diagnose
+from analysis.vela import Compiled, compile_model
 from benchmarks.markdown import replace_block, table
-from pipeline.names import ROOT
-from runtime.benchmark.doctor import SEVERITIES, diagnose
-from runtime.benchmark.vela import Compiled, compile_model
+from data.names import ROOT
 from runtime.tflite_file import TfliteFile
 
 DOCUMENT = ROOT / "docs" / "doctor.md"

@@ -9,7 +9,6 @@ interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -19,14 +18,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import assets
 from benchmarks import builds
-from benchmarks.builds import python, read_report
+from benchmarks.builds import choice, listed, python, read_rows, write_rows
 from benchmarks.markdown import replace_block, table
 from benchmarks.networks import in_turns, litert, onnx_runtime
+from data import locate
+from data.names import ROOT, file_stem, onnx_path, tflite_path, work_folder
 from evaluation.bootstrap import FIGURES
-from pipeline.names import ROOT, onnx_path, tflite_path, work_folder
-from runtime.files import write_text
 from runtime.spec import ModelSpec
 
 RESULTS = ROOT / "benchmarks" / "results" / "family.json"
@@ -56,12 +54,12 @@ def variants() -> list[ModelSpec]:
     """Every variant with weights at hand: some for microcontrollers, then all strides."""
     specs = []
     for path in sorted((ROOT / "models").glob("*.yaml")):
-        spec = assets.model_spec(path.stem)
+        spec = locate.model_spec(path.stem)
         source = spec.weights
         if spec.dataset != "coco":
             continue
         if source is None or not any(
-            (folder / "weights" / source.file).is_file() for folder in assets.data_folders()
+            (folder / "weights" / source.file).is_file() for folder in locate.data_folders()
         ):
             print(f"{spec.name}: no weights at hand, left out", file=sys.stderr)
             continue
@@ -72,13 +70,11 @@ def variants() -> list[ModelSpec]:
 
 def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
     """Build one variant; figures of `known` stay where the files they belong to are the same."""
-    options = _options(spec)
-    python("-m", "pipeline", *options, "--target", _target(spec))
-    python("-m", "pipeline", *options, "--stop-after", "onnx")
-    report = read_report(work_folder(spec, ROOT))
+    report = builds.build(spec, "--target", _target(spec))
+    python("-m", "pipeline", *choice(spec), "--stop-after", "onnx")
     row: dict[str, Any] = {
         "model": spec.name,
-        "strides": options[-1],
+        "strides": listed(spec),
         "target": _target(spec),
         "bytes": report["tflite"]["bytes"],
         "sha256": report["tflite"]["sha256"],
@@ -100,7 +96,7 @@ def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
 
 def evaluate(spec: ModelSpec, row: dict[str, Any], engine: str, threads: int) -> dict[str, float]:
     """AP, AP50 and AP75 in percent, by evaluate.py."""
-    files = {"torch": _options(spec), "onnx": [str(onnx_path(spec, ROOT, "plain"))]}
+    files = {"torch": choice(spec), "onnx": [str(onnx_path(spec, ROOT, "plain"))]}
     scores = work_folder(spec, ROOT) / f"{engine}.json"
     model = files.get(engine, [str(tflite_path(spec, ROOT))])
     found = ["--detections", str(_detections(spec, row, engine))]
@@ -113,11 +109,10 @@ def losses(
     """Of int8 in an engine against float: change of each figure in percent, standard error."""
     files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
     out = work_folder(spec, ROOT) / f"compare_{engine}.json"
-    python("-m", "evaluation.compare", *files, "--json", str(out), threads=threads)
-    found = json.loads(out.read_text(encoding="utf-8"))
+    python("nanodet", "compare", *files, "--json", str(out), threads=threads)
     return {
         name: [round(figure["other"] - figure["base"], 4), figure["standard_error"]]
-        for name, figure in found.items()
+        for name, figure in read_rows(out).items()
     }
 
 
@@ -144,17 +139,8 @@ def _needed(spec: ModelSpec, row: dict[str, Any], engines: list[str]) -> list[st
     return without + gone
 
 
-def _options(spec: ModelSpec) -> list[str]:
-    return ["--model", spec.name, "--strides", ",".join(str(s) for s in spec.graph.strides)]
-
-
 def _target(spec: ModelSpec) -> str:
     return "linux" if spec.graph.strides == spec.architecture.strides else "mcu"
-
-
-def latencies(tflite: Path, onnx: Path) -> tuple[float, float]:
-    """Median milliseconds on one thread, in turns: int8 in LiteRT, float in ONNX Runtime."""
-    return in_turns(litert(tflite), onnx_runtime(onnx), _RUNS)
 
 
 def render(rows: list[dict[str, Any]]) -> str:
@@ -224,7 +210,7 @@ def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str
 
     models: names of the models to measure; none for all.
     """
-    specs = {spec.file_stem: spec for spec in variants() if not models or spec.name in models}
+    specs = {file_stem(spec): spec for spec in variants() if not models or spec.name in models}
     for stem, spec in specs.items():
         rows[stem] = build(spec, rows.get(stem, {}))
         _save(rows)
@@ -241,7 +227,8 @@ def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str
         if _base(rows[stem]) and engine in rows[stem]["ap"] and engine not in rows[stem]["losses"]
     })  # fmt: skip
     for stem, spec in specs.items():
-        times = latencies(tflite_path(spec, ROOT), onnx_path(spec, ROOT, "plain"))
+        own, peer = litert(tflite_path(spec, ROOT)), onnx_runtime(onnx_path(spec, ROOT, "plain"))
+        times = in_turns(own, peer, _RUNS)
         rows[stem]["latency_ms"], rows[stem]["onnxruntime_ms"] = times
         _save(rows)
 
@@ -262,7 +249,7 @@ def _fill(
 
 
 def _save(rows: dict[str, Any]) -> None:
-    write_text(RESULTS, json.dumps(rows, indent=1, sort_keys=True) + "\n")
+    write_rows(RESULTS, rows, sort_keys=True)
 
 
 def main() -> None:
@@ -274,9 +261,7 @@ def main() -> None:
     add("--jobs", type=int, default=1, help="evaluations at once, default %(default)s")
     add("--render", action="store_true", help="only write the table anew")
     options = parser.parse_args()
-    rows: dict[str, Any] = {}
-    if RESULTS.exists():
-        rows = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = read_rows(RESULTS)
     if not options.render:
         update(rows, options.engines.split(","), options.jobs, options.models)
     ordered = [rows[stem] for stem in sorted(rows)]

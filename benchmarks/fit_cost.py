@@ -1,6 +1,6 @@
 """`python -m benchmarks.fit_cost CSV`: fits cortex_m7.json to counted instructions.
 
-CSV: one row a node of some models, with `model`, `op`, `input`, `weight`, `output` (shapes as
+CSV: one row per node of some models, with `model`, `op`, `input`, `weight`, `output` (shapes as
 1x10x10x96), `macs` and `instructions`. Beside it stand `m7_counts.csv`, single operators that we
 counted: TensorFlow Lite Micro with CMSIS-NN in NXP's library of 2025-07-17 for Cortex-M7 (arm-gcc
 14.2), in QEMU (mps2-an500, one instruction a tick, 40 of them to a timer's step), random inputs.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runtime.benchmark.cortex_m7 import COEFFICIENTS, FEATURES, Node, kind_of, predict
+from analysis.cortex_m7 import COEFFICIENTS, FEATURES, Node, kind_of, predict
 from runtime.cli import Parser, run
 from runtime.files import write_text
 
@@ -49,7 +49,7 @@ def read(path: Path) -> list[Counted]:
 def _counted(row: dict[str, str]) -> Counted:
     weight, outputs = _shape(row["weight"]), [_shape(o) for o in row["output"].split("|")]
     output = outputs[0]
-    if row["op"] == "SPLIT":  # All results together, as in `runtime.benchmark.cortex_m7`.
+    if row["op"] == "SPLIT":  # All results together, as in `analysis.cortex_m7`.
         elements = int(row.get("output_elements") or sum(math.prod(o) for o in outputs))
         output = (*output[:-1], elements // math.prod(output[:-1]))
     kind = kind_of(row["op"], _shape(row["input"].split("|")[0]), weight, output)

@@ -7,16 +7,15 @@ Prints the AP on these images before and after, and the minutes it took.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import assets
-from evaluation.annotations import read_annotations
-from pipeline.names import DEFAULT_MODEL, ROOT
+from benchmarks.builds import evaluate, python
+from data import locate
+from data.annotations import read_annotations
+from data.names import DEFAULT_MODEL
 from runtime.cli import run
 from runtime.files import write_text
 
@@ -26,17 +25,18 @@ _EPOCHS = 900
 
 def main() -> int:
     """Train, evaluate, print."""
-    spec = assets.model_spec(DEFAULT_MODEL)
-    weights = assets.weights(spec, None)
-    found = assets.evaluation_set(spec, None, None, _IMAGES)
+    spec = locate.model_spec(DEFAULT_MODEL)
+    weights = locate.weights(spec, None)
+    found = locate.evaluation_set(spec, None, None, _IMAGES)
     assert found is not None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_first(*found, folder)
         before = _average_precision(folder, weights)
         start = time.perf_counter()
-        _python(
-            "-m", "train", "--data", name, "--out", str(folder / "run"), "--weights", str(weights),
+        python(
+            "nanodet", "train", "--data", name, "--out", str(folder / "run"),
+            "--weights", str(weights),
             "--batch", str(_IMAGES), "--epochs", str(_EPOCHS), "--no-augmentation",
             "--accelerator", "cpu",
         )  # fmt: skip
@@ -61,18 +61,11 @@ def _write_first(images: Path, annotations: Path, folder: Path) -> None:
 
 
 def _average_precision(folder: Path, weights: Path) -> float:
-    out = folder / "scores.json"
-    _python(
-        "evaluate.py", "--engine", "torch", "--model", DEFAULT_MODEL, "--strides", "8,16,32",
-        "--weights", str(weights), "--images", str(folder / "images"),
-        "--annotations", str(folder / "annotations.json"), "--json", str(out),
-    )  # fmt: skip
-    return float(json.loads(out.read_text(encoding="utf-8"))["AP"])
-
-
-def _python(*arguments: str) -> None:
-    print("$ python", *arguments, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, env=os.environ)
+    return evaluate(
+        folder / "scores.json", "--engine", "torch", "--model", DEFAULT_MODEL,
+        "--strides", "8,16,32", "--weights", str(weights), "--images", str(folder / "images"),
+        "--annotations", str(folder / "annotations.json"),
+    )["AP"]  # fmt: skip
 
 
 if __name__ == "__main__":

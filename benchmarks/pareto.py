@@ -10,16 +10,22 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.builds import evaluate, python, read_report
+from benchmarks.builds import evaluate, python, read_report, read_rows, write_rows
+from data.names import (
+    ROOT,
+    parse_strides,
+    tflite_path,
+    variant,
+    with_input_size,
+    work_folder,
+)
 from evaluation.figures import save
 from pipeline.budget import CHOICES, Choice, read_choices
-from pipeline.names import ROOT
 from runtime.files import write_text
 
 _MODEL = "nanodet-m-0.5x"
@@ -35,9 +41,8 @@ def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
     out = ROOT / "build" / "pareto"
     chosen = ["--model", _MODEL, "--input-size", str(size), "--strides", strides]
     python("-m", "pipeline", *chosen, "--out", str(out))
-    stem = _MODEL.replace("-", "_") + (f"_{size}" if size != 320 else "")
-    stem += {"32": "", "16,32": "_s16", "8,16,32": "_s8"}[strides]
-    report = read_report(out / "build" / stem)
+    spec = with_input_size(variant(_MODEL, parse_strides(strides)), size, size)
+    report = read_report(spec, out)
     row = {
         "model": _MODEL,
         "input_size": size,
@@ -50,8 +55,7 @@ def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
     }
     if known.get("sha256") == row["sha256"]:
         return {**row, "ap": known["ap"]}
-    scores = out / "build" / stem / "tflm.json"
-    model = str(out / f"{stem}.tflite")
+    scores, model = work_folder(spec, out) / "tflm.json", str(tflite_path(spec, out))
     return {**row, "ap": round(evaluate(scores, model, "--engine", "tflm")["AP"], 2)}
 
 
@@ -82,12 +86,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--render", action="store_true", help="only draw anew")
     if not parser.parse_args().render:
-        rows = json.loads(_STATE.read_text(encoding="utf-8")) if _STATE.is_file() else {}
+        rows = read_rows(_STATE)
         for size in _SIZES:
             for strides in _STRIDES:
                 key = f"{size}/{strides}"
                 rows[key] = measure(size, strides, rows.get(key, {}))
-                write_text(_STATE, json.dumps(rows, indent=1) + "\n")
+                write_rows(_STATE, rows)
         text = io.StringIO()
         writer = csv.DictWriter(text, _FIELDS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()

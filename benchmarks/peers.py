@@ -8,21 +8,21 @@ NXP's int8 NanoDet-m-0.5x, stride 32. Builds must lie in the working folder or b
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+from benchmarks.builds import write_rows
 from benchmarks.markdown import replace_block, table
 from benchmarks.networks import in_turns, litert, openvino
-from pipeline.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
-from runtime.files import write_text
+from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
 
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
+DOCUMENT = ROOT / "docs" / "results.md"
 _RUNS = 200
 _ALL = (8, 16, 32)
 
 
 def main() -> None:
-    """Measure and write results/peers.json and the table in README.md."""
+    """Measure and write results/peers.json and the table in docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nxp", type=Path, required=True, metavar="FILE")
     parser.add_argument("--folder", type=Path, default=ROOT, help="of the builds")
@@ -42,9 +42,9 @@ def main() -> None:
         ms, peer_ms = in_turns(litert(tflite_path(spec, options.folder)), runner(peer), _RUNS)
         rows.append({"file": name, "ms": ms, "peer": peer_name, "peer_ms": peer_ms})
         cells.append((name, f"{ms:.2f}", peer_name, f"{peer_ms:.2f}", f"{ms / peer_ms:.2f}"))
-    write_text(RESULTS, json.dumps(rows, indent=1) + "\n")
+    write_rows(RESULTS, rows)
     header = ("this kit's file", "ms", "peer", "ms", "ratio")
-    replace_block(ROOT / "README.md", "peers", table(header, cells))
+    replace_block(DOCUMENT, "peers", table(header, cells))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.builds import python, read_report
+from analysis.cortex_m7 import nodes
+from benchmarks.builds import build
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, tflite_path, variant, work_folder
-from pipeline.targets import SWITCHABLE, left_out
-from runtime.benchmark.cortex_m7 import nodes
-from runtime.benchmark.graph import Graph
+from data.names import DEFAULT_MODEL, ROOT, tflite_path, variant
+from quantize.targets import SWITCHABLE, left_out
+from runtime.tflite_graph import Graph
 
 DOCUMENT = ROOT / "docs" / "rewrites.md"
 _HEADER = ("left out", "operators", "MACs, M", "instructions, M", "arena, bytes")
@@ -25,11 +25,9 @@ _STRIDES = ((32,), (16, 32))
 def measure(strides: tuple[int, ...], disabled: tuple[str, ...]) -> dict[str, Any]:
     """Operators, multiplications, instructions and arena of a build without some rewrites."""
     out = ROOT / "build" / "rewrites"
-    chosen = ["--model", DEFAULT_MODEL, "--strides", ",".join(map(str, strides)), "--fast"]
     without = ["--disable-rewrite", ",".join(disabled)] if disabled else []
-    python("-m", "pipeline", *chosen, *without, "--out", str(out))
     spec = variant(DEFAULT_MODEL, strides)
-    report = read_report(work_folder(spec, out))
+    report = build(spec, "--fast", *without, out=out)
     return {
         "operators": sum(report["tflite"]["operators"].values()),
         "macs": sum(node.macs for node in nodes(Graph.read(tflite_path(spec, out)))),

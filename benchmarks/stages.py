@@ -4,14 +4,13 @@ One thread, over photographs; stages and peers take turns, so that ratios hold w
 machine does. In its turn each runs a few times: the first time *cold*, with the caches full of the
 others' data, then warm. The networks of ONNX Runtime, OpenVINO and ncnn
 are the same lowered graph in float32. Before: `recipe.sh --target linux` and the same with
-`--stop-after onnx`; packages of requirements-benchmark.lock. Writes results/stages.json and the
+`--stop-after onnx`; packages of locks/benchmark.lock. Writes results/stages.json and the
 table in docs/speed.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +22,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import networks, textbook
+from benchmarks.builds import write_rows
 from benchmarks.markdown import replace_block, table
-from pipeline.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from data.names import DEFAULT_MODEL, ROOT, onnx_path, tflite_path, variant
+from runtime.detector import (
+    DISPLAY_THRESHOLD,
+    IOU_THRESHOLD,
+    MAX_DETECTIONS,
+    SCORE_THRESHOLD,
+)
 from runtime.engines import LiteRtEngine
 from runtime.image import list_images, load_rgb
 from runtime.postprocess import FloatPostprocess, IntegerPostprocess, Selection
@@ -35,7 +41,6 @@ RESULTS = ROOT / "benchmarks" / "results" / "stages.json"
 DOCUMENT = ROOT / "docs" / "speed.md"
 _ALL = (8, 16, 32)
 _TURN = 6
-_IOU, _MOST = 0.6, 100
 # Name of a stage and of who does it -> what it does with one photograph.
 Work = dict[tuple[str, str], Callable[[], object]]
 Times = dict[tuple[str, str], list[list[float]]]
@@ -59,11 +64,14 @@ def stages(engine: LiteRtEngine, path: Path, peers: networks.Networks) -> Work:
     }
     for name, run in peers.items():
         work["infer", name] = run
-    for threshold in (0.35, 0.05):
-        stage, selection = f"post-process at {threshold}", Selection(threshold, _IOU, _MOST)
+    for threshold in (DISPLAY_THRESHOLD, SCORE_THRESHOLD):
+        stage, selection = (
+            f"post-process at {threshold}",
+            Selection(threshold, IOU_THRESHOLD, MAX_DETECTIONS),
+        )
         work[stage, "kit"] = partial(IntegerPostprocess(engine, selection).find, raw)
         work[stage, "kit, in floats"] = partial(FloatPostprocess(engine, selection).find, real)
-        settings = engine.outputs, spec, threshold, _IOU, _MOST
+        settings = engine.outputs, spec, threshold, IOU_THRESHOLD, MAX_DETECTIONS
         work[stage, "textbook"] = partial(textbook.find, raw, *settings)
     return work
 
@@ -112,7 +120,7 @@ def main() -> None:
     images = list_images(options.images)[: options.limit]
     times = measure(engine, images, peers)
     rows = rows_of(times)
-    RESULTS.write_text(json.dumps({"rows": rows, "not_installed": missing}, indent=1) + "\n")
+    write_rows(RESULTS, {"rows": rows, "not_installed": missing})
     figures = "median_ms", "p95_ms", "cold_ms", "of_kit"
     cells = [(r["stage"], r["by"], *(f"{r[name]:.2f}" for name in figures)) for r in rows]
     header = ("stage", "by", "warm median, ms", "warm p95, ms", "cold median, ms", "of the kit's")

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from runtime.errors import KitError
+from runtime.tflite_schema import FILE_IDENTIFIER
 
 _FIRST = 1024  # Bytes that are looked at.
 _AGAIN = "download the file itself"
@@ -18,7 +19,7 @@ _UNPACK = "unpack it and give the checkpoint in it"
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer", "fetch the file with `git lfs pull`"),
     (0, b"/annex/objects/", "a git-annex pointer", "fetch the file with `git annex get`"),
-    (4, b"TFL3", "a TFLite file", _SOURCE),
+    (4, FILE_IDENTIFIER, "a TFLite file", _SOURCE),
     (0, b"7767517", "an ncnn file", _SOURCE),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", _SOURCE),
     (0, b"\x93NUMPY", "a NumPy array", _SOURCE),
@@ -34,12 +35,18 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"%PDF-", "a PDF document", "check the name"),
 )
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body|script|meta|title)\b", re.IGNORECASE)
-# ONNX and TensorFlow's SavedModel: a version, then a field that is a string or a message.
-_VERSIONED_PROTOBUF = re.compile(rb"\x08[\x01-\x3f][\x12\x1a\x22\x2a\x32\x3a\x42]")
-# A frozen TensorFlow graph: a node, which begins with its name.
-_NODES_PROTOBUF = re.compile(rb"\x0a[\x80-\xff]*[\x00-\x7f]\x0a[\x01-\x7f][!-~]")
-_SAVED_MODEL = b"\x08\x01\x12"
-_SAFETENSORS = re.compile(rb".{8}\{\s*\"", re.DOTALL)
+_SAFETENSORS = 'torch.save({"state_dict": safetensors.torch.load_file(path)}, "new.ckpt")'
+# How a file begins, what that is, the way out.
+_PATTERNS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x08\x01\x12", "a TensorFlow SavedModel", _SOURCE),
+    # A version, then a field that is a string or a message.
+    (rb"\x08[\x01-\x3f][\x12\x1a\x22\x2a\x32\x3a\x42]", "an ONNX file or another protobuf",
+     _SOURCE),
+    # A node, which begins with its name.
+    (rb"\x0a[\x80-\xff]*[\x00-\x7f]\x0a[\x01-\x7f][!-~]",
+     "a protobuf, as a frozen TensorFlow graph is", _SOURCE),
+    (rb".{8}\{\s*\"", "a safetensors file", f"save it again with {_SAFETENSORS}"),
+)  # fmt: skip
 _ZIP = b"PK"
 _TORCH = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # Begins files of PyTorch before 1.6.
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")  # Its protocols with a mark; PyTorch writes 2.
@@ -139,14 +146,8 @@ def _text(first: bytes) -> str | None:
 
 
 def _binary(first: bytes) -> str:
-    if first.startswith(_SAVED_MODEL):
-        return _not_one("a TensorFlow SavedModel", _SOURCE)
-    if _VERSIONED_PROTOBUF.match(first):
-        return _not_one("an ONNX file or another protobuf", _SOURCE)
-    if _NODES_PROTOBUF.match(first):
-        return _not_one("a protobuf, as a frozen TensorFlow graph is", _SOURCE)
-    if _SAFETENSORS.match(first):
-        again = 'torch.save({"state_dict": safetensors.torch.load_file(path)}, "new.ckpt")'
-        return _not_one("a safetensors file", f"save it again with {again}")
+    for pattern, kind, way_out in _PATTERNS:
+        if re.match(pattern, first, re.DOTALL):
+            return _not_one(kind, way_out)
     shown = first[:8].hex(" ")
     return f"this is no PyTorch checkpoint, it begins with the bytes {shown}; check the name"

@@ -14,12 +14,12 @@ import onnx
 import torch
 from torch import nn
 
+from convert.engines import input_tensor, onnx_session
 from convert.lowering.base import Lowered
 from convert.onnx_export import to_onnx
 from convert.parity import TOLERANCE, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
-from runtime.preprocess import float_input
 from runtime.spec import ModelSpec
 
 # The rewrites that leave input and orientation as the network was trained.
@@ -53,14 +53,10 @@ def export(model: Lowered, path: Path) -> None:
 
 def check(model: Lowered, path: Path, canvas: np.ndarray) -> float:
     """Gate: the file answers as the network. Returns the largest difference of any value."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    pixels = float_input(canvas, model.spec).transpose(0, 3, 1, 2)
-    (output,) = session.run([OUTPUT_NAME], {INPUT_NAME: pixels})
-    difference = largest_difference(
-        {OUTPUT_NAME: expected(model.run(canvas), model.spec)}, {OUTPUT_NAME: output}
-    )
+    pixels = input_tensor(canvas, model.spec).numpy()
+    (output,) = onnx_session(path).run([OUTPUT_NAME], {INPUT_NAME: pixels})
+    wanted = expected(model.run(canvas), model.spec)
+    difference = largest_difference({OUTPUT_NAME: wanted}, {OUTPUT_NAME: output})
     if not difference < TOLERANCE:
         raise GateFailed(f"{path}: ONNX differs from PyTorch by {difference:.2g}")
     return difference

@@ -13,12 +13,11 @@ import torch
 from onnx import ModelProto, NodeProto, helper
 from torch import fx, nn
 
-from convert.engines import OnnxEngine
+from convert.engines import OnnxEngine, input_tensor, onnx_session
 from convert.lowering.base import Lowered
 from convert.parity import TOLERANCE, blame, first_unmatched, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
-from runtime.preprocess import float_input
 from runtime.spec import METADATA_NAME
 
 # The rewrites of a file for other people's runtimes: input and orientation stay as trained.
@@ -121,16 +120,13 @@ def layer_outputs(model: Lowered, canvas: np.ndarray) -> list[tuple[str, np.ndar
 
 def intermediates(path: Path, canvas: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Every tensor that ONNX Runtime computes, by name, NHWC where it is an image."""
-    import onnxruntime
-
     proto = onnx.load(path)
     spec = OnnxEngine(path).spec
     names = [name for node in proto.graph.node for name in node.output]
     known = {output.name for output in proto.graph.output}
     proto.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
-    session = onnxruntime.InferenceSession(proto.SerializeToString())
-    pixels = float_input(canvas, spec).transpose(0, 3, 1, 2)
-    values = session.run(names, {INPUT_NAME: pixels})
+    session = onnx_session(proto.SerializeToString())
+    values = session.run(names, {INPUT_NAME: input_tensor(canvas, spec).numpy()})
     return [(n, v.transpose(0, 2, 3, 1) if v.ndim == 4 else v) for n, v in zip(names, values)]
 
 

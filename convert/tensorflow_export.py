@@ -14,6 +14,7 @@ from convert.engines import OnnxEngine
 from convert.parity import TOLERANCE, blame, first_unmatched, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
+from runtime.operators import FACTS
 from runtime.preprocess import float_input, upright
 from runtime.spec import ModelSpec
 
@@ -23,21 +24,6 @@ SIGNATURE = "serving_default"
 
 # onnx2tf downloads this file for 4-D inputs unless it lies in the working directory.
 _SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
-
-# TensorFlow's name of each operator that must occur as often as in the ONNX graph.
-_SAME_COUNT = {
-    "MaxPool": "MaxPool",
-    "LeakyRelu": "LeakyRelu",
-    "Relu": "Relu",
-    "Clip": "Relu6",
-    "Gather": "GatherV2",
-    "Concat": "ConcatV2",
-    "Split": "Split",
-    "Slice": "StridedSlice",
-    "Resize": "ResizeBilinear",
-    "AveragePool": "AvgPool",
-}
-_NEVER = ("Transpose", "PadV2", "MirrorPad", "Reshape")
 
 
 def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
@@ -122,15 +108,20 @@ def _check_operators(path: Path, onnx_path: Path, actual: Counter[str], spec: Mo
     import onnx
 
     nodes = onnx.load(onnx_path).graph.node
-    wanted = Counter(_SAME_COUNT[n.op_type] for n in nodes if n.op_type in _SAME_COUNT)
+    found = Counter(node.op_type for node in nodes)
+    # Upright, strided layers pad on the top and left, which takes a Pad.
+    allowed = "" if spec.graph.rotated_180 else "PAD"
+    wanted = {
+        facts.tensorflow: found[facts.onnx] if facts.onnx else 0
+        for facts in FACTS.values()
+        if facts.tensorflow and facts.name != allowed
+    }
     grouped = sum(n.op_type == "Conv" and _group(n) > 1 for n in nodes)
     wanted["DepthwiseConv2dNative"] = grouped
     wanted["Conv2D"] = sum(n.op_type == "Conv" for n in nodes) - grouped
-    # Upright, strided layers pad on the top and left, which takes a Pad.
-    never = (*_NEVER, "Pad") if spec.graph.rotated_180 else _NEVER
-    for op in (*sorted(wanted), *never):
-        if actual[op] != wanted[op]:
-            raise GateFailed(f"{path}: {actual[op]} {op} operators, expected {wanted[op]}")
+    for op, count in sorted(wanted.items()):
+        if actual[op] != count:
+            raise GateFailed(f"{path}: {actual[op]} {op} operators, expected {count}")
 
 
 def _group(node: object) -> int:

@@ -44,14 +44,10 @@ def examine(config: Mapping[str, Any], source: str, training: bool) -> tuple[str
 
 
 def refuse_unless(source: str, path: str, value: Any, supported: tuple[Any, ...]) -> None:
-    """Raise `KitError` for a value that is none of `supported`."""
+    """Raise `KitError` for a value that is not in `supported`."""
     if value not in supported:
-        several = len(supported) > 1
-        says = (
-            f"knows {' and '.join(map(str, supported))}"
-            if several
-            else f"supports {supported[0]!r}"
-        )
+        names = " and ".join(map(str, supported))
+        says = f"knows {names}" if len(supported) > 1 else f"supports {supported[0]!r}"
         raise KitError(f"{source}: {path} is {reprlib.repr(value)}, this kit {says}")
 
 
@@ -76,7 +72,7 @@ def _is_unused(
         return rule.unused and (rule.like is MISSING or value != rule.like)
     if path in known:
         return False  # Of training alone.
-    if any(other.startswith(f"{path}.") for other in known):  # A section that is none.
+    if any(other.startswith(f"{path}.") for other in known):  # It names a section.
         followed = any(other.startswith(f"{path}.") for other in rules)
         if followed and path.startswith(NETWORK_SECTIONS):
             raise KitError(f"{source}: {path} is {reprlib.repr(value)}, expected a section")

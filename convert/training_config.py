@@ -10,9 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from convert.training_check import examine, refuse_unless
-from convert.training_keys import ACTIVATIONS, HEADS
+from convert.training_check import examine
+from convert.training_keys import ACTIVATIONS, value_at
 from runtime.errors import KitError
+from runtime.records import read_record
 from runtime.spec import BACKBONES, ModelSpec
 from runtime.yaml_file import read_yaml
 
@@ -72,17 +73,16 @@ class _Reader:
         self.config, self.source, self.part = config, source, part
 
     def spec(self, name: str) -> ModelSpec:
-        parts = {part: self.section("model", "arch", part) for part in ("backbone", "fpn", "head")}
-        head, fpn = parts["head"], parts["fpn"]
-        head_name = str(head.get("name"))
-        refuse_unless(self.source, "model.arch.head.name", head_name, HEADS)
+        backbone, fpn, head = (
+            self.section(f"model.arch.{part}") for part in ("backbone", "fpn", "head")
+        )
         examine(self.config, self.source, training=False)
-        neck, prior_offset = _NECKS[head_name]
+        neck, prior_offset = _NECKS[head["name"]]
         strides = head.get("strides", [8, 16, 32])
         values = {
             "name": name,
             "architecture": {
-                "backbone": f"shufflenet_v2_{parts['backbone'].get('model_size', '1.5x')}",
+                "backbone": f"shufflenet_v2_{backbone.get('model_size', '1.5x')}",
                 "neck": neck,
                 "neck_channels": fpn.get("out_channels"),
                 "neck_kernel": fpn.get("kernel_size", 5) if neck == "ghost_pan" else 1,
@@ -90,7 +90,7 @@ class _Reader:
                 "head_kernel": head.get("kernel_size", 5) if neck == "ghost_pan" else 3,
                 "head_convs": head.get("stacked_convs", 2),
                 "reg_max": head.get("reg_max", 16 if neck == "pan" else 7),
-                "backbone_activation": ACTIVATIONS[parts["backbone"].get("activation", "ReLU")],
+                "backbone_activation": ACTIVATIONS[backbone.get("activation", "ReLU")],
                 "neck_activation": ACTIVATIONS[fpn.get("activation") or "LeakyReLU"],
                 "head_activation": ACTIVATIONS[head.get("activation", "LeakyReLU")],
                 "strides": strides,
@@ -100,7 +100,7 @@ class _Reader:
             "graph": {"strides": strides},
             "class_names": self.class_names(head.get("num_classes")),
         }
-        spec = ModelSpec.from_values(values, self.source)
+        spec = read_record(ModelSpec, values, self.source)
         self.check_joints(spec, fpn, head)
         return spec
 
@@ -123,13 +123,11 @@ class _Reader:
                     f"need {fitting}"
                 )
 
-    def section(self, *keys: str) -> dict[str, Any]:
+    def section(self, path: str) -> dict[str, Any]:
         """The mapping at a dotted path."""
-        value = self.config
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
+        value = value_at(self.config, path)
         if not isinstance(value, dict):
-            raise KitError(f"{self.source}: no section `{'.'.join(keys)}`; is it NanoDet's?")
+            raise KitError(f"{self.source}: no section `{path}`; is it NanoDet's?")
         return value
 
     def class_names(self, count: Any) -> list[str]:
@@ -154,18 +152,13 @@ class _Reader:
 
     def input(self) -> dict[str, Any]:
         """Upstream's `data.val` is what is deployed; where `data.train` says nothing, it holds."""
-        data = self.section("data", "val")
-        pipeline = self.section("data", "val", "pipeline")
+        data = self.section("data.val")
+        pipeline = self.section("data.val.pipeline")
         if self.part == "train":
-            data = {**data, **self.section("data", "train")}
-            pipeline = {**pipeline, **self.section("data", "train", "pipeline")}
-        size, normalize = data.get("input_size"), pipeline.get("normalize")
-        if not isinstance(size, list) or len(size) != 2:
-            raise KitError(f"{self.source}: data.{self.part}.input_size must be [width, height]")
-        if not isinstance(normalize, list) or len(normalize) != 2:
-            raise KitError(
-                f"{self.source}: data.{self.part}.pipeline.normalize must be [mean, std]"
-            )
+            data = {**data, **self.section("data.train")}
+            pipeline = {**pipeline, **self.section("data.train.pipeline")}
+        size = self.pair(data.get("input_size"), "input_size", "[width, height]")
+        normalize = self.pair(pipeline.get("normalize"), "pipeline.normalize", "[mean, std]")
         return {
             "width": size[0],
             "height": size[1],
@@ -174,3 +167,9 @@ class _Reader:
             "mean": normalize[0],
             "std": normalize[1],
         }
+
+    def pair(self, value: Any, key: str, form: str) -> list[Any]:
+        """A list of two."""
+        if not isinstance(value, list) or len(value) != 2:
+            raise KitError(f"{self.source}: data.{self.part}.{key} must be {form}")
+        return value

@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from evaluation.coco import CocoSet, evaluated, indexed
 from runtime.detections import Detections
-from runtime.detector import Detector
+from runtime.detector import DISPLAY_THRESHOLD, Detector
 
-# From here on a detection of the reference counts as a box; about what a user draws.
-SCORE = 0.35
 _OBJECT = 1  # The one category that pycocotools is told of.
 
 
@@ -52,7 +49,7 @@ def agreement(
         for kept, other in zip(found, others, strict=True):
             kept.append(other.detect(picture))
         progress(done, len(pictures))
-    boxes = sum(int((d.confidence >= SCORE).sum()) for d in truth)
+    boxes = sum(int((d.confidence >= DISPLAY_THRESHOLD).sum()) for d in truth)
     return Agreement(boxes, tuple(average_precision(truth, one) for one in found))
 
 
@@ -60,26 +57,24 @@ def average_precision(truth: Sequence[Detections], found: Sequence[Detections]) 
     """In percent, of `found` against the confident detections of `truth`, picture by picture."""
     boxes = [
         {**box, "id": number, "area": box["bbox"][2] * box["bbox"][3], "iscrowd": 0}
-        for number, box in enumerate((b for b in _boxes(truth) if b["score"] >= SCORE), 1)
+        for number, box in enumerate(
+            (b for b in _boxes(truth) if b["score"] >= DISPLAY_THRESHOLD), 1
+        )
     ]
     if not boxes:
         return float("nan")
     results = _boxes(found)
     places = sorted({entry["image_id"] for entry in (*boxes, *results)})
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": place} for place in places],
-        "categories": [{"id": _OBJECT, "name": "object"}],
-        "annotations": boxes,
-    }
+    coco = indexed(
+        {
+            "images": [{"id": place} for place in places],
+            "categories": [{"id": _OBJECT, "name": "object"}],
+            "annotations": boxes,
+        }
+    )
+    images = CocoSet(Path(), coco, tuple(places), (_OBJECT,))
+    evaluation = evaluated(images, results, every_size=False)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-        if not results:
-            return 0.0
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
-        evaluation.params.areaRng = evaluation.params.areaRng[:1]
-        evaluation.params.maxDets = evaluation.params.maxDets[-1:]
-        evaluation.evaluate()
         evaluation.accumulate()
     return 100 * float(np.mean(evaluation.eval["precision"]))
 

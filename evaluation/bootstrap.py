@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evaluation.annotations import Results
+from data.annotations import Results
 from evaluation.coco import CocoSet, evaluated
 from runtime.errors import KitError
 

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
-from evaluation.annotations import Results, plain, read_annotations, same_categories
+from data.annotations import Results, plain, read_annotations, same_categories
 from runtime.detector import Detector
 from runtime.errors import KitError
 
@@ -51,10 +51,7 @@ class CocoSet:
         except KitError as error:
             raise KitError(f"--annotations {error}") from None
         image_ids = tuple(sorted(image["id"] for image in content["images"])[:limit])
-        coco = COCO()
-        coco.dataset = content
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco.createIndex()
+        coco = indexed(content)
         category_ids = _category_ids(content, class_names)
         if all(category is None for category in category_ids) or not image_ids:
             raise KitError(
@@ -62,6 +59,15 @@ class CocoSet:
                 f"({', '.join(class_names[:3])}, ...)"
             )
         return cls(folder, coco, image_ids, category_ids)
+
+
+def indexed(dataset: dict[str, Any]) -> COCO:
+    """pycocotools' view on a set's images, categories and annotations."""
+    coco = COCO()
+    coco.dataset = dataset
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
 
 
 def annotates(annotations: Path, class_names: Sequence[str]) -> bool:
@@ -102,7 +108,7 @@ def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> Re
 def evaluated(images: CocoSet, results: Results, every_size: bool = True) -> COCOeval:
     """Results matched to the boxes of each image, to be accumulated.
 
-    every_size: also for small, medium and large boxes alone, and for fewer boxes an image.
+    every_size: also for small, medium and large boxes alone, and for fewer boxes per image.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(images.coco, _as_coco(images.coco, results), "bbox")
@@ -140,14 +146,9 @@ def score(images: CocoSet, results: Results, class_names: Sequence[str]) -> Scor
 
 
 def _as_coco(truth: COCO, results: Results) -> COCO:
-    if results:
-        return truth.loadRes(
-            [dict(result) for result in results]
-        )  # It adds fields to what it gets.
-    empty = COCO()  # `loadRes` refuses an empty list.
-    empty.dataset = {**truth.dataset, "annotations": []}
-    empty.createIndex()
-    return empty
+    if not results:  # `loadRes` refuses an empty list.
+        return indexed({**truth.dataset, "annotations": []})
+    return truth.loadRes([dict(result) for result in results])  # It adds fields to what it gets.
 
 
 def _curve(precision: np.ndarray) -> tuple[float, ...]:

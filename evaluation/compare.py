@@ -1,4 +1,4 @@
-"""`python -m evaluation.compare BASE.json OTHER.json`: is one AP really lower than the other?
+"""`./nanodet compare BASE.json OTHER.json`: is one AP really lower than the other?
 
 Both files are what `evaluate.py --detections` wrote, or any COCO results of the same photographs.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.annotations import Results, read_annotations, read_results
+from data.annotations import Results, read_annotations, read_results
+from data.fallback import default_model
+from data.names import ROOT, variant
 from evaluation.bootstrap import FIGURES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
-from pipeline.fallback import default_model
-from pipeline.names import ROOT, variant
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, positive
 from runtime.errors import KitError
 from runtime.files import write_text
 
@@ -46,16 +45,16 @@ def compare(
     return tuple(map(Difference, FIGURES, before, after, errors))
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m evaluation.compare", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("base", type=Path, metavar="BASE.json")
     add("other", type=Path, metavar="OTHER.json")
     add("--annotations", type=Path, metavar="JSON", help="of the photographs")
     add("--limit", type=positive, help="only the first N images by id, as for evaluate.py")
     add("--json", type=Path, metavar="OUT", help="write the figures here")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def load(
@@ -76,11 +75,11 @@ def load(
 def _annotations(given: Path | None) -> Path:
     if given is not None:
         return given
-    import assets
+    from data import locate
 
-    found = assets.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
+    found = locate.evaluation_set(variant(default_model(ROOT), None), None, None, None, False)
     if found is None:
-        raise KitError("no annotated photographs are at hand; give --annotations")
+        raise KitError("no annotated photographs found; give --annotations")
     return found[1]
 
 
@@ -91,25 +90,15 @@ def print_table(differences: Sequence[Difference], images: int) -> None:
         print(f"{d.name:5} {d.base:6.2f} {d.other:6.2f} {d.value:+11.2f} {d.standard_error:15.2f}")
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Compare, print, write."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     annotations = _annotations(options.annotations)
     images, base, other = load(annotations, options.base, options.other, options.limit)
     found = compare(images, base, other)
     print_table(found, len(images.image_ids))
     if options.json is not None:
-        content = {
-            d.name: {
-                "base": round(d.base, 4),
-                "other": round(d.other, 4),
-                "standard_error": round(d.standard_error, 4),
-            }
-            for d in found
-        }
+        columns = ("base", "other", "standard_error")
+        content = {d.name: {name: round(getattr(d, name), 4) for name in columns} for d in found}
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

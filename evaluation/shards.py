@@ -20,12 +20,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from evaluation.annotations import Results
+from data.annotations import Results
 from evaluation.coco import CocoSet
 from runtime.detector import Detector
 from runtime.engines import Engine, open_engine
 from runtime.errors import KitError
 from runtime.files import write_text
+from runtime.quiet import say
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 
@@ -101,7 +102,7 @@ def detect_sharded(
     found = {k: d for k, shard in enumerate(shards) if (d := _read(folder / f"{k}.json", shard))}
     missing = [k for k in range(len(shards)) if k not in found]
     if len(missing) < len(shards):
-        print(f"going on after {len(shards) - len(missing)} of {len(shards)} shards")
+        say(f"going on after {len(shards) - len(missing)} of {len(shards)} shards")
     run = _on_dask(scheduler) if scheduler else _in_processes(min(workers, len(missing)))
     with tqdm(total=len(files), desc="evaluate", unit="image", disable=None) as bar:
         bar.update(sum(len(shards[k]) for k in found))
@@ -118,8 +119,7 @@ _Run = Callable[[Job, dict[int, list[Image]]], Iterable[tuple[int, Results]]]
 
 def _in_processes(workers: int) -> _Run:
     def here(job: Job, shards: dict[int, list[Image]]) -> Iterator[tuple[int, Results]]:
-        for k, shard in shards.items():
-            yield k, detect_shard(job, shard)
+        yield from ((k, detect_shard(job, shard)) for k, shard in shards.items())
 
     def spread(job: Job, shards: dict[int, list[Image]]) -> Iterator[tuple[int, Results]]:
         threads = str(max(1, (os.cpu_count() or 1) // workers))

@@ -1,4 +1,4 @@
-"""`python -m evaluation.waterfall MODEL.tflite`: where AP goes between checkpoint and device.
+"""`./nanodet waterfall MODEL.tflite`: where AP goes between checkpoint and device.
 
 Evaluates the float network with all strides, with those of the file, the rewritten network, and
 the quantized file in LiteRT and in TFLite Micro, on any COCO-format set. Each change comes with its
@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.annotations import Results
+from data.annotations import Results
 from evaluation.bootstrap import resampled, standard_error
 from evaluation.coco import CocoSet, Scores, detect_all, score
 from evaluation.figures import plot_path, save
-from runtime.cli import Parser, positive, run
+from runtime.cli import Parser, positive
 from runtime.detector import Detector
 from runtime.engines import Engine, LiteRtEngine, TflmEngine
 from runtime.errors import KitError
@@ -54,9 +54,9 @@ class Bar:
     standard_error: float | None = None
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m evaluation.waterfall", description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL", help="a quantized .tflite of this kit")
     add("--weights", type=Path, metavar="PATH", help="its checkpoint, default the official one")
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--limit", type=positive, help="the first so many images")
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     add("--plot", type=plot_path, metavar="OUT", help="draw them here, .svg or .png")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def engines(
@@ -108,11 +108,11 @@ def _listed(spec: ModelSpec) -> str:
 
 def measure(options: argparse.Namespace) -> list[Bar]:
     """Scores at each step; prints a line each."""
-    import assets
+    from data import locate
 
     file = TfliteFile.read(options.model)
-    weights, onnx = assets.weights(file.spec, options.weights), _lowered(options, file)
-    found = assets.evaluation_set(file.spec, options.images, options.annotations, options.limit)
+    weights, onnx = locate.weights(file.spec, options.weights), _lowered(options, file)
+    found = locate.evaluation_set(file.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, file.spec.classes, options.limit)
     bars: list[Bar] = []
@@ -138,12 +138,8 @@ def _lowered(options: argparse.Namespace, file: TfliteFile) -> Path:
     path: Path = options.onnx or options.model.parent / "build" / options.model.stem / "model.onnx"
     if not path.is_file():
         raise KitError(f"{path}: no such file; name the build's model.onnx with --onnx")
-    spec = OnnxEngine(path).spec
-    if (spec.name, spec.graph.strides, spec.classes) != (
-        file.spec.name,
-        file.spec.graph.strides,
-        file.spec.classes,
-    ):
+    made_from = attrgetter("name", "graph.strides", "classes")
+    if made_from(OnnxEngine(path).spec) != made_from(file.spec):
         raise KitError(f"{path}: is not what {options.model} was made from; choose with --onnx")
     return path
 
@@ -169,24 +165,16 @@ def plot(bars: Sequence[Bar], title: str, path: Path) -> None:
     save(figure, path)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, write, draw."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     bars = measure(options)
     if options.json is not None:
-        content = [
-            {
-                "step": bar.name,
-                "AP": round(bar.ap, 4),
-                "standard_error": bar.standard_error and round(bar.standard_error, 4),
-            }
-            for bar in bars
-        ]
+        content = []
+        for bar in bars:
+            error = bar.standard_error and round(bar.standard_error, 4)
+            content.append({"step": bar.name, "AP": round(bar.ap, 4), "standard_error": error})
         write_text(options.json, json.dumps(content, indent=1) + "\n")
     if options.plot is not None:
         plot(bars, f"Where AP goes: {options.model.name}", options.plot)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

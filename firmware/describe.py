@@ -25,7 +25,7 @@ class LevelDescription:
     stride: int
     rows: int
     columns: int
-    lowest: int
+    min_logit: int
     offset_q4: int
     score: np.ndarray
     weight: np.ndarray
@@ -91,7 +91,7 @@ def describe_stem(stem: Stem, path: str) -> StemDescription:
 
 def _packed(weight: np.ndarray) -> np.ndarray:
     """int8 (channels, 3, 3, 3) -> the pairs that the C code multiplies at once."""
-    rows = np.zeros((len(weight), 3, 10), np.int16)  # Nine weights a row, evened out.
+    rows = np.zeros((len(weight), 3, 10), np.int16)  # Nine weights per row, made even.
     rows[..., :9] = weight.reshape(len(weight), 3, 9)
     words = rows.reshape(len(weight), -1).astype("<i2").view("<i4")
     return np.ascontiguousarray(words.reshape(-1, 4, words.shape[1]).transpose(0, 2, 1))
@@ -111,7 +111,7 @@ def describe(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: fl
     for level, score, weight in zip(tables.levels, tables.score, tables.weight, strict=True):
         rows, columns = spec.output_shape_nhwc(f"cls_{level.stride}")[1:3]
         offset = round(spec.architecture.prior_offset * (level.stride << integer.BOX_BITS))
-        numbers = level.stride, rows, columns, level.lowest, offset
+        numbers = level.stride, rows, columns, level.min_logit, offset
         levels.append(LevelDescription(*numbers, score, weight))
     return Description(
         size.width,

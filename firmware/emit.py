@@ -58,11 +58,11 @@ def numbers(values: bytes | np.ndarray) -> str:
 
 def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
     frame = recording.frame
-    memory, board = layout.memory, layout.board
+    memory, board, firmware = layout.memory, layout.board, layout.firmware
     places = {name: i for i, name in enumerate(layout.output_names)}
     strides = [level.stride for level in layout.about.levels]
     return {
-        "note": f"/* Written by `python -m firmware.generate` for {board.name}. */",
+        "note": f"/* Written by `./nanodet firmware` for {firmware.sdk_board}. */",
         "model": {
             "name": layout.name,
             "sha256": layout.sha256,
@@ -75,7 +75,13 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
         "arena": layout.arena,
         "arena_address": None if memory.address is None else f"0x{memory.address:08X}u",
         "memory": memory,
-        "board": board,
+        "board": {
+            "name": firmware.sdk_board,
+            "soc": board.title,
+            "core": firmware.core,
+            "core_flags": firmware.core_flags,
+            "core_mhz": board.cores.mhz,
+        },
         "library_sources": sorted(path.name for path in (HERE / "nanodet" / "src").glob("*.c")),
         "scratch": layout.scratch,
         "selection": layout.selection,

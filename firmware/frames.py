@@ -14,7 +14,7 @@ PIXEL_FORMATS = ("RGB565", "RGB888", "BGR888", "YUYV", "GREY8")
 
 
 def to_rgb(frame: np.ndarray, pixel_format: str) -> np.ndarray:
-    """A frame's bytes, uint8 (H, W * bytes a pixel), as RGB, uint8 (H, W, 3)."""
+    """A frame's bytes, uint8 (H, W * bytes per pixel), as RGB, uint8 (H, W, 3)."""
     height = len(frame)
     if pixel_format == "GREY8":
         return np.repeat(frame[..., None], 3, axis=2)

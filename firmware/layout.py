@@ -6,31 +6,27 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.board import Board, Memory
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.operators import registrations
 from quantize.split import Stem
-from runtime import graph_file, integer
+from runtime import integer
+from runtime.benchmark.board import Board, Firmware, Memory
 from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 
 _CANDIDATE_BYTES = _TAP_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which detections are wanted."""
+class Reservation:
+    """What is set aside for the arena.
 
-    score_threshold: float
-    iou_threshold: float
-    max_detections: int
-
-
-@dataclass(frozen=True)
-class Arena:
-    """measured: by TensorFlow Lite Micro on this machine, at most 4 % above a Cortex-M7's.
-    tables: what the kernel of LEAKY_RELU takes besides. bytes: with the margin."""
+    measured: by TensorFlow Lite Micro on this machine, at most 4 % above a Cortex-M7's. tables:
+    what the kernel of LEAKY_RELU takes besides. bytes: with the margin.
+    """
 
     measured: int
     tables: int
@@ -58,9 +54,10 @@ class Layout:
     about: Description
     stem: StemDescription | None
     operators: list[tuple[str, str, str]]
-    arena: Arena
+    arena: Reservation
     memory: Memory
     board: Board
+    firmware: Firmware
     scratch: Scratch
     selection: Selection
     resize: str
@@ -78,16 +75,14 @@ def lay_out(
 
     Raises `KitError` where the model does not fit the library or the board.
     """
+    firmware = board.firmware
+    if firmware is None:
+        raise KitError(f"{board.title}: no firmware is known to run there")
     about = describe(file.spec, file.outputs, selection.score_threshold)
     described = None if stem is None else describe_stem(stem, file.path)
-    counts = graph_file.operator_counts(graph_file.parse(content))
+    counts = Graph.parse(content, file.path).counts
     arena = _arena(content, counts["LEAKY_RELU"])
-    memory = board.place(arena.bytes)
-    if arena.bytes > memory.bytes:
-        raise KitError(
-            f"{file.path}: its arena of {arena.bytes:,} bytes does not fit {board.soc}'s "
-            f"{memory.name} ({memory.bytes:,}); choose fewer strides or a smaller --input-size"
-        )
+    memory = _place(board, arena.bytes, len(content), file.path)
     return Layout(
         file.spec.name,
         file.sha256,
@@ -100,18 +95,35 @@ def lay_out(
         arena,
         memory,
         board,
+        firmware,
         _scratch(about, described),
         selection,
         resize,
     )
 
 
-def _arena(content: bytes, tables: int) -> Arena:
+def _place(board: Board, arena_bytes: int, file_bytes: int, path: str) -> Memory:
+    """The memory for the arena. Raises `KitError` where that or the file fits nowhere."""
+    fit = board.fits(arena_bytes, file_bytes)
+    if not fit.in_flash:
+        raise KitError(
+            f"{path}: its {file_bytes:,} bytes do not fit the flash of {board.title}; choose a "
+            "smaller --model"
+        )
+    if fit.memory is None:
+        raise KitError(
+            f"{path}: its arena of {arena_bytes:,} bytes fits no memory of {board.title}; choose "
+            "fewer strides or a smaller --input-size"
+        )
+    return fit.memory
+
+
+def _arena(content: bytes, tables: int) -> Reservation:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
         path.write_bytes(content)
         measured = arena_bytes(path)
-    return Arena(measured, tables * TABLE_BYTES, reserved_bytes(measured, tables))
+    return Reservation(measured, tables * TABLE_BYTES, reserved_bytes(measured, tables))
 
 
 def _scratch(about: Description, stem: StemDescription | None) -> Scratch:

@@ -1,29 +1,32 @@
-"""`bash recipe.sh`: checkpoint -> full-int8 TFLite file."""
+"""`bash recipe.sh` or `./nanodet build`: checkpoint -> full-int8 TFLite file."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.budget import BOARDS, apply_budget, parse_bytes
-from pipeline.names import (
+from data.names import (
     ROOT,
     add_model_options,
     naming_the_choice,
     parse_methods,
     parse_rewrites,
 )
+from pipeline.budget import BOARDS, apply_budget, parse_bytes
 from pipeline.recipe import Recipe
-from pipeline.targets import SWITCHABLE, TARGETS
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
+from quantize.targets import SWITCHABLE, TARGETS
 from runtime.cli import Parser, amount, positive, run
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The command line of recipe.sh."""
-    parser = Parser(prog="recipe.sh", description=__doc__)
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, with its own `words`."""
+    words = sys.argv[1:] if words is None else words
+    parser = Parser(description=__doc__)
+    parser.set_defaults(words=words)
     add_model_options(parser, "default nanodet-m-0.5x")
     add = parser.add_argument
     add(
@@ -67,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
         "--quantization",
         choices=QUANTIZATIONS,
         default="int8",
-        help="int8-per-tensor: one scale a layer's weights; int16x8: int16 activations; float16, "
+        help="int8-per-tensor: one scale per layer's weights; int16x8: int16 activations; float16, "
         "dynamic: float inputs and outputs, for Linux; default %(default)s",
     )
     add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")
@@ -94,7 +97,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--qat-epochs", type=positive, default=2, help="rounds over them, default %(default)s")
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.onnx_layout != "plain" and options.stop_after != "onnx":
         parser.error(f"--onnx-layout {options.onnx_layout} goes with --stop-after onnx")
     if options.qat is not None and (options.fast or options.stop_after):
@@ -112,9 +115,9 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Build."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     apply_budget(options)
     recipe = Recipe(options)
     with naming_the_choice(options):
@@ -126,4 +129,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    Parser.program = "recipe.sh"
     sys.exit(run(main))

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline import names
-from runtime.benchmark.cortex_m7 import ns_per_instruction
-from runtime.benchmark.profile import load
+from analysis.cortex_m7 import ns_per_instruction
+from data import names
+from runtime.benchmark.board import load, microcontrollers
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError
 
 CHOICES = names.ROOT / "models" / "mcu_choices.csv"
-BOARDS = ("rt1170", "rt1050")
+BOARDS = [name for board in microcontrollers() for name in board.names]
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 _CHOOSING = ("variant", "config", "input_size", "strides")
 
@@ -52,9 +52,9 @@ class Choice:
 
 @lru_cache
 def _ns_per_instruction(board: str) -> float:
-    found = ns_per_instruction(load(f"imx{board}"))
+    found = ns_per_instruction(load(board))
     if found is None:
-        raise ValueError(f"{board}: nobody published a latency")
+        raise KitError(f"--board {board}: nobody published a latency of it")
     return found
 
 
@@ -78,14 +78,16 @@ def read_choices(path: Path = CHOICES) -> list[Choice]:
 def best(
     choices: Sequence[Choice], arena_bytes: int | None, latency_ms: float | None, board: str
 ) -> Choice:
-    """The most accurate choice within the budget. Raises `KitError` where none is.
+    """The most accurate choice within the budget, and the board. Raises `KitError` where none is.
 
     arena_bytes: that the firmware may reserve.
     """
+    known = load(board)
     fitting = [
         choice
         for choice in choices
-        if (arena_bytes is None or choice.reserved_bytes <= arena_bytes)
+        if known.fits(choice.reserved_bytes).memory
+        and (arena_bytes is None or choice.reserved_bytes <= arena_bytes)
         and (latency_ms is None or choice.latency_ms(board) <= latency_ms)
     ]
     if not fitting:
@@ -110,7 +112,8 @@ def apply_budget(options: argparse.Namespace) -> None:
     options.strides = names.parse_strides(choice.strides)
     print(
         f"chosen: {choice.model}, {choice.input_size}x{choice.input_size}, strides "
-        f"{choice.strides}: AP {choice.ap:.2f}, arena {choice.reserved_bytes:,} bytes, about "
+        f"{choice.strides}: AP {choice.ap:.2f}, arena {choice.reserved_bytes:,} bytes in "
+        f"{load(options.board).fits(choice.reserved_bytes).where}, about "
         f"{choice.latency_ms(options.board):.0f} ms on {options.board}"
     )
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.fingerprint import checksums, fingerprint
 from runtime.errors import KitError
-from runtime.files import is_still_at, remove_leftovers, write_text
+from runtime.files import locked, remove_leftovers, write_text
 
 
 @contextlib.contextmanager
@@ -25,7 +23,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     path = folder / ".lock"
-    with _locked(path):
+    waiting = f"another build is at work in {folder}; waiting for it to finish"
+    try:
+        lock = locked(path, "w", waiting)
+    except OSError as error:
+        raise KitError(f"{folder}: cannot be written ({error.strerror})") from None
+    with lock:
         try:
             yield
         except BaseException:
@@ -35,25 +38,6 @@ def alone_in(folder: Path) -> Iterator[None]:
                     for made in missing:
                         made.rmdir()
             raise
-
-
-def _locked(path: Path) -> IO[str]:
-    """The file there, locked; another build may have removed it in the meantime."""
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = path.open("w")
-        except OSError as error:
-            raise KitError(f"{path.parent}: cannot be written ({error.strerror})") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another build is at work in {path.parent}; waiting for it to finish")
-            sys.stdout.flush()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_still_at(lock, path):
-            return lock
-        lock.close()
 
 
 @dataclass(frozen=True)

@@ -23,24 +23,26 @@ ROOT = Path(__file__).parent.parent
 _CONVERT = ("convert", "convert/network")
 _RUNTIME = ("runtime", "runtime/engines")
 _QUANTIZE = ("quantize", "quantize/rewrites")
-_M7 = ("runtime/benchmark",)
 
 # Folders of modules and data that each stage reads, without the folders in them.
 SOURCES: dict[str, tuple[str, ...]] = {
     "onnx": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "tensorflow": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "quantize": ("pipeline", "calibration", "convert", *_QUANTIZE, *_RUNTIME),
-    "fine-tuning": (*_CONVERT, "evaluation", *_QUANTIZE, *_RUNTIME, "train"),
-    "compare": ("pipeline", *_CONVERT, "evaluation", *_RUNTIME),
-    "measure": ("pipeline", *_CONVERT, "evaluation", *_RUNTIME, *_M7),
+    "fine-tuning": (*_CONVERT, "data", *_QUANTIZE, *_RUNTIME, "train"),
+    "compare": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
+    "measure": (
+        "pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME, "analysis", "runtime/benchmark",
+    ),
     "publish": ("pipeline", *_RUNTIME),
     "report": (
-        "pipeline", "assets", "calibration", *_CONVERT, "evaluation", *_QUANTIZE, "report",
-        "report/templates", *_RUNTIME, *_M7, "runtime/benchmark/boards", "synthetic",
+        "pipeline", "data", "data/shapes", "calibration", *_CONVERT, "evaluation", *_QUANTIZE,
+        "pipeline/report", "pipeline/report/templates", *_RUNTIME, "analysis", "runtime/benchmark",
+        "runtime/benchmark/boards",
     ),
 }  # fmt: skip
 
-_LOCKS = ("requirements.lock", "requirements-torch-cpu.lock", "requirements-torch-cuda.lock")
+_LOCKS = ("locks/recipe.lock", "locks/torch-cpu.lock", "locks/torch-cuda.lock")
 _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 # Extensions that libraries choose their kernels by.
 _EXTENSIONS = ("sse", "avx", "fma", "f16c", "amx", "asimd", "sve")

@@ -5,30 +5,30 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import assets
 from convert.foreign_file import refuse_foreign
-from pipeline import names, report, stages
+from data import locate, names
+from data.fallback import use_embedded_model_if_needed
+from pipeline import stages, summary
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
-from pipeline.fallback import use_embedded_model_if_needed
 from pipeline.fingerprint import SOURCES, checksum
-from pipeline.targets import left_out
+from pipeline.report.contract import Job
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
-from report.contract import Job
+from quantize.targets import left_out
 from runtime.errors import GateFailed, KitError
 from runtime.image import list_images
+from runtime.quiet import say
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from evaluation.annotations import AnnotatedImages
+    from data.annotations import AnnotatedImages
 
 EVALUATED_IMAGES = 50
 
@@ -48,7 +48,7 @@ class Recipe:
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
         self.total = 3 if options.stop_after == "onnx" else 7 + (options.qat is not None)
         self.done: list[Done] = []
-        self.command = report.command(sys.argv[1:])
+        self.command = summary.command(options.words)
         self.escalation: list[dict[str, Any]] = []
         self.log = self.folder / "build.log"
 
@@ -73,21 +73,22 @@ class Recipe:
         name = "attempt" if self.escalation else "quantize"
         quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
         quantized = dataclasses.replace(quantized, name="quantize")
-        self._announce(quantized, report.quantize_detail(quantized.result))
+        self._announce(quantized, summary.quantize_detail(quantized.result))
         rejected = ""
         if found["qat"] is not None:
             plain, plain_path = self._quantize(found, settings, "plain", None)
             rejected = self._compare(found, quantized_path, plain_path)
             if rejected:
                 quantized_path = plain_path
-                self._replace_done(dataclasses.replace(plain, name="quantize"))
+                plain = dataclasses.replace(plain, name="quantize")
+                self.done = [plain if old.name == plain.name else old for old in self.done]
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
             partial(stages.measure, log=self.log),
             {"tflite": quantized_path, "evaluation": found["evaluation"]},
             {},
-            report.measure_detail,
+            summary.measure_detail,
         )
         self._publish(quantized_path, final)
         self._report(found, final)
@@ -104,18 +105,15 @@ class Recipe:
             "pictures": found["held_out"],
         }
         run = partial(stages.compare, log=self.log)
-        result = self._stage("compare", run, reads, {}, report.compare_detail).result
+        result = self._stage("compare", run, reads, {}, summary.compare_detail).result
         if result["boxes"] and result["tuned"] >= result["plain"]:
             return ""
-        return report.compare_detail(result)
-
-    def _replace_done(self, done: Done) -> None:
-        self.done = [done if old.name == done.name else old for old in self.done]
+        return summary.compare_detail(result)
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
         folder = self.folder
-        content = report.build_report(
+        content = summary.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
         content["escalation"] = self.escalation
@@ -138,9 +136,9 @@ class Recipe:
             lambda r: f"{page.name}, {card.name}",
         )
         content["waterfall"] = done.result["waterfall"]
-        content["stages"] = report.stage_times(self.done)
-        report.write_report(content, folder / "report.json")
-        print(report.summary(content, final, page, card))
+        content["stages"] = summary.stage_times(self.done)
+        summary.write_report(content, folder / "report.json")
+        print(summary.summary(content, final, page, card))
 
     def _quantize(
         self,
@@ -169,7 +167,7 @@ class Recipe:
             methods = tuple(names.quantization_methods(self.options))
             return stages.QuantizationSettings(self.quantization, methods, rewrites)
         if found["evaluation"] is None:
-            raise KitError("--max-drop: no annotated images at hand; give --annotations")
+            raise KitError("--max-drop: no annotated images found; give --annotations")
         every_image = dataclasses.replace(found["evaluation"], limit=None)
 
         def ap_of(settings: stages.QuantizationSettings) -> float:
@@ -177,7 +175,7 @@ class Recipe:
             return stages.average_precision(path, every_image, self.log)
 
         float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
-        print(f"      float: AP {float_ap:.2f}")
+        say(f"      float: AP {float_ap:.2f}")
         settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of)
         return settings
 
@@ -206,7 +204,7 @@ class Recipe:
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
         )
         for note in done.result["notes"]:
-            print(f"      {found['weights'].name} {note}")
+            say(f"      {found['weights'].name} {note}")
 
     def _publish(self, source: Path, final: Path) -> None:
         self._stage(
@@ -233,7 +231,7 @@ class Recipe:
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)
-        print(report.stage_line(len(self.done), self.total, done, detail), flush=True)
+        say(summary.stage_line(len(self.done), self.total, done, detail))
 
     def _final_spec(self) -> ModelSpec:
         """The spec that the finished file will hold, as far as its name goes.
@@ -252,12 +250,12 @@ class Recipe:
         given = self.options
         if (given.annotations is None) != (given.evaluation_images is None):
             raise KitError("--annotations and --evaluation-images belong together; give both")
-        weights = assets.weights(self.spec, given.weights)
+        weights = locate.weights(self.spec, given.weights)
         refuse_foreign(weights)  # Before images are downloaded.
-        images = assets.calibration_images(self.spec, given.images)
+        images = locate.calibration_images(self.spec, given.images)
         evaluation = self._find_evaluation()
         strides = ",".join(str(stride) for stride in self.spec.graph.strides)
-        print(f"{self.spec.name}, strides {strides}, weights {weights}")
+        say(f"{self.spec.name}, strides {strides}, weights {weights}")
         done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
         self._announce(done, f"{weights.name}, {len(images)} calibration images")
         return {
@@ -272,12 +270,12 @@ class Recipe:
         """The annotated images; those that happen to be at hand only if they have a class of the
         model."""
         given = self.options
-        found = assets.evaluation_set(
+        found = locate.evaluation_set(
             self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
         )
         if found is None:
             return None
-        from evaluation.annotations import AnnotatedImages
+        from data.annotations import AnnotatedImages
         from evaluation.coco import annotates
 
         chosen = AnnotatedImages(*found, EVALUATED_IMAGES)

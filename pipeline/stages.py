@@ -21,8 +21,8 @@ from runtime.spec import ModelSpec, as_trained
 from runtime.tflite_file import TfliteFile
 
 if TYPE_CHECKING:
-    from evaluation.annotations import AnnotatedImages
-    from report.contract import Job
+    from data.annotations import AnnotatedImages
+    from pipeline.report.contract import Job
 
 
 @dataclass(frozen=True)
@@ -222,20 +222,21 @@ def compare(
 def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict[str, Any]:
     """Arena by TFLite Micro, instructions as predicted, AP if annotated images are at hand."""
     result: dict[str, Any] = {}
-    if TfliteFile.read(tflite).input.dtype != "FLOAT32":
-        result |= _on_a_microcontroller(tflite)
+    file = TfliteFile.read(tflite)
+    if file.input.dtype != "FLOAT32":
+        result |= _on_a_microcontroller(file)
     if evaluation is not None:
         with output_to(log):
             result["ap"] = _average_precision(tflite, evaluation)
     return result
 
 
-def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
-    from runtime.benchmark.cortex_m7 import total
-    from runtime.benchmark.graph import Graph
+def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
+    from analysis.cortex_m7 import total
     from runtime.engines.arena import arena_bytes, reserved_bytes
+    from runtime.tflite_graph import Graph
 
-    graph = Graph.read(tflite)
+    graph = Graph.parse(file.content, file.path)
     cost = total(graph)
     result: dict[str, Any] = {
         "cortex_m7": {
@@ -245,11 +246,11 @@ def _on_a_microcontroller(tflite: Path) -> dict[str, Any]:
         }
     }
     try:
-        measured = arena_bytes(tflite)
+        measured = arena_bytes(Path(file.path))
     except KitError as error:
-        if TfliteFile.read(tflite).input.dtype == "INT8":
+        if file.input.dtype == "INT8":
             raise
-        return {**result, "no_arena": str(error).removeprefix(f"{tflite}: ")}
+        return {**result, "no_arena": str(error).removeprefix(f"{file.path}: ")}
     reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
     return {**result, "arena_bytes": measured, "arena_reserved_bytes": reserved}
 
@@ -275,7 +276,7 @@ def _average_precision(model: Path, evaluation: AnnotatedImages) -> dict[str, fl
 def report(job: Job, page: Path, card: Path, log: Path) -> dict[str, Any]:
     """`report.html` and `MODEL_CARD.md`."""
     with output_to(log):
-        from report.build import make
+        from pipeline.report.build import make
 
         return make(job, page, card)
 

@@ -12,7 +12,7 @@ import torch
 
 from quantize import METHODS, integer_file
 from quantize.deploy import deploy
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.methods import FineTuning, Progress, quantize, silent
 from quantize.scheme import INT8, Scheme
 from quantize.steady import settle
@@ -51,7 +51,7 @@ def build_int8(
     quantization-aware training. scheme: which integers.
     Raises `GateFailed` when the file is not what the targets can run.
     """
-    graph = Graph.parse(float_model, scheme)
+    graph = FloatGraph.parse(float_model, scheme)
     images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
     quantized = quantize(graph, spec, images, methods, progress, fine_tuning)
     ranges = quantized.ranges if scheme.wide else settle(graph, quantized.ranges)

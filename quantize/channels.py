@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from quantize.graph import CONVOLUTIONS, Graph, Operator
-
-# Operators that are positively homogeneous in each channel: f(s x) = s f(x) for s > 0.
-_HOMOGENEOUS = (
-    *("LEAKY_RELU", "RELU", "PAD"),
-    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "RESIZE_BILINEAR"),
-)
+from quantize.float_graph import FloatGraph, FloatOperator
 
 
 class Channels:
@@ -21,7 +15,7 @@ class Channels:
     holds for the input, the outputs, and what a ReLU6 touches.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: FloatGraph) -> None:
         self._parent: list[int] = [0]  # Channel 0: everything that may not be scaled.
         channels = graph.shape_nhwc(graph.input)[3]
         raw: dict[int, np.ndarray] = {graph.input: np.zeros(channels, np.int64)}
@@ -42,9 +36,8 @@ class Channels:
             for t, inside in roots.items()
         }
 
-    def _follow(self, graph: Graph, op: Operator, inputs: list[np.ndarray]) -> np.ndarray:
-        if op.kind in CONVOLUTIONS:
-            assert op.layer is not None
+    def _follow(self, graph: FloatGraph, op: FloatOperator, inputs: list[np.ndarray]) -> np.ndarray:
+        if op.layer is not None:
             first, size = len(self._parent), len(graph.biases[op.layer])
             self._parent += range(first, first + size)
             made = np.arange(first, first + size)
@@ -64,7 +57,7 @@ class Channels:
             made = inputs[0]
         else:
             made = inputs[0]
-            if op.kind not in _HOMOGENEOUS:
+            if not op.facts.homogeneous:
                 self._join(made, np.zeros_like(made))
         if op.fused == "relu6":
             self._join(made, np.zeros_like(made))
@@ -81,17 +74,17 @@ class Channels:
             channel = parent
         return channel
 
-    def gain(self, op: Operator, factor: torch.Tensor) -> torch.Tensor:
+    def gain(self, op: FloatOperator, factor: torch.Tensor) -> torch.Tensor:
         """What scaling the groups by `factor` multiplies a convolution's weights by: (out, in).
 
-        factor: of each group, and 1 at the end. A depthwise convolution has one input a channel.
+        factor: of each group, and 1 at the end. A depthwise convolution has one input per channel.
         """
         made, read = factor[self.of[op.outputs[0]]], factor[self.of[op.inputs[0]]]
         if op.kind == "DEPTHWISE_CONV_2D":
             return (made / read)[:, None]
         return made[:, None] / read[None]
 
-    def scale(self, graph: Graph, factor: torch.Tensor) -> None:
+    def scale(self, graph: FloatGraph, factor: torch.Tensor) -> None:
         """Scale the groups by `factor` in the graph's weights, which leaves its function alone."""
         padded = torch.cat([factor, factor.new_ones(1)])
         for op in graph.convolutions:

@@ -22,7 +22,7 @@ import torch
 
 from quantize.channels import Channels
 from quantize.clipping import BINS, WIDEST
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.simulate import STEPS, WEIGHT_PEAK
 from quantize.statistics import Progress, Statistics
 
@@ -44,7 +44,7 @@ class Choice:
 
 
 def choose(
-    graph: Graph,
+    graph: FloatGraph,
     channels: Channels,
     statistics: Statistics,
     equalize: bool,
@@ -81,7 +81,7 @@ def choose(
 class _Cost:
     """The expected cost of rounding as a function of scales and ranges."""
 
-    def __init__(self, graph: Graph, channels: Channels, statistics: Statistics) -> None:
+    def __init__(self, graph: FloatGraph, channels: Channels, statistics: Statistics) -> None:
         tensors = list(statistics.tensors)
         self._graph, self._channels = graph, channels
         self._weight_curvature = statistics.weights

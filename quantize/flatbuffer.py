@@ -1,12 +1,17 @@
-"""Changing TFLite files that `runtime.graph_file` has read, and writing them."""
+"""The one writer of TFLite files: changes the schema's objects (`ModelT`), which
+`runtime.tflite_graph` shows, and packs them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from runtime.operators import facts_of
+from runtime.tflite_schema import FILE_IDENTIFIER
 
 ALIGNMENT_BYTES = 16
 
@@ -32,7 +37,7 @@ class _AlignedBuffer(schema.BufferT):
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors once: zero points alone, 8 bytes a channel, are a fifth of a file."""
+    """Writes equal vectors once: zero points alone, 8 bytes per channel, are a fifth of a file."""
 
     def __init__(self, initial_size: int) -> None:
         super().__init__(initial_size)
@@ -50,7 +55,7 @@ def serialize(model: Any) -> bytes:
     for buffer in model.buffers:
         buffer.__class__ = _AlignedBuffer
     builder = _SharingBuilder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -74,26 +79,56 @@ def add_buffer(model: Any, content: bytes) -> int:
     return len(model.buffers) - 1
 
 
+def operator(
+    model: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any
+) -> Any:
+    """A new operator whose name is one word, such as SLICE, for the list of operators. inputs,
+    outputs: numbers of tensors. options: as the schema's object names them."""
+    op = schema.OperatorT()
+    op.opcodeIndex = operator_code(model, name)
+    if facts_of(name).int8:
+        model.operatorCodes[op.opcodeIndex].version = int(facts_of(name).int8)
+    op.inputs, op.outputs = list(inputs), list(outputs)
+    kind = f"{name.title()}Options"
+    op.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+    op.builtinOptions = getattr(schema, f"{kind}T")(**options)
+    return op
+
+
+class Lists:
+    """Lists of whole numbers as constants of a model; equal ones are shared."""
+
+    def __init__(self, model: Any, label: str) -> None:
+        self._model, self._label = model, label
+        self._indices: dict[tuple[int, ...], int] = {}
+
+    def index(self, values: tuple[int, ...]) -> int:
+        """Number of the tensor that holds them."""
+        if values not in self._indices:
+            name = f"{self._label}_" + "x".join(str(n) for n in values)
+            self._indices[values] = add_constant(self._model, name, np.array(values))
+        return self._indices[values]
+
+
 def add_constant(model: Any, name: str, values: np.ndarray) -> int:
     """Append an int32 constant tensor; returns its index."""
-    return add_tensor(model, name, values.astype("<i4"), schema.TensorType.INT32, None)
+    return add_tensor(model, name, values.astype("<i4"), "INT32", None)
 
 
-def add_tensor(model: Any, name: str, values: np.ndarray, kind: int, quantization: Any) -> int:
-    """Append a constant tensor of the schema's type `kind`; returns its index."""
+def add_tensor(model: Any, name: str, values: np.ndarray, dtype: str, quantization: Any) -> int:
+    """Append a constant tensor; dtype: the schema's name. Returns its index."""
     tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.type = name, list(values.shape), kind
-    tensor.quantization = quantization
+    tensor.name, tensor.shape = name, list(values.shape)
+    tensor.type, tensor.quantization = getattr(schema.TensorType, dtype), quantization
     tensor.buffer = add_buffer(model, values.tobytes())
     return _append(model, tensor)
 
 
-def add_activation(model: Any, name: str, shape: tuple[int, ...], like: Any) -> int:
-    """Append a tensor with the type and quantization of `like`; returns its index."""
-    tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.type = name, list(shape), like.type
-    tensor.quantization = like.quantization
-    tensor.buffer = 0
+def add_activation(model: Any, name: str, shape: Sequence[int], like: int) -> int:
+    """Append a tensor with the type and quantization of tensor `like`; returns its index."""
+    tensor, source = schema.TensorT(), model.subgraphs[0].tensors[like]
+    tensor.name, tensor.shape, tensor.type = name, list(shape), source.type
+    tensor.quantization, tensor.buffer = source.quantization, 0
     return _append(model, tensor)
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from quantize import flatbuffer, package
-from runtime import graph_file
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph, unpack
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -36,9 +36,9 @@ def build(saved_model: Path, kind: str, spec: ModelSpec, path: str) -> tuple[byt
 
     path: names the file in errors.
     """
-    model = graph_file.parse(convert(saved_model, kind))
+    model = unpack(convert(saved_model, kind))
     package.name_tensors(model, spec)
     package.embed_spec(model, spec)
     content = flatbuffer.serialize(model)
     TfliteFile.parse(content, path)  # Checks names and shapes of inputs and outputs.
-    return content, graph_file.operator_counts(model)
+    return content, Graph.of(model).counts

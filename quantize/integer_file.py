@@ -1,5 +1,6 @@
 """Write a graph as an integer TFLite file: int8 weights; activations int8, or int16 around 0, with
-a scale a tensor; biases int32, or int64 with int16 (TensorFlow Lite's quantization specification).
+one scale per tensor; biases int32, or int64 with int16 (TensorFlow Lite's quantization
+specification).
 """
 
 from __future__ import annotations
@@ -12,40 +13,23 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from quantize.graph import Graph, Operator
+from quantize.float_graph import FloatGraph, FloatOperator
 from quantize.simulate import STEPS, WEIGHT_PEAK, scale_and_zero_point, weight_step
-from runtime import graph_file
 from runtime.engines.base import INPUT_STEPS
+from runtime.tflite_graph import Graph
 
-# Versions of the operators that take int8 and int16, as the kernels' registrations demand.
-_VERSIONS = {
-    "CONV_2D": (3, 4),
-    "DEPTHWISE_CONV_2D": (3, 5),
-    "ADD": (2, 3),
-    "CONCATENATION": (2, 3),
-    "GATHER": (2, 4),
-    "PAD": (2, 4),
-    "SPLIT": (2, 4),
-    "STRIDED_SLICE": (2, 4),
-    "MAX_POOL_2D": (2, 3),
-    "AVERAGE_POOL_2D": (2, 3),
-    "LEAKY_RELU": (2, 2),
-    "RELU": (2, 3),
-    "RELU6": (2, 3),
-    "RESIZE_BILINEAR": (3, 3),
-}
 # int16 has bits to spare, which keep what calibration did not see.
 _HEADROOM = 2.0
 _INT16_PEAK = 32767
 _LARGEST_BIAS = 2**30
 
 
-def write(graph: Graph, ranges: dict[int, tuple[float, float]]) -> Any:
+def write(graph: FloatGraph, ranges: dict[int, tuple[float, float]]) -> Any:
     """The graph as a `ModelT` of its scheme.
 
     ranges: (low, high) of each group of tensors with one scale, the input's too.
     """
-    model = copy.deepcopy(graph.model)
+    model = copy.deepcopy(graph.file.model)
     tensors = model.subgraphs[0].tensors
     for tensor in graph.activations:
         limits = ranges[graph.scale_group[tensor]]
@@ -55,20 +39,15 @@ def write(graph: Graph, ranges: dict[int, tuple[float, float]]) -> Any:
             scale, zero_point = scale_and_zero_point(*map(torch.tensor, limits))
             tensors[tensor].type = schema.TensorType.INT8
             tensors[tensor].quantization = _quantization(scale.reshape(1), int(zero_point))
-    convolutions = (
-        op
-        for op in model.subgraphs[0].operators
-        if "CONV_2D" in graph_file.operator_name(model, op)
-    )
-    for written, op in zip(convolutions, graph.convolutions, strict=True):
-        input_scale = float(tensors[op.inputs[0]].quantization.scale[0])
-        _write_layer(model, written, graph, op, input_scale)
-    for code in model.operatorCodes:
-        name = graph_file.code_name(code)
-        code.version = _VERSIONS.get(name, 2 * (code.version,))[graph.scheme.wide]
-    for op in model.subgraphs[0].operators:
-        if graph.scheme.wide and graph_file.operator_name(model, op) == "ADD":
-            op.builtinOptions.potScaleInt16 = False
+    operators = Graph.of(model).operators
+    for written, op in zip(operators, graph.operators, strict=True):
+        code = model.operatorCodes[written.packed.opcodeIndex]
+        code.version = int((op.facts.int16 if graph.scheme.wide else op.facts.int8) or code.version)
+        if op.layer is not None:
+            input_scale = float(tensors[op.inputs[0]].quantization.scale[0])
+            _write_layer(model, written.packed, graph, op, input_scale)
+        if graph.scheme.wide and op.kind == "ADD":
+            written.options.potScaleInt16 = False
     flatbuffer.drop_unused(model)
     return model
 
@@ -85,7 +64,9 @@ def _make_int16(tensor: Any, limits: tuple[float, float], is_input: bool) -> Non
     tensor.quantization = _quantization(torch.tensor([step]), 0)
 
 
-def _write_layer(model: Any, written: Any, graph: Graph, op: Operator, input_scale: float) -> None:
+def _write_layer(
+    model: Any, written: Any, graph: FloatGraph, op: FloatOperator, input_scale: float
+) -> None:
     assert op.layer is not None
     weight, bias = graph.weights[op.layer], graph.biases[op.layer].double()
     step = weight_step(weight, graph.scheme.per_channel)
@@ -104,11 +85,9 @@ def _write_layer(model: Any, written: Any, graph: Graph, op: Operator, input_sca
     axis = 3 if depthwise else 0
     name = f"layer_{op.layer:03d}"
     quantized = _quantization(scale, 0, axis)
-    weights = flatbuffer.add_tensor(
-        model, f"{name}/weight", in_file, schema.TensorType.INT8, quantized
-    )
+    weights = flatbuffer.add_tensor(model, f"{name}/weight", in_file, "INT8", quantized)
     quantized = _quantization(bias_scale, 0)
-    written_as = schema.TensorType.INT64 if graph.scheme.wide else schema.TensorType.INT32
+    written_as = "INT64" if graph.scheme.wide else "INT32"
     biases = flatbuffer.add_tensor(model, f"{name}/bias", whole, written_as, quantized)
     written.inputs = [written.inputs[0], weights, biases]
 

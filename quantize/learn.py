@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.loss import Logits
 from quantize.simulate import STEPS, Ranges, round_weight, run, weight_step
 from quantize.slopes import exact
@@ -48,7 +48,7 @@ class Learned:
 class _Offsets:
     """Weights, biases and limits as offsets in steps from where they start."""
 
-    def __init__(self, graph: Graph, ranges: dict[int, Ends]) -> None:
+    def __init__(self, graph: FloatGraph, ranges: dict[int, Ends]) -> None:
         self._graph = graph
         self._groups = [g for g in ranges if g != graph.scale_group[graph.input]]
         self._limits = torch.tensor([ranges[g] for g in self._groups])
@@ -81,7 +81,7 @@ class _Offsets:
 
 
 def learn(
-    graph: Graph,
+    graph: FloatGraph,
     ranges: dict[int, Ends],
     objective: Objective,
     schedule: Schedule,
@@ -109,7 +109,7 @@ def learn(
     return Learned({**ranges, **final}, ends)
 
 
-def _run(graph: Graph, images: torch.Tensor, offsets: _Offsets, rounding: bool) -> Logits:
+def _run(graph: FloatGraph, images: torch.Tensor, offsets: _Offsets, rounding: bool) -> Logits:
     weights, biases = offsets.weights(), offsets.biases()
     if not rounding:
         return run(graph, images, None, weights, biases)

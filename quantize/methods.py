@@ -12,7 +12,7 @@ import torch
 from quantize import METHODS, statistics
 from quantize.channels import Channels
 from quantize.equalize import choose
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Ends, Learned
 from quantize.reconstruct import reconstruct
 from quantize.slopes import exact
@@ -33,12 +33,12 @@ class FineTuning(Protocol):
     """
 
     def prepare(
-        self, graph: Graph, ranges: dict[int, Ends], progress: statistics.Progress
+        self, graph: FloatGraph, ranges: dict[int, Ends], progress: statistics.Progress
     ) -> Ends | None:
         """In float, before anything is measured; `ranges` tell how large values are."""
 
     def adapt(
-        self, graph: Graph, ranges: dict[int, Ends], progress: statistics.Progress
+        self, graph: FloatGraph, ranges: dict[int, Ends], progress: statistics.Progress
     ) -> Learned:
         """With int8 rounding in place."""
 
@@ -52,7 +52,7 @@ class Quantized:
 
 
 def quantize(
-    graph: Graph,
+    graph: FloatGraph,
     spec: ModelSpec,
     images: Sequence[torch.Tensor],
     methods: Sequence[str] = METHODS,
@@ -89,13 +89,13 @@ def quantize(
     return Quantized(learned.ranges, notes)
 
 
-def _with_exact_slopes(graph: Graph, ranges: dict[int, Ends]) -> dict[int, Ends]:
+def _with_exact_slopes(graph: FloatGraph, ranges: dict[int, Ends]) -> dict[int, Ends]:
     tensors = {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in ranges.items()}
     return {g: (float(low), float(high)) for g, (low, high) in exact(graph, tensors).items()}
 
 
 def _prepare(
-    fine_tuning: FineTuning, graph: Graph, images: Sequence[torch.Tensor], progress: Progress
+    fine_tuning: FineTuning, graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[str, object]:
     extremes, before = _extremes(graph, images, progress), (graph.weights, graph.biases)
     loss = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
@@ -110,7 +110,7 @@ def _gained(loss: Ends) -> bool:
     return loss[1] < loss[0]
 
 
-_Adapt = Callable[[Graph, dict[int, Ends], statistics.Progress], Learned]
+_Adapt = Callable[[FloatGraph, dict[int, Ends], statistics.Progress], Learned]
 
 
 def _last_method(
@@ -136,7 +136,7 @@ def input_range(spec: ModelSpec) -> tuple[float, float]:
 
 
 def _extremes(
-    graph: Graph, images: Sequence[torch.Tensor], progress: Progress
+    graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[int, tuple[float, float]]:
     seen = statistics.extremes(graph, images, partial(progress, "measure"))
     ranges: dict[int, tuple[float, float]] = {}

@@ -7,9 +7,9 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.errors import GateFailed
 from runtime.spec import METADATA_NAME, ModelSpec
+from runtime.tflite_graph import Graph, text
 
 INPUT_NAME = "input"
 
@@ -20,20 +20,19 @@ def name_tensors(model: Any, spec: ModelSpec) -> None:
     The converter keeps no order of outputs; its signature knows which is which. Tensors between are
     named after the operator that makes them: the converter's names are a tenth of a file.
     """
-    graph = model.subgraphs[0]
-    (signature,) = model.signatureDefs
-    index = {graph_file.text(entry.name): entry.tensorIndex for entry in signature.outputs}
+    graph = Graph.of(model)
+    packed, index = model.subgraphs[0], graph.signature
     if set(index) != set(spec.output_names):
         raise GateFailed(f"converter returned outputs {sorted(index)}, not {spec.output_names}")
-    for position, op in enumerate(graph.operators):
+    for op in graph.operators:
         for tensor in op.outputs:
-            name = graph_file.operator_name(model, op).lower()
-            graph.tensors[tensor].name = f"{position:03d}_{name}"
-    graph.outputs = [index[name] for name in spec.output_names]
+            packed.tensors[tensor.index].name = f"{op.position:03d}_{op.name.lower()}"
+    packed.outputs = [index[name] for name in spec.output_names]
     for name in spec.output_names:
-        graph.tensors[index[name]].name = name
-    graph.tensors[graph.inputs[0]].name = INPUT_NAME
-    signature.outputs.sort(key=lambda entry: spec.output_names.index(graph_file.text(entry.name)))
+        packed.tensors[index[name]].name = name
+    packed.tensors[graph.inputs[0].index].name = INPUT_NAME
+    (signature,) = model.signatureDefs
+    signature.outputs.sort(key=lambda entry: spec.output_names.index(text(entry.name)))
     model.description = spec.name
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 
 from quantize.augment import vary
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Ends, Learned, LossOf, Schedule, learn
 from quantize.loss import distillation_loss
 from quantize.simulate import run
@@ -29,7 +29,7 @@ _SEED = 0
 
 
 def reconstruct(
-    graph: Graph,
+    graph: FloatGraph,
     ranges: dict[int, Ends],
     progress: Progress,
     *,

@@ -6,12 +6,12 @@ The float network here is the one the int8 file stands for: its weights, dequant
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import STEPS, Ranges, round_activation, run
 from runtime.preprocess import float_input, upright
@@ -19,36 +19,30 @@ from runtime.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class TensorReport:
-    """One tensor that int8 arithmetic rounds.
-
-    low, high: its range. used: share of the range that the images fill. saturated: share of
-    values that the range clips. noise_db: signal to noise of its own rounding. total_db: signal
-    to noise with everything before it rounded as well. cost: distillation loss when it and those
-    that share its scale are all that is rounded. relief: loss that goes when these stay float.
-    """
+class TensorNoise:
+    """One tensor that int8 arithmetic rounds. noise_db: signal to noise of its own rounding.
+    total_db: signal to noise with everything before it rounded as well."""
 
     name: str
     operator: str
+    noise_db: float
+    total_db: float
+
+
+@dataclass(frozen=True)
+class TensorReport(TensorNoise):
+    """low, high: its range. used: share of the range that the images fill. saturated: share of
+    values that the range clips. cost: distillation loss when it and those that share its scale are
+    all that is rounded. relief: loss that goes when these stay float.
+    """
+
     shape_nhwc: tuple[int, ...]
     low: float
     high: float
     used: float
     saturated: float
-    noise_db: float
-    total_db: float
     cost: float
     relief: float
-
-
-@dataclass(frozen=True)
-class TensorNoise:
-    """One tensor that int8 arithmetic rounds. noise_db, total_db: as in `TensorReport`."""
-
-    name: str
-    operator: str
-    noise_db: float
-    total_db: float
 
 
 class SimulatedEngine:
@@ -57,7 +51,7 @@ class SimulatedEngine:
 
     name = "simulated"
 
-    def __init__(self, graph: Graph, spec: ModelSpec, in_float: str | None = None) -> None:
+    def __init__(self, graph: FloatGraph, spec: ModelSpec, in_float: str | None = None) -> None:
         self.spec = spec
         self._graph = graph
         exempt = {graph.scale_group[t] for t in graph.activations if graph.name(t) == in_float}
@@ -72,12 +66,12 @@ class SimulatedEngine:
         return {n: upright(v[0].permute(1, 2, 0).numpy(), self.spec) for n, v in found.items()}
 
 
-def tensor_ranges(graph: Graph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+def tensor_ranges(graph: FloatGraph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """The ranges of an int8 file for `simulate.run`."""
     return {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in graph.ranges.items()}
 
 
-def noise(graph: Graph, images: torch.Tensor) -> list[TensorNoise]:
+def noise(graph: FloatGraph, images: torch.Tensor) -> list[TensorNoise]:
     """The noise of each rounded tensor, in the graph's order; images (N, 3, H, W)."""
     ranges = tensor_ranges(graph)
     exact, rounded = _values(graph, images, None), _values(graph, images, ranges)
@@ -98,7 +92,7 @@ def noise(graph: Graph, images: torch.Tensor) -> list[TensorNoise]:
 
 
 def measure(
-    graph: Graph,
+    graph: FloatGraph,
     images: torch.Tensor,
     num_bins: int,
     progress: Callable[[int, int], None],
@@ -118,15 +112,12 @@ def measure(
         outside = (signal < low - step / 2) | (signal > high + step / 2)
         reports.append(
             TensorReport(
-                name=heard.name,
-                operator=heard.operator,
+                **asdict(heard),
                 shape_nhwc=graph.shape_nhwc(tensor),
                 low=float(low),
                 high=float(high),
                 used=min(1.0, filled / float(high - low)),
                 saturated=float(outside.float().mean()),
-                noise_db=heard.noise_db,
-                total_db=heard.total_db,
                 cost=_loss(graph, images, {group: ranges[group]}, teacher, num_bins),
                 relief=everything - _loss(graph, images, others, teacher, num_bins),
             )
@@ -135,7 +126,9 @@ def measure(
     return reports
 
 
-def _values(graph: Graph, images: torch.Tensor, ranges: Ranges | None) -> dict[int, torch.Tensor]:
+def _values(
+    graph: FloatGraph, images: torch.Tensor, ranges: Ranges | None
+) -> dict[int, torch.Tensor]:
     wanted = {*graph.rounded, *graph.outputs.values()}
     found: dict[int, torch.Tensor] = {}
 
@@ -149,7 +142,7 @@ def _values(graph: Graph, images: torch.Tensor, ranges: Ranges | None) -> dict[i
 
 
 def _loss(
-    graph: Graph, images: torch.Tensor, ranges: Ranges, teacher: Logits, num_bins: int
+    graph: FloatGraph, images: torch.Tensor, ranges: Ranges, teacher: Logits, num_bins: int
 ) -> float:
     with torch.no_grad():
         return float(distillation_loss(run(graph, images, ranges), teacher, num_bins))

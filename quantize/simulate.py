@@ -1,4 +1,4 @@
-"""Runs a `Graph` in PyTorch, in float or with the rounding of TFLite's int8 kernels."""
+"""Runs a `FloatGraph` in PyTorch, in float or with the rounding of TFLite's int8 kernels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 import torch.nn.functional as F
 
-from quantize.graph import CONVOLUTIONS, ROUNDING, Graph, Operator
+from convert.padding import same_padding
+from quantize.float_graph import FloatGraph, FloatOperator
 
 STEPS = 255  # Between the smallest and the largest int8.
 WEIGHT_PEAK = 127
@@ -19,7 +20,7 @@ Ranges = Mapping[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 def run(
-    graph: Graph,
+    graph: FloatGraph,
     images: torch.Tensor,
     ranges: Ranges | None = None,
     weights: Sequence[torch.Tensor] | None = None,
@@ -42,7 +43,7 @@ def run(
             results = list(inputs[0].chunk(len(op.outputs), 1))
         else:
             results = [_compute(graph, op, inputs, weights, biases)]
-        if ranges is not None and op.kind in (*ROUNDING, "RELU", "RELU6"):
+        if ranges is not None and op.facts.rounds:
             limits = ranges.get(graph.scale_group[op.outputs[0]])
             source = ranges.get(graph.scale_group[op.inputs[0]])
             if limits and source and op.kind == "LEAKY_RELU":
@@ -59,15 +60,14 @@ def run(
 
 
 def _compute(
-    graph: Graph,
-    op: Operator,
+    graph: FloatGraph,
+    op: FloatOperator,
     inputs: list[torch.Tensor],
     weights: Sequence[torch.Tensor],
     biases: Sequence[torch.Tensor],
 ) -> torch.Tensor:
     x = inputs[0]
-    if op.kind in CONVOLUTIONS:
-        assert op.layer is not None
+    if op.layer is not None:
         weight, stride = weights[op.layer], op.options.strideH
         groups = len(weight) if op.kind == "DEPTHWISE_CONV_2D" else 1
         if op.options.padding == 0:
@@ -115,7 +115,7 @@ def _tie_shift(
     return x.sign().clamp_(max=0).mul_(-float(steps[1]) * 0.25 * 0.5 ** max(halvings, 0))
 
 
-def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:
+def _pool(op: FloatOperator, x: torch.Tensor) -> torch.Tensor:
     kernel, stride = op.options.filterHeight, op.options.strideH
     if op.kind == "AVERAGE_POOL_2D":
         return F.avg_pool2d(x, kernel, stride)
@@ -125,15 +125,11 @@ def _pool(op: Operator, x: torch.Tensor) -> torch.Tensor:
 
 
 def _pad_same(x: torch.Tensor, kernel: Sequence[int], stride: int, value: float) -> torch.Tensor:
-    """TensorFlow's SAME padding: the odd row and column at the bottom and on the right."""
+    """With TensorFlow's SAME padding."""
     height, width = (
-        max((-(-size // stride) - 1) * stride + k - size, 0)
-        for size, k in zip(x.shape[2:], kernel, strict=True)
+        same_padding(size, k, stride) for size, k in zip(x.shape[2:], kernel, strict=True)
     )
-    if not height and not width:
-        return x
-    sides = (width // 2, width - width // 2, height // 2, height - height // 2)
-    return F.pad(x, sides, value=value)
+    return F.pad(x, (*width, *height), value=value) if any(height + width) else x
 
 
 def scale_and_zero_point(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.simulate import STEPS, Ranges
 
 _FRACTION = 256
@@ -19,7 +19,7 @@ _REACH = 5
 _SLOPE_OVER_RANGE = 100  # A slope's error stays in every picture; a range a little wider does not.
 
 
-def exact(graph: Graph, ranges: Ranges) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+def exact(graph: FloatGraph, ranges: Ranges) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """The ranges, those of LEAKY_RELU's inputs made a little wider or narrower; differentiable.
 
     ranges: (low, high) of each group of tensors with one scale; groups may be missing.

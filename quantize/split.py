@@ -7,19 +7,20 @@ the whole file, bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 
 from quantize import flatbuffer
 from quantize.fixed_point import quantize_multiplier
-from runtime import graph_file
+from quantize.package import INPUT_NAME
 from runtime.errors import KitError
 from runtime.spec import METADATA_NAME
+from runtime.tflite_graph import Graph, Operator, text, unpack
 
 _OPERATORS = frozenset("CONV_2D MAX_POOL_2D LEAKY_RELU SLICE STRIDED_SLICE CONCATENATION".split())
-_SAME_PADDING = 0
 _SHRINKS = 4  # Rows of the input for one of the stem's output.
 
 
@@ -50,86 +51,60 @@ def split(content: bytes, path: str) -> tuple[Stem, bytes]:
 
     Raises `KitError` where the first layers are others.
     """
-    model = graph_file.parse(content)
-    graph = model.subgraphs[0]
-    position = _end_of_stem(model, path)
-    operators, rest = graph.operators[:position], graph.operators[position:]
-    stem = _read(model, operators, path)
-    graph.operators, graph.inputs = rest, [operators[-1].outputs[0]]
-    graph.tensors[graph.inputs[0]].name = "input"
+    model = unpack(content)
+    graph = Graph.of(model)
+    position = _end_of_stem(graph, path)
+    stem = _read(graph, graph.operators[:position], path)
+    made = graph.operators[position - 1].outputs[0].index
+    packed = model.subgraphs[0]
+    packed.operators, packed.inputs = packed.operators[position:], [made]
+    packed.tensors[made].name = INPUT_NAME
     model.signatureDefs = []
-    model.metadata = [m for m in model.metadata if graph_file.text(m.name) != METADATA_NAME]
+    model.metadata = [m for m in model.metadata if text(m.name) != METADATA_NAME]
     flatbuffer.drop_unused(model)
     return stem, flatbuffer.serialize(model)
 
 
-def _end_of_stem(model: Any, path: str) -> int:
-    graph = model.subgraphs[0]
-    _, height, width, _ = graph.tensors[graph.inputs[0]].shape
-    pooled = [int(height) // _SHRINKS, int(width) // _SHRINKS]
-    for position, op in enumerate(graph.operators):
-        name = graph_file.operator_name(model, op)
-        if name not in _OPERATORS:
+def _end_of_stem(graph: Graph, path: str) -> int:
+    pooled = tuple(n // _SHRINKS for n in graph.inputs[0].shape[1:3])
+    for op, following in pairwise(graph.operators):
+        if op.name not in _OPERATORS:
             break
-        shape = [int(n) for n in graph.tensors[op.outputs[0]].shape]
-        if shape[1:3] == pooled and name in ("MAX_POOL_2D", "CONCATENATION"):
-            following = graph.operators[position + 1]
-            follows = graph_file.operator_name(model, following) == "LEAKY_RELU"
-            return position + 2 if follows else position + 1
-    raise KitError(f"{path}: its first layers are no stem that can be split off")
+        if op.outputs[0].shape[1:3] == pooled and op.name in ("MAX_POOL_2D", "CONCATENATION"):
+            return op.position + (2 if following.name == "LEAKY_RELU" else 1)
+    raise KitError(f"{path}: its first layers are not a stem that can be split off")
 
 
-def _read(model: Any, operators: list[Any], path: str) -> Stem:
-    graph = model.subgraphs[0]
-    named = [(graph_file.operator_name(model, op), op) for op in operators]
-    conv = next(op for name, op in named if name == "CONV_2D")
-    leaky = [op for name, op in named if name == "LEAKY_RELU"]
-    source, weight, bias = (graph.tensors[i] for i in conv.inputs)
-    made = graph.tensors[conv.outputs[0]]
-    fused = conv.builtinOptions.fusedActivationFunction
-    same = all(
-        (op.builtinOptions.padding, op.builtinOptions.strideH) == (_SAME_PADDING, 2)
-        for name, op in named
-        if name in ("CONV_2D", "MAX_POOL_2D")
-    )
-    if not leaky or fused or not same or [int(n) for n in weight.shape[1:]] != [3, 3, 3]:
+def _read(graph: Graph, operators: Sequence[Operator], path: str) -> Stem:
+    conv = next(op for op in operators if op.name == "CONV_2D")
+    leaky = [op for op in operators if op.name == "LEAKY_RELU"]
+    source, weight, bias = conv.inputs[0], conv.constant(1), conv.constant(2)
+    made = conv.outputs[0]
+    same = all(op.halves for op in operators if op.name in ("CONV_2D", "MAX_POOL_2D"))
+    fused = conv.options.fusedActivationFunction
+    if source is None or not leaky or fused or not same or weight.shape[1:] != (3, 3, 3):
         raise KitError(
-            f"{path}: its first layers are no 3x3 convolution, pool and LEAKY_RELU with SAME "
+            f"{path}: its first layers are not a 3x3 convolution, pool and LEAKY_RELU with SAME "
             "padding; build it without --disable-rewrite rotate_180"
         )
-    _, height, width, _ = graph.tensors[graph.inputs[0]].shape
-    ratios = _scales(source) * _scales(weight).astype(np.float64) / _scales(made)
-    fixed = [quantize_multiplier(float(ratio)) for ratio in ratios]
+    _, height, width, _ = graph.inputs[0].shape
+    fixed = [quantize_multiplier(source.scales[0] * s / made.scales[0]) for s in weight.scales]
     return Stem(
-        int(width),
-        int(height),
-        _values(model, weight, "<i1"),
-        _values(model, bias, "<i4"),
+        width,
+        height,
+        weight.values,
+        bias.values,
         np.array([multiplier for multiplier, _ in fixed], np.int32),
         np.array([shift for _, shift in fixed], np.int32),
-        _zero_point(source),
-        _zero_point(made),
-        _leaky(graph, leaky[0]),
+        source.zero_points[0],
+        made.zero_points[0],
+        _leaky(leaky[0]),
     )
 
 
-def _leaky(graph: Any, op: Any) -> tuple[int, int, int, int, int, int]:
-    source, made = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    one, other = float(_scales(source)[0]), float(_scales(made)[0])
+def _leaky(op: Operator) -> tuple[int, int, int, int, int, int]:
+    source, made = (t for t in (op.inputs[0], *op.outputs) if t is not None)
+    one, other = source.scales[0], made.scales[0]
     identity = quantize_multiplier(one / other)
-    alpha = quantize_multiplier(one * float(op.builtinOptions.alpha) / other)
-    return _zero_point(source), _zero_point(made), *identity, *alpha
-
-
-def _scales(tensor: Any) -> np.ndarray:
-    scales: np.ndarray = np.asarray(tensor.quantization.scale, np.float64)
-    return scales
-
-
-def _zero_point(tensor: Any) -> int:
-    return int(tensor.quantization.zeroPoint[0])
-
-
-def _values(model: Any, tensor: Any, dtype: str) -> np.ndarray:
-    content = bytes(model.buffers[tensor.buffer].data)
-    return np.frombuffer(content, dtype).reshape([int(n) for n in tensor.shape])
+    alpha = quantize_multiplier(one * float(op.options.alpha) / other)
+    return source.zero_points[0], made.zero_points[0], *identity, *alpha

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from quantize.clipping import Moments, growth
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.loss import curvature_root
 from quantize.simulate import run
 
@@ -47,7 +47,7 @@ class Statistics:
 
 
 def extremes(
-    graph: Graph, images: Sequence[torch.Tensor], progress: Progress
+    graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Smallest and largest value of each channel of each rounded or pooled tensor, 0 included."""
     found = loudest(graph, images, progress)
@@ -55,7 +55,7 @@ def extremes(
 
 
 def loudest(
-    graph: Graph, images: Sequence[torch.Tensor], progress: Progress
+    graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[int, torch.Tensor]:
     """The largest -x and x of each channel, 0 at least, in its loudest image and in the second.
 
@@ -78,7 +78,7 @@ def loudest(
 
 
 def collect(
-    graph: Graph, images: Sequence[torch.Tensor], num_bins: int, progress: Progress
+    graph: FloatGraph, images: Sequence[torch.Tensor], num_bins: int, progress: Progress
 ) -> Statistics:
     """Two passes over the images, each (1, 3, H, W): extremes, then curvatures."""
     seen_twice = loudest(graph, images, progress)

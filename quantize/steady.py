@@ -18,14 +18,14 @@ import numpy as np
 import torch
 
 from quantize.fixed_point import leaky_relu_table, quantize_multiplier
-from quantize.graph import Graph, Operator
+from quantize.float_graph import FloatGraph, FloatOperator
 from quantize.simulate import scale_and_zero_point
-from runtime import graph_file
+from runtime.operators import facts_of
+from runtime.tflite_graph import Graph, Operator
 
 Ends = tuple[float, float]
 Scale = tuple[float, int]  # As a file holds it, and the zero point.
 
-_KINDS = ("LEAKY_RELU", "RELU")
 _ERROR = 2.0**-22  # Twice that of a product and a quotient in float32.
 # A range is stretched by so much at a time, which the farthest int8 feels as 1/1000 of a step.
 _NUDGE = 2.0**-18
@@ -51,29 +51,26 @@ def _table(above: float, below: float, from_zero: int, to_zero: int) -> np.ndarr
     return leaky_relu_table((from_zero, to_zero, *fixed))
 
 
-def unsteady(model: Any) -> Iterator[tuple[str, str]]:
-    """Kind and output's name of each activation in an int8 `ModelT` that is not steady."""
-    tensors = model.subgraphs[0].tensors
-    for op in model.subgraphs[0].operators:
-        kind = graph_file.operator_name(model, op)
-        if kind not in _KINDS:
+def unsteady(graph: Graph) -> Iterator[Operator]:
+    """The activations of an int8 file that are not steady."""
+    for op in graph.operators:
+        if facts_of(op.name).ratio != "float32":
             continue
-        source, target = (tensors[t[0]].quantization for t in (op.inputs, op.outputs))
-        scales = [(float(q.scale[0]), int(q.zeroPoint[0])) for q in (source, target)]
-        if not is_steady(_slope(op.builtinOptions), *scales):
-            yield kind, graph_file.text(tensors[op.outputs[0]].name)
+        scales = [(t.scales[0], t.zero_points[0]) for t in (op.inputs[0], *op.outputs) if t]
+        if not is_steady(_slope(op.options), *scales):
+            yield op
 
 
-def settle(graph: Graph, ranges: Mapping[int, Ends]) -> dict[int, Ends]:
+def settle(graph: FloatGraph, ranges: Mapping[int, Ends]) -> dict[int, Ends]:
     """The ranges, those of activations' inputs stretched by some millionths until all are steady.
 
     ranges: (low, high) of each group of tensors with one scale. What cannot be settled stays;
     `verify` refuses the file.
     """
     result = dict(ranges)
-    found = [op for op in graph.operators if op.kind in _KINDS]
+    found = [op for op in graph.operators if op.facts.ratio == "float32"]
 
-    def steady(op: Operator) -> bool:
+    def steady(op: FloatOperator) -> bool:
         groups = (graph.scale_group[t] for t in (op.inputs[0], op.outputs[0]))
         return is_steady(_slope(op.options), *(_scale(result[g]) for g in groups))
 
@@ -93,7 +90,7 @@ def settle(graph: Graph, ranges: Mapping[int, Ends]) -> dict[int, Ends]:
     return result
 
 
-def _touches(graph: Graph, op: Operator, group: int) -> bool:
+def _touches(graph: FloatGraph, op: FloatOperator, group: int) -> bool:
     return group in (graph.scale_group[t] for t in (*op.inputs, *op.outputs))
 
 

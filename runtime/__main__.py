@@ -1,25 +1,27 @@
-"""`python -m runtime detect MODEL IMAGE` and `python -m runtime parity MODEL IMAGE ...`."""
+"""What a file finds in an image, and how far two engines' answers lie apart.
+
+On a board it is `python3 -m runtime`, of the wheel `nanodet-runtime`, and here `./nanodet run`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.cli import Parser, fraction, positive, run
-from runtime.compare import describe_detections, describe_outputs
-from runtime.detector import Detector
-from runtime.draw import annotate, check_picture_path, save_image
-from runtime.engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
-from runtime.errors import KitError
-from runtime.image import load_rgb
-from runtime.preprocess import to_canvas
-from runtime.tflite_file import TfliteFile
+from .cli import Parser, fraction, positive, run
+from .compare import describe_detections, describe_outputs
+from .detector import DISPLAY_THRESHOLD, Detector
+from .draw import annotate, check_picture_path, save_image
+from .engines import TFLITE_ENGINES, LiteRtEngine, TfliteEngine, TflmEngine
+from .errors import KitError
+from .image import load_rgb
+from .preprocess import to_canvas
+from .tflite_file import TfliteFile
 
-_SCORE = 0.35
 _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
     "litert": LiteRtEngine,
     "builtin": lambda file: LiteRtEngine(file, xnnpack=False),
@@ -27,16 +29,16 @@ _PARITY: dict[str, Callable[[TfliteFile], TfliteEngine]] = {
 }
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = Parser(prog="python -m runtime", description=__doc__)
+    parser = Parser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     detect_parser = commands.add_parser("detect", help="print the objects in an image")
     add = detect_parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("image", type=Path, metavar="IMAGE")
     add("--engine", choices=TFLITE_ENGINES, default="litert", help="default %(default)s")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--classes", metavar="LIST", help="only these, e.g. person,car")
     add("--threads", type=positive, help="of the interpreter")
     add("--delegate", type=Path, metavar="LIBRARY", help="external delegate, e.g. vx_delegate.so")
@@ -48,9 +50,9 @@ def parse_arguments() -> argparse.Namespace:
     add = parity_parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
-    add("--score-threshold", type=fraction, default=_SCORE, help="default %(default)s")
+    add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--engines", default="litert,tflm", help=f"two of {','.join(_PARITY)}; default %(default)s")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _engine_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -112,11 +114,18 @@ def parity(options: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Do what the command says."""
-    options = parse_arguments()
+    options = parse_arguments(words)
     return detect(options) if options.command == "detect" else parity(options)
 
 
+def console() -> int:
+    """The program of the wheel and, of a folder, `python3 -m`."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        Parser.program = f"python3 -m {__package__}"
+    return run(main)
+
+
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(console())

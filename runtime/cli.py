@@ -7,17 +7,40 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
-from runtime.errors import KitError
+from . import quiet
+from .errors import KitError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `KitError` instead of printing its usage and exiting."""
+    """An argument parser that raises `KitError` instead of printing its usage and exiting.
+
+    Every command takes `-q` and `-v`, see `quiet.set_level`. program: what the usage calls the
+    command, where that is not the script's name.
+    """
+
+    program: ClassVar[str | None] = None
+
+    def __init__(self, prog: str | None = None, **options: Any) -> None:
+        super().__init__(prog=prog or self.program, **options)
+        add = self.add_mutually_exclusive_group().add_argument
+        add("-q", "--quiet", action=_Level, const=-1, help="print the result, without progress")
+        add("-v", "--verbose", action=_Level, const=1, help="print what the tools say, too")
 
     def error(self, message: str) -> NoReturn:
         """Report a wrong option."""
         raise KitError(f"{message}; --help lists the options")
+
+
+class _Level(argparse.Action):
+    """Sets how much is printed, at once, so that it does not matter which parser reads it."""
+
+    def __init__(self, option_strings: list[str], dest: str, const: int, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, 0, const, argparse.SUPPRESS, help=help)
+
+    def __call__(self, *_: object) -> None:
+        quiet.set_level(self.const)
 
 
 def positive(text: str) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.detections import Detections
-from runtime.nms import box_iou
+from .detections import Detections
+from .nms import box_iou
 
 _LIKE_IOU = 0.8
 

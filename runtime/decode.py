@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.detections import Detections
-from runtime.spec import ModelSpec
+from .detections import Detections
+from .spec import ModelSpec
 
 
 def decode(

@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
-from runtime.detections import Detections
-from runtime.engines import Engine, open_engine
-from runtime.errors import KitError
-from runtime.image import as_rgb
-from runtime.postprocess import Selection, make_postprocess
-from runtime.preprocess import to_canvas
-from runtime.spec import ModelSpec
-from runtime.tflite_file import TfliteFile
+from .detections import Detections
+from .engines import Engine, open_engine
+from .errors import KitError
+from .image import as_rgb
+from .postprocess import Selection, make_postprocess
+from .preprocess import to_canvas
+from .spec import ModelSpec
+from .tflite_file import TfliteFile
 
 # COCO evaluation's usual settings, upstream's too.
 SCORE_THRESHOLD = 0.05
 IOU_THRESHOLD = 0.6
 MAX_DETECTIONS = 100
+# From here on a detection is shown to a user.
+DISPLAY_THRESHOLD = 0.35
 
 
 class Detector:

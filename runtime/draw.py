@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.detections import Detections
-from runtime.errors import KitError
-from runtime.files import overwritten, writing
+from .detections import Detections
+from .errors import KitError
+from .files import overwritten, writing
 
 _IN_NO_FONT = "\uffff"
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.

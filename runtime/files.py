@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from runtime.errors import KitError
+from .errors import KitError
+from .quiet import say
 
 _LITTLE_BYTES = 1 << 20
 
@@ -58,6 +59,27 @@ def is_still_at(file: IO[Any], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def locked(path: Path, mode: str, waiting: str = "") -> IO[Any]:
+    """The file at `path`, opened and locked against other processes; makes the folder.
+
+    waiting: what is printed before waiting for another process. Raises `OSError`.
+    """
+    import fcntl  # Of Unix.
+
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open(mode)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                say(waiting)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if is_still_at(file, path):
+            return file
+        file.close()
 
 
 def overwritten(outputs: Iterable[Path], inputs: Iterable[Path]) -> Path | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from runtime.errors import KitError
+from .errors import KitError
 
 MAX_SIDE = 16384  # Pixels. What is longer is no photograph, and takes gigabytes.
 
@@ -24,7 +24,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF 6.0
 def load_rgb(path: str | Path) -> NDArray[np.uint8]:
     """Decode an image file, upright by its EXIF tag: uint8 (H, W, 3), RGB.
 
-    Of 16 bits a channel the upper 8 are taken, and transparency is dropped, as `cv2.imread` does
+    Of 16 bits per channel the upper 8 are taken, and transparency is dropped, as `cv2.imread` does
     by default. Raises `KitError` when the file is missing, damaged, no image, animated or huge, or
     holds floats or 32-bit integers, which do not say what is white.
     """
@@ -75,7 +75,7 @@ def _grey_depth(image: Image.Image, name: str) -> tuple[int, bool]:
         kind = "floats" if image.mode == "F" else "32-bit integers"
         raise KitError(
             f"{name}: its pixels are {kind}, which do not say what is white; save it with 8 or "
-            "16 bits a channel"
+            "16 bits per channel"
         )
     return 0, False
 

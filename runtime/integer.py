@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.detections import Detections
-from runtime.spec import ModelSpec
-from runtime.tflite_file import TensorInfo
+from .detections import Detections
+from .spec import ModelSpec
+from .tflite_file import TensorInfo
 
 BOX_BITS = 4
 SCORE_ONE = 1 << 16
@@ -37,15 +37,15 @@ _LEVEL_SHIFT, _SCORE_SHIFT = 40, 44  # In a candidate's rank, above its position
 
 @dataclass(frozen=True)
 class Level:
-    """Settings of one stride. lowest: smallest int8 class logit that passes; 128 where none."""
+    """Settings of one stride. min_logit: smallest int8 class logit that passes; 128 where none."""
 
     stride: int
-    lowest: int
+    min_logit: int
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What a device keeps of a model; a row a stride.
+    """What a device keeps of a model; one row per stride.
 
     score: uint16 (strides, 256), by class logit + 128. weight: uint16 (strides, 256), by
     difference.
@@ -136,8 +136,8 @@ def _passing(
     # Grids of a rotated graph are views from their end; searched as they lie in memory.
     rotated = cls.strides[0] < 0
     lying = np.ascontiguousarray(cls[::-1, ::-1] if rotated else cls).ravel()
-    none = level.lowest > 127
-    found = lying[:0].nonzero()[0] if none else (lying >= np.int8(level.lowest)).nonzero()[0]
+    none = level.min_logit > 127
+    found = lying[:0].nonzero()[0] if none else (lying >= np.int8(level.min_logit)).nonzero()[0]
     cell, class_id = np.divmod(found, classes)
     if wanted is not None:
         kept = wanted[class_id]

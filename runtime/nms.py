@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.detections import Detections
+from .detections import Detections
 
 
 def box_iou(xyxy: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,13 +9,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime import integer
-from runtime.decode import decode
-from runtime.detections import Detections
-from runtime.engines import Engine, TfliteEngine
-from runtime.errors import KitError
-from runtime.nms import nms_per_class
-from runtime.spec import ModelSpec
+from . import integer
+from .decode import decode
+from .detections import Detections
+from .engines import Engine, TfliteEngine
+from .errors import KitError
+from .nms import nms_per_class
+from .spec import ModelSpec
 
 ARITHMETIC = ("integer", "float")
 

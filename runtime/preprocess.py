@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.spec import InputSpec, ModelSpec
+from .spec import InputSpec, ModelSpec
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -152,31 +152,26 @@ def float_input(
     canvas: NDArray[np.uint8], spec: ModelSpec, dtype: type[np.floating[Any]] = np.float32
 ) -> NDArray[np.floating[Any]]:
     """Canvas -> floats as the graph of `spec` takes them before quantization; see `int8_input`."""
-    pixels: NDArray[np.floating[Any]] = _turned(canvas, spec).astype(dtype)
+    pixels: NDArray[np.floating[Any]] = canvas.astype(dtype)
     if spec.graph.raw_pixels:
         pixels = (pixels - spec.input.raw_offset) / dtype(spec.input.raw_scale)
     else:
         mean: NDArray[np.floating[Any]] = np.array(spec.input.mean, dtype)
         pixels = (pixels - mean) / np.array(spec.input.std, dtype)
-    return np.ascontiguousarray(_blocks(pixels) if spec.graph.space_to_depth else pixels)[None]
+    return np.ascontiguousarray(_arranged(pixels, spec))[None]
 
 
-def _arranged(canvas: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
-    turned = _turned(canvas, spec)
-    return _blocks(turned) if spec.graph.space_to_depth else turned
-
-
-def _blocks(pixels: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    """(H, W, C) -> (H/2, W/2, 4 C): each 2x2 block of pixels, row by row."""
+def _arranged(pixels: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
+    """(H, W, C), rotated, and in blocks (H/2, W/2, 4 C), each 2x2 pixels, row by row."""
+    pixels = upright(pixels, spec)
+    if not spec.graph.space_to_depth:
+        return pixels
     height, width, channels = pixels.shape
     cells = pixels.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
     return cells.reshape(height // 2, width // 2, 4 * channels)
 
 
 def upright(grid: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
-    """An output grid (h, w, C) of the graph, turned to the image's orientation. A view."""
-    return _turned(grid, spec)
-
-
-def _turned(grid: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
+    """An output grid (h, w, C) of the graph, turned to the image's orientation, or an image to the
+    graph's. A view."""
     return grid[::-1, ::-1] if spec.graph.rotated_180 else grid

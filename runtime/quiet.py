@@ -1,4 +1,5 @@
-"""Keeps the chatter of native libraries, which no Python code can ask them to leave out, away."""
+"""How much a command prints. Keeps away the chatter of native libraries, which no Python code can
+ask them to leave out."""
 
 from __future__ import annotations
 
@@ -11,6 +12,22 @@ from pathlib import Path
 
 _STDOUT, _STDERR = 1, 2
 _ONE_LOG = threading.RLock()
+level = 0
+
+
+def set_level(chosen: int) -> None:
+    """Of this process. -1: the result alone, neither what `say` prints nor progress bars. 1: also
+    what is kept away otherwise."""
+    global level
+    level = chosen
+    if chosen < 0:  # Bars are drawn on terminals alone.
+        sys.stderr.isatty = lambda: False  # type: ignore[method-assign]
+
+
+def say(text: str) -> None:
+    """Print a line on the way to the result."""
+    if level >= 0:
+        print(text, flush=True)
 
 
 @contextlib.contextmanager
@@ -20,8 +37,14 @@ def output_to(log: Path) -> Iterator[None]:
     For a program that owns its process. A second thread waits until the first is done.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with _ONE_LOG, _redirected(log, _STDOUT, _STDERR):
-        yield
+    with _ONE_LOG:
+        start = log.stat().st_size if log.exists() else 0
+        try:
+            with _redirected(log, _STDOUT, _STDERR):
+                yield
+        finally:
+            if level > 0:
+                _repeat(log, start)
 
 
 @contextlib.contextmanager
@@ -31,11 +54,17 @@ def silenced() -> Iterator[None]:
     Descriptors belong to the whole process: beside other threads, whose lines would be lost and who
     might do the same, nothing is dropped.
     """
-    if not _alone() or not _is_open(_STDERR):
+    if level > 0 or not _alone() or not _is_open(_STDERR):
         yield
         return
     with _redirected(Path(os.devnull), _STDERR):
         yield
+
+
+def _repeat(log: Path, start: int) -> None:
+    """On stderr, what a log holds from a byte on."""
+    said = log.read_bytes()[start:].decode("utf-8", "replace")
+    print(f"{log}:\n{said}", file=sys.stderr)
 
 
 def _alone() -> bool:

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import re
-import reprlib
-import typing
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional
 
-from numpy.typing import NDArray
-
-from runtime.errors import KitError
-from runtime.yaml_file import read_yaml
+from .errors import KitError
+from .records import read_record
+from .yaml_file import read_yaml
 
 SPEC_VERSION = 1
 METADATA_NAME = "nanodet_model_spec"
@@ -35,7 +30,6 @@ BACKBONES = {
 }
 NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6")
-_CLASSES_IN_NAME = 3
 COLOUR_ORDERS = ("BGR", "RGB")
 DATASETS = ("coco", "shapes")
 
@@ -49,7 +43,7 @@ class Architecture:
     head_kernel, head_channels: side of the head's depthwise kernels, and its width.
     head_convs: depthwise-separable blocks before the last 1x1 convolution.
     reg_max: distances are distributions over the bins 0..reg_max, in units of the stride.
-    strides: pixels a cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
+    strides: pixels per cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
     prior_offset: a cell's centre is (index + prior_offset) * stride.
     """
 
@@ -70,9 +64,8 @@ class Architecture:
     def __post_init__(self) -> None:
         _one_of("architecture.backbone", self.backbone, BACKBONES)
         _one_of("architecture.neck", self.neck, NECKS)
-        for part in ("backbone", "neck", "head"):
-            name = f"{part}_activation"
-            _one_of(f"architecture.{name}", getattr(self, name), ACTIVATIONS)
+        for field in ("backbone_activation", "neck_activation", "head_activation"):
+            _one_of(f"architecture.{field}", getattr(self, field), ACTIVATIONS)
         for field in ("neck_channels", "head_channels", "head_convs", "reg_max"):
             _check(getattr(self, field) > 0, f"architecture.{field}", "must be positive")
         for field in ("neck_kernel", "head_kernel"):
@@ -81,13 +74,10 @@ class Architecture:
         halves = self.neck == "pan" or self.neck_channels % 2 == 0
         _check(halves, "architecture.neck_channels", "must be even for a GhostPAN")
         levels = len(self.strides)
-        known = tuple(8 << i for i in range(levels))
         fits = levels == 3 if self.neck == "pan" else levels >= 3
-        _check(
-            fits and self.strides == known,
-            "architecture.strides",
-            f"{_listed(self.strides)} do not fit neck `{self.neck}`",
-        )
+        fits &= self.strides == tuple(8 << i for i in range(levels))
+        problem = f"{_listed(self.strides)} do not fit neck `{self.neck}`"
+        _check(fits, "architecture.strides", problem)
         _check(0 <= self.prior_offset <= 1, "architecture.prior_offset", "must lie in 0..1")
 
 
@@ -116,9 +106,7 @@ class InputSpec:
             _check(size > 0 and size % 32 == 0, f"input.{field}", "must be a multiple of 32")
         _one_of("input.colour_order", self.colour_order, COLOUR_ORDERS)
         for field in ("mean", "std"):
-            values = getattr(self, field)
-            numbers = len(values) == 3 and all(math.isfinite(v) for v in values)
-            _check(numbers, f"input.{field}", "must have 3 values, all finite")
+            _check(len(getattr(self, field)) == 3, f"input.{field}", "must have 3 values")
         _check(min(self.std) > 0, "input.std", "must have 3 positive values")
         _check(0 <= self.raw_offset <= 255, "input.raw_offset", "must lie in 0..255")
         _check(self.raw_scale > 0, "input.raw_scale", "must be positive")
@@ -143,7 +131,10 @@ class GraphSpec:
     space_to_depth: bool = False
 
     def __post_init__(self) -> None:
-        _check_strides("graph.strides", self.strides)
+        ok = bool(self.strides) and min(self.strides) > 0
+        ok &= list(self.strides) == sorted(set(self.strides))
+        problem = f"must be positive and rising, got {_listed(self.strides)}"
+        _check(ok, "graph.strides", problem)
 
 
 @dataclass(frozen=True)
@@ -197,34 +188,15 @@ class ModelSpec:
             f"{_listed(chosen)} is not to be had; this network has {_listed(known)}: choose one, "
             "or several up to the coarsest",
         )
-
-        ids = self.graph.class_ids
-        _check(
-            list(ids) == sorted(set(ids)) and all(0 <= i < len(self.class_names) for i in ids),
-            "graph.class_ids",
-            "must rise and lie within the class names",
-        )
+        ids = list(self.graph.class_ids)
+        rising = ids == sorted(set(ids).intersection(range(len(self.class_names))))
+        _check(rising, "graph.class_ids", "must rise and lie within the class names")
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes the graph answers for, in the order of its channels."""
         ids = self.graph.class_ids
         return tuple(self.class_names[i] for i in ids) if ids else self.class_names
-
-    @property
-    def file_stem(self) -> str:
-        """Name of the files built from this model: `nanodet_m_0.5x` for the coarsest stride
-        alone, `..._s16` for stride 16 and coarser, `..._only16` for another single stride, then
-        the classes where they are a choice, then `_s2d` for an input of blocks."""
-        stem = self.name.replace("-", "_")
-        known, chosen = self.architecture.strides, self.graph.strides
-        if chosen != known[-1:]:
-            stem += f"_only{chosen[0]}" if len(chosen) == 1 else f"_s{chosen[0]}"
-        if self.graph.class_ids:
-            few = len(self.classes) <= _CLASSES_IN_NAME
-            words = "-".join(self.classes) if few else f"{len(self.classes)}classes"
-            stem += "_" + re.sub(r"[^\w-]", "-", words)
-        return stem + "_s2d" * self.graph.space_to_depth
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -239,21 +211,15 @@ class ModelSpec:
     @property
     def input_shape_nhwc(self) -> tuple[int, int, int, int]:
         """Shape of the graph's input in NHWC."""
-        height, width = self.input.height, self.input.width
-        return (
-            (1, height // 2, width // 2, 12) if self.graph.space_to_depth else (1, height, width, 3)
-        )
+        block = 2 if self.graph.space_to_depth else 1
+        return (1, self.input.height // block, self.input.width // block, 3 * block**2)
 
     def output_shape_nhwc(self, name: str) -> tuple[int, int, int, int]:
         """Shape of the output `name` in NHWC."""
         kind, stride = name.split("_")
         channels = len(self.classes) if kind == "cls" else 4 * self.num_bins
-        return (
-            1,
-            -(-self.input.height // int(stride)),
-            -(-self.input.width // int(stride)),
-            channels,
-        )
+        rows, columns = (-(-n // int(stride)) for n in (self.input.height, self.input.width))
+        return (1, rows, columns, channels)
 
     def with_strides(self, strides: tuple[int, ...]) -> ModelSpec:
         """The same model answering for `strides` only."""
@@ -273,9 +239,8 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """Stable JSON text: equal specs give equal bytes."""
-        return json.dumps(
-            {"spec_version": SPEC_VERSION, **dataclasses.asdict(self)}, sort_keys=True
-        )
+        values = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self)}
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, source: str) -> ModelSpec:
@@ -290,16 +255,11 @@ class ModelSpec:
                 f"{source}: model spec version {version}, this kit reads {SPEC_VERSION}; "
                 "rebuild the file with recipe.sh"
             )
-        return _build(cls, values, source)
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any], source: str) -> ModelSpec:
-        """Build from nested mappings; `source` stands in front of errors."""
-        return _build(cls, values, source)
+        return read_record(cls, values, source)
 
     @classmethod
     def from_yaml(cls, path: Path) -> ModelSpec:
-        """Read a variant of `models/`; `classes` there names a file of one class a line."""
+        """Read a variant of `models/`; `classes` there names a file of one class per line."""
         values = read_yaml(path)
         if not isinstance(values, dict) or not isinstance(values.get("classes"), str):
             raise KitError(f"{path}: expected a mapping with `classes`, the name of a text file")
@@ -312,7 +272,7 @@ class ModelSpec:
         architecture = values.get("architecture")
         if isinstance(architecture, dict):
             values.setdefault("graph", {"strides": architecture.get("strides", [])})
-        return _build(cls, values, str(path))
+        return read_record(cls, values, str(path))
 
 
 def as_trained(spec: ModelSpec) -> ModelSpec:
@@ -320,71 +280,14 @@ def as_trained(spec: ModelSpec) -> ModelSpec:
     return dataclasses.replace(spec, graph=GraphSpec(spec.graph.strides, spec.graph.class_ids))
 
 
-def select_class_channels(
-    outputs: Mapping[str, NDArray[Any]], spec: ModelSpec
-) -> dict[str, NDArray[Any]]:
-    """Outputs (h, w, C) of a network with all its classes -> those of `spec.graph.class_ids`."""
-    ids = list(spec.graph.class_ids) or slice(None)
-    return {n: v[..., ids] if n.startswith("cls") else v for n, v in outputs.items()}
-
-
-_T = TypeVar("_T")
-
-
-def _build(cls: type[_T], values: Any, where: str) -> _T:
-    """Make the dataclass `cls` from parsed YAML or JSON, checking keys and types."""
-    if not isinstance(values, dict):
-        raise KitError(f"{where}: expected a mapping, got {type(values).__name__}")
-    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise KitError(f"{where}: unknown key `{unknown[0]}`; known: {_listed(fields)}")
-    for name, field in fields.items():
-        if name not in values and field.default is dataclasses.MISSING:
-            raise KitError(f"{where}: missing key `{name}`")
-    hints = typing.get_type_hints(cls)
-    arguments = {
-        name: _convert(hints[name], value, f"{where}: {name}") for name, value in values.items()
-    }
-    try:
-        return cls(**arguments)
-    except KitError as error:
-        raise KitError(f"{where}: {error}") from None
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise KitError(f"{where}: expected a list, got {reprlib.repr(value)}")
-        return tuple(_convert(typing.get_args(hint)[0], item, where) for item in value)
-    options = [option for option in typing.get_args(hint) if option is not type(None)]
-    if options:  # Optional
-        return None if value is None else _convert(options[0], value, where)
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(Any, hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise KitError(f"{where}: {reprlib.repr(value)} is too large") from None
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise KitError(f"{where}: expected {hint.__name__}, got {reprlib.repr(value)}")
-    return value
-
-
 def _check(holds: bool, field: str, problem: str) -> None:
     if not holds:
         raise KitError(f"{field}: {problem}")
 
 
-def _one_of(field: str, value: str, known: typing.Iterable[str]) -> None:
+def _one_of(field: str, value: str, known: Iterable[str]) -> None:
     _check(value in known, field, f"`{value}` is not supported; known: {_listed(known)}")
 
 
-def _check_strides(field: str, strides: tuple[int, ...]) -> None:
-    ok = len(strides) > 0 and list(strides) == sorted(set(strides)) and min(strides) > 0
-    _check(ok, field, f"must be positive and rising, got {_listed(strides)}")
-
-
-def _listed(items: typing.Iterable[Any]) -> str:
+def _listed(items: Iterable[Any]) -> str:
     return ", ".join(str(item) for item in items)

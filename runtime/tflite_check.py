@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runtime.tflite_operand import Call, Tensor
-from runtime.tflite_rules import OPERATORS
-from runtime.tflite_schema import Table
+from .operators import BY_NUMBER
+from .tflite_operand import Call, Operand
+from .tflite_rules import SHAPES
+from .tflite_schema import Table
 
 _CUSTOM = 32
 
@@ -50,7 +51,7 @@ def check_graph(model: Table) -> None:
     """
     check_indices(model)
     (graph,) = model["subgraphs"]
-    tensors = [Tensor(table, model["buffers"]) for table in graph["tensors"]]
+    tensors = [Operand(table, model["buffers"]) for table in graph["tensors"]]
     known = {i for i, tensor in enumerate(tensors) if tensor.constant is not None}
     if known & {*graph["inputs"]}:
         raise ValueError("an input has a value already")
@@ -58,7 +59,7 @@ def check_graph(model: Table) -> None:
     for position, op in enumerate(graph["operators"]):
         code = model["operator_codes"][op["opcode_index"]]
         number = max(code["builtin_code"], code["deprecated_builtin_code"])
-        name = OPERATORS[number].name if number in OPERATORS else f"number {number}"
+        name = BY_NUMBER[number].name if number in BY_NUMBER else f"number {number}"
         try:
             if number != _CUSTOM:
                 _check_inputs(op, known)
@@ -82,19 +83,20 @@ def _add_outputs(op: Table, known: set[int]) -> None:
         known.add(output)
 
 
-def _check_operator(op: Table, number: int, tensors: Sequence[Tensor]) -> None:
-    if number not in OPERATORS:
+def _check_operator(op: Table, number: int, tensors: Sequence[Operand]) -> None:
+    if number not in BY_NUMBER:
         raise ValueError("no file of this kit holds it")
-    rule, call = OPERATORS[number], Call(op, tensors)
-    if rule.options and (op["builtin_options_type"] != rule.options or not call.options):
+    facts, call = BY_NUMBER[number], Call(op, tensors)
+    options = int(facts.options)
+    if options and (op["builtin_options_type"] != options or not call.options):
         raise ValueError("its options are another operator's")
     if not call.outputs:
         raise ValueError("it has no outputs")
-    if not rule.fewest <= len(call.inputs) <= rule.most:
+    if not facts.takes_inputs(len(call.inputs)):
         raise ValueError(f"{len(call.inputs)} inputs")
     if call.options.get("fused", 0) not in (0, 1, 3):  # None, RELU, RELU6.
         raise ValueError("an activation that this kit does not know")
-    expected = rule.shapes(call)
+    expected = SHAPES[facts.name](call)
     found = [tensor.shape for tensor in call.outputs]
     if found != expected:
         raise ValueError(f"its outputs are {found}, its inputs say {expected}")

@@ -8,11 +8,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.errors import KitError
-from runtime.spec import METADATA_NAME, ModelSpec
-from runtime.tflite_check import check_graph, check_indices
-from runtime.tflite_operand import tensor_type
-from runtime.tflite_schema import FILE_IDENTIFIER, Table, read_model
+from .errors import KitError
+from .spec import METADATA_NAME, ModelSpec
+from .tflite_check import check_graph, check_indices
+from .tflite_operand import tensor_type
+from .tflite_schema import FILE_IDENTIFIER, Table, read_model
 
 
 @dataclass(frozen=True)

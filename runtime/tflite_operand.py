@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.tflite_schema import Table
+from .tflite_schema import Table
 
 # Number in the schema -> name and item as numpy knows it.
 TYPES = {
@@ -32,7 +32,7 @@ def tensor_type(code: int) -> str:
     return TYPES[code][0] if code in TYPES else f"type {code}"
 
 
-class Tensor:
+class Operand:
     """A tensor that agrees with its buffer. constant: its values, None for an activation."""
 
     def __init__(self, table: Table, buffers: Sequence[Table]) -> None:
@@ -81,13 +81,13 @@ class Tensor:
 class Call:
     """An operator with its tensors. options: its own table, {} where there is none."""
 
-    def __init__(self, op: Table, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, op: Table, tensors: Sequence[Operand]) -> None:
         self.inputs = [tensors[i] if i >= 0 else None for i in op["inputs"]]
         self.outputs = [tensors[i] for i in op["outputs"]]
         self.options: Table = op["builtin_options"] or {}
 
-    def input(self, place: int) -> Tensor:
-        tensor: Tensor | None = self.inputs[place] if place < len(self.inputs) else None
+    def input(self, place: int) -> Operand:
+        tensor: Operand | None = self.inputs[place] if place < len(self.inputs) else None
         if tensor is None:
             raise ValueError(f"input {place} is missing")
         return tensor

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runtime.tflite_operand import Call, Shape, Tensor
+from .tflite_operand import Call, Operand, Shape
 
 _MAX_ADD_SHIFT = 20  # Bits by which ADD widens int8 before it rounds.
 _FLOATS = ("FLOAT32", "FLOAT16")
@@ -24,7 +24,7 @@ _CONVOLUTIONS = {
 }
 
 
-def _same_type(call: Call, *more: Tensor) -> None:
+def _same_type(call: Call, *more: Operand) -> None:
     types = {tensor.type for tensor in (call.input(0), *more, *call.outputs)}
     if len(types) != 1 or types & {"INT32", "INT64", "UINT8", "FLOAT16"}:
         raise ValueError(f"it mixes types or takes foreign ones: {', '.join(sorted(types))}")
@@ -33,7 +33,7 @@ def _same_type(call: Call, *more: Tensor) -> None:
             _one_scale(tensor)
 
 
-def _one_scale(tensor: Tensor) -> None:
+def _one_scale(tensor: Operand) -> None:
     if len(tensor.scales) != 1:
         raise ValueError(f"tensor `{tensor.name}` has {len(tensor.scales)} scales")
 
@@ -69,7 +69,7 @@ def _convolution(call: Call, depthwise: bool) -> list[Shape]:
     return [(*_convolved(call, weight.shape[1:3]), channels)]
 
 
-def _check_channels(call: Call, read: int, weight: Tensor, depthwise: bool) -> None:
+def _check_channels(call: Call, read: int, weight: Operand, depthwise: bool) -> None:
     if depthwise:
         multiplier = call.option("depth_multiplier", 1, weight.shape[3])
         sound = weight.shape[0] == 1 and weight.shape[3] == read * multiplier
@@ -81,7 +81,7 @@ def _check_channels(call: Call, read: int, weight: Tensor, depthwise: bool) -> N
 
 
 def _check_scales(
-    source: Tensor, weight: Tensor, bias: Tensor | None, made: Tensor, axis: int
+    source: Operand, weight: Operand, bias: Operand | None, made: Operand, axis: int
 ) -> None:
     if weight.type != "INT8":
         return
@@ -252,33 +252,24 @@ def _of_length(values: list[int], length: int) -> list[int]:
     return values
 
 
-class Rule:
-    """What an operator may be. options: number of its options' type, 0 where it needs none."""
-
-    def __init__(
-        self, name: str, options: int, fewest: int, most: int, shapes: Callable[[Call], list[Shape]]
-    ) -> None:
-        self.name, self.options, self.shapes = name, options, shapes
-        self.fewest, self.most = fewest, most
-
-
-OPERATORS = {
-    0: Rule("ADD", 11, 2, 2, _add),
-    1: Rule("AVERAGE_POOL_2D", 5, 1, 1, _pool),
-    2: Rule("CONCATENATION", 10, 1, 1000, _concatenation),
-    3: Rule("CONV_2D", 1, 2, 3, lambda call: _convolution(call, depthwise=False)),
-    4: Rule("DEPTHWISE_CONV_2D", 2, 2, 3, lambda call: _convolution(call, depthwise=True)),
-    6: Rule("DEQUANTIZE", 0, 1, 1, _dequantize),
-    17: Rule("MAX_POOL_2D", 5, 1, 1, _pool),
-    19: Rule("RELU", 0, 1, 1, _same),
-    21: Rule("RELU6", 0, 1, 1, _same),
-    22: Rule("RESHAPE", 0, 1, 2, _reshape),
-    23: Rule("RESIZE_BILINEAR", 15, 2, 2, _resize),
-    34: Rule("PAD", 0, 2, 2, _pad),
-    36: Rule("GATHER", 23, 2, 2, _gather),
-    39: Rule("TRANSPOSE", 0, 2, 2, _transpose),
-    45: Rule("STRIDED_SLICE", 32, 4, 4, _strided_slice),
-    49: Rule("SPLIT", 35, 2, 2, _split),
-    65: Rule("SLICE", 0, 3, 3, _slice),
-    98: Rule("LEAKY_RELU", 75, 1, 1, _leaky_relu),
+# The rule of each operator that a file of this kit may hold.
+SHAPES: dict[str, Callable[[Call], list[Shape]]] = {
+    "ADD": _add,
+    "AVERAGE_POOL_2D": _pool,
+    "CONCATENATION": _concatenation,
+    "CONV_2D": lambda call: _convolution(call, depthwise=False),
+    "DEPTHWISE_CONV_2D": lambda call: _convolution(call, depthwise=True),
+    "DEQUANTIZE": _dequantize,
+    "GATHER": _gather,
+    "LEAKY_RELU": _leaky_relu,
+    "MAX_POOL_2D": _pool,
+    "PAD": _pad,
+    "RELU": _same,
+    "RELU6": _same,
+    "RESHAPE": _reshape,
+    "RESIZE_BILINEAR": _resize,
+    "SLICE": _slice,
+    "SPLIT": _split,
+    "STRIDED_SLICE": _strided_slice,
+    "TRANSPOSE": _transpose,
 }

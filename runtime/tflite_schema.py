@@ -24,146 +24,91 @@ FILE_IDENTIFIER = b"TFL3"
 # Field number, what it is, and for numbers the default. What: `struct`'s letter of a number; a
 # vector of numbers as `[letter]`; `text`; a table's name; a vector of tables as `[name]`.
 _Field = tuple[int, str, Any]
-_TABLES: dict[str, dict[str, _Field]] = {
-    "Model": {
-        "version": (0, "I", 0),
-        "operator_codes": (1, "[OperatorCode]", None),
-        "subgraphs": (2, "[SubGraph]", None),
-        "description": (3, "text", None),
-        "buffers": (4, "[Buffer]", None),
-        "metadata_buffer": (5, "[i]", None),
-        "metadata": (6, "[Metadata]", None),
-        "signature_defs": (7, "[SignatureDef]", None),
-    },
-    "OperatorCode": {
-        "deprecated_builtin_code": (0, "b", 0),
-        "custom_code": (1, "text", None),
-        "version": (2, "i", 1),
-        "builtin_code": (3, "i", 0),
-    },
-    "SubGraph": {
-        "tensors": (0, "[Tensor]", None),
-        "inputs": (1, "[i]", None),
-        "outputs": (2, "[i]", None),
-        "operators": (3, "[Operator]", None),
-        "name": (4, "text", None),
-        "debug_metadata_index": (5, "i", -1),
-    },
-    "Tensor": {
-        "shape": (0, "[i]", None),
-        "type": (1, "b", 0),
-        "buffer": (2, "I", 0),
-        "name": (3, "text", None),
-        "quantization": (4, "Quantization", None),
-        "is_variable": (5, "?", False),
-        "shape_signature": (7, "[i]", None),
-        "has_rank": (8, "?", False),
-        "variant_tensors": (9, "[VariantSubType]", None),
-    },
-    "VariantSubType": {
-        "shape": (0, "[i]", None),
-        "type": (1, "b", 0),
-        "has_rank": (2, "?", False),
-    },
-    "Quantization": {
-        "min": (0, "[f]", None),
-        "max": (1, "[f]", None),
-        "scale": (2, "[f]", None),
-        "zero_point": (3, "[q]", None),
-        "details_type": (4, "B", 0),
-        "quantized_dimension": (6, "i", 0),
-    },
-    "Operator": {
-        "opcode_index": (0, "I", 0),
-        "inputs": (1, "[i]", None),
-        "outputs": (2, "[i]", None),
-        "builtin_options_type": (3, "B", 0),
-        "builtin_options": (4, "Options", None),
-        "custom_options": (5, "[B]", None),
-        "custom_options_format": (6, "b", 0),
-        "mutating_variable_inputs": (7, "[?]", None),
-        "intermediates": (8, "[i]", None),
-        "debug_metadata_index": (13, "i", -1),
-    },
-    "Buffer": {"data": (0, "[B]", None)},
-    "Metadata": {"name": (0, "text", None), "buffer": (1, "I", 0)},
-    "SignatureDef": {
-        "inputs": (0, "[TensorMap]", None),
-        "outputs": (1, "[TensorMap]", None),
-        "signature_key": (2, "text", None),
-        "key": (3, "text", None),  # Written by converters before 2.6, read by nobody.
-        "subgraph_index": (4, "I", 0),
-    },
-    "TensorMap": {"name": (0, "text", None), "tensor_index": (1, "I", 0)},
+
+
+def _fields(text: str) -> dict[str, _Field]:
+    """`name:what` or `name:what=default` of each field from number 0 on, `-` for one that is left
+    out; numbers are 0 by default."""
+    found: dict[str, _Field] = {}
+    for number, word in enumerate(text.split()):
+        name, _, rest = word.partition(":")
+        what, _, default = rest.partition("=")
+        if name != "-":
+            found[name] = number, what, int(default or 0) if len(what) == 1 else None
+    return found
+
+
+_TABLES = {
+    "Model": _fields(
+        "version:I operator_codes:[OperatorCode] subgraphs:[SubGraph] description:text "
+        "buffers:[Buffer] metadata_buffer:[i] metadata:[Metadata] signature_defs:[SignatureDef]"
+    ),
+    "OperatorCode": _fields(
+        "deprecated_builtin_code:b custom_code:text version:i=1 builtin_code:i"
+    ),
+    "SubGraph": _fields(
+        "tensors:[Tensor] inputs:[i] outputs:[i] operators:[Operator] name:text "
+        "debug_metadata_index:i=-1"
+    ),
+    "Tensor": _fields(
+        "shape:[i] type:b buffer:I name:text quantization:Quantization is_variable:? - "
+        "shape_signature:[i] has_rank:? variant_tensors:[VariantSubType]"
+    ),
+    "VariantSubType": _fields("shape:[i] type:b has_rank:?"),
+    "Quantization": _fields(
+        "min:[f] max:[f] scale:[f] zero_point:[q] details_type:B - quantized_dimension:i"
+    ),
+    "Operator": _fields(
+        "opcode_index:I inputs:[i] outputs:[i] builtin_options_type:B builtin_options:Options "
+        "custom_options:[B] custom_options_format:b mutating_variable_inputs:[?] intermediates:[i] "
+        "- - - - debug_metadata_index:i=-1"
+    ),
+    "Buffer": _fields("data:[B]"),
+    "Metadata": _fields("name:text buffer:I"),
+    # `key` was written by converters before 2.6 and is read by nobody.
+    "SignatureDef": _fields(
+        "inputs:[TensorMap] outputs:[TensorMap] signature_key:text key:text subgraph_index:I"
+    ),
+    "TensorMap": _fields("name:text tensor_index:I"),
 }
-# What files of other makers may have besides: values that lie behind the tables, at `offset`.
-_FOREIGN = {"Buffer": {**_TABLES["Buffer"], "offset": (1, "Q", 0), "size": (2, "Q", 0)}}
+# What files of other makers may have besides: more tables.
+_FOREIGN = {
+    "Tensor": {**_TABLES["Tensor"], "sparsity": (6, "Sparsity", None)},
+    "Sparsity": _fields("- - dim_metadata:[DimensionMetadata]"),
+    "DimensionMetadata": _fields("- dense_size:i"),
+}
 # Options of operators, by `builtin_options_type`.
-_CONVOLUTION: dict[str, _Field] = {
-    "padding": (0, "b", 0),
-    "stride_w": (1, "i", 0),
-    "stride_h": (2, "i", 0),
-}
-_OPTIONS: dict[int, dict[str, _Field]] = {
-    1: {
-        **_CONVOLUTION,
-        "fused": (3, "b", 0),
-        "dilation_w": (4, "i", 1),
-        "dilation_h": (5, "i", 1),
-        "quantized_bias_type": (6, "b", 0),
-    },
-    2: {
-        **_CONVOLUTION,
-        "depth_multiplier": (3, "i", 0),
-        "fused": (4, "b", 0),
-        "dilation_w": (5, "i", 1),
-        "dilation_h": (6, "i", 1),
-    },
-    5: {
-        **_CONVOLUTION,
-        "filter_w": (3, "i", 0),
-        "filter_h": (4, "i", 0),
-        "fused": (5, "b", 0),
-    },
-    10: {"axis": (0, "i", 0), "fused": (1, "b", 0)},
-    11: {"fused": (0, "b", 0), "pot_scale_int16": (1, "?", True)},
-    15: {
-        "height": (0, "i", 0),
-        "width": (1, "i", 0),
-        "align_corners": (2, "?", False),
-        "half_pixel_centers": (3, "?", False),
-    },
-    17: {"new_shape": (0, "[i]", None)},
-    23: {"axis": (0, "i", 0), "batch_dims": (1, "i", 0)},
-    32: {
-        "begin_mask": (0, "i", 0),
-        "end_mask": (1, "i", 0),
-        "ellipsis_mask": (2, "i", 0),
-        "new_axis_mask": (3, "i", 0),
-        "shrink_axis_mask": (4, "i", 0),
-        "offset": (5, "?", False),
-    },
-    35: {"num_splits": (0, "i", 0)},
-    75: {"alpha": (0, "f", 0.0)},
+_WINDOW = "padding:b stride_w:i stride_h:i "
+_OPTIONS = {
+    1: _fields(_WINDOW + "fused:b dilation_w:i=1 dilation_h:i=1 quantized_bias_type:b"),
+    2: _fields(_WINDOW + "depth_multiplier:i fused:b dilation_w:i=1 dilation_h:i=1"),
+    5: _fields(_WINDOW + "filter_w:i filter_h:i fused:b"),
+    10: _fields("axis:i fused:b"),
+    11: _fields("fused:b pot_scale_int16:?=1"),
+    15: _fields("height:i width:i align_corners:? half_pixel_centers:?"),
+    17: _fields("new_shape:[i]"),
+    23: _fields("axis:i batch_dims:i"),
+    32: _fields(
+        "begin_mask:i end_mask:i ellipsis_mask:i new_axis_mask:i shrink_axis_mask:i offset:?"
+    ),
+    35: _fields("num_splits:i"),
+    75: _fields("alpha:f"),
 }
 
 
 def read_model(content: bytes) -> Table:
     """Table `Model` of a file that an interpreter is to get. Raises `ValueError` where it leads out
     of the file, or has what no file of this kit has."""
-    return _read(_Reader(content, strict=True))
+    if content[4:8] != FILE_IDENTIFIER:
+        raise ValueError("not a TFLite file")
+    return _Reader(content, strict=True).model()
 
 
 def read_any_model(content: bytes) -> Table:
     """Table `Model` of a file of anybody's, which is only looked at. Raises `ValueError` where it
-    leads out of the file. Text that is no UTF-8 gets replacement characters."""
-    return _read(_Reader(content, strict=False))
-
-
-def _read(reader: _Reader) -> Table:
-    if reader.content[4:8] != FILE_IDENTIFIER:
-        raise ValueError("not a TFLite file")
-    return reader.table(reader.follow(0), "Model")
+    leads out of the file, or to so many tables that reading them would not end. Text that is no
+    UTF-8 gets replacement characters."""
+    return _Reader(content, strict=False).model()
 
 
 class _Reader:
@@ -175,6 +120,9 @@ class _Reader:
         self._on_error = "strict" if strict else "replace"  # Of names.
         # Tables may be shared; so often only by malice.
         self._tables_left = len(content)
+
+    def model(self) -> Table:
+        return self.table(self.follow(0), "Model")
 
     def number(self, position: int, layout: str) -> Any:
         self._within(position, struct.calcsize(f"<{layout}"))

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import KitError
-from runtime.files import writing
-from runtime.quiet import silenced
+from .errors import KitError
+from .files import writing
+from .quiet import silenced
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.

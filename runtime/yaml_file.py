@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import KitError
+from .errors import KitError
 
 
 def read_yaml(path: Path, where: str = "", names: str = "") -> Any:

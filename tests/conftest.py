@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
+import hashlib
+import io
 import json
 import os
+import pickle
+import runpy
+import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Generator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from unittest import mock
 
 import coverage
@@ -18,6 +26,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.cli import Parser
 from runtime.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -26,17 +35,34 @@ if TYPE_CHECKING:
     from convert.network import NanoDet
 
 ROOT = Path(__file__).parent.parent
+T = TypeVar("T")
+NANODET = str(ROOT / "nanodet")
 # Whose tests are traced for coverage; `firmware` tests `quantize.split`.
-_TRACED = ("convert", "firmware", "quantize", "runtime")
+_TRACED = ("analysis", "convert", "firmware", "quantize", "runtime")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full` runs what the fast set leaves out."""
+    parser.addoption("--full", action="store_true", help="the tests marked `full`, too")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether all of it is wanted, for tests that then try more."""
+    return bool(pytestconfig.getoption("full"))
 
 
 def _is_traced(item: pytest.Item) -> bool:
     return item.path.relative_to(ROOT / "tests").parts[0] in _TRACED
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes minutes comes first, so that no process is left with it at the end."""
     items.sort(key=_is_traced)
+    for item in items:
+        mark = item.get_closest_marker("full")
+        if mark is not None and not config.getoption("full"):
+            item.add_marker(pytest.mark.skip(reason=f"--full runs it: {mark.kwargs['reason']}"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,6 +101,71 @@ def run_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
     )
+
+
+def deviation(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Root of the mean square difference, in standard deviations of `wanted`.
+
+    0 is equal, 1 is as bad as the mean of all values. A correlation takes 2 x + 5 for x; this is
+    above 1 then.
+    """
+    difference = np.asarray(found, np.float64) - np.asarray(wanted, np.float64)
+    return float(np.sqrt(np.mean(difference**2)) / np.std(wanted))
+
+
+def run_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As `run_python` with `-m MODULE` or a script, in this process.
+
+    For tests of what a command does. A process of its own takes seconds to import PyTorch.
+    """
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    module = arguments[0] == "-m"
+    name, *options = arguments[1:] if module else arguments
+    code: object = None
+    with (
+        mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)),
+        mock.patch.object(sys, "argv", [name, *options]),
+        mock.patch.object(sys, "path", [*sys.path]),
+        mock.patch.object(Parser, "program", None),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", module="runpy")  # The module may be imported already.
+        os.chdir(folder)
+        try:
+            if module:
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
+            else:
+                runpy.run_path(name, run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os.chdir(before)
+    if isinstance(code, str):  # `sys.exit` prints it.
+        err.write(f"{code}\n")
+    number = code if isinstance(code, int) else int(bool(code))
+    return subprocess.CompletedProcess(arguments, number, out.getvalue(), err.getvalue())
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """What `make` gives, made by the first process of the run that wants it.
+
+    make: takes an empty folder, which all processes read afterwards; its result is pickled.
+    """
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, made = shared / "once" / name, shared / "once" / f"{name}.pickle"
+    folder.parent.mkdir(exist_ok=True)
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # Another process failed here.
+            folder.mkdir()
+            made.write_bytes(pickle.dumps(make(folder)))
+    result: T = pickle.loads(made.read_bytes())
+    return result
 
 
 def small(spec: ModelSpec, width: int, height: int) -> ModelSpec:
@@ -133,7 +224,7 @@ class Build:
 
 def make_build(spec: ModelSpec, folder: Path, left_out: Collection[str] = ()) -> Build:
     """The whole conversion of `spec` with random weights."""
-    from convert.checkpoint import random_network
+    from tests.random_network import random_network
 
     return convert_network(random_network(spec), spec, canvases(spec), folder, left_out)
 
@@ -168,17 +259,36 @@ def convert_network(
     return Build(lowered.spec, onnx_path, saved_model, float_model, tflite, checkpoint)
 
 
-@pytest.fixture(scope="session")
-def build(tiny: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """The whole conversion, once for all tests that read its files."""
-    return make_build(tiny, tmp_path_factory.mktemp("build"))
+Converted = Callable[..., Build]
 
 
 @pytest.fixture(scope="session")
-def shuffled(tiny: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Build:
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    """`make_build` of a spec without some rewrites, once in the whole run."""
+
+    def get(spec: ModelSpec, left_out: Collection[str] = ()) -> Build:
+        key = hashlib.sha256(repr((spec, sorted(left_out))).encode()).hexdigest()[:16]
+        return once(tmp_path_factory, key, lambda folder: make_build(spec, folder, left_out))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def build(tiny: ModelSpec, converted: Converted) -> Build:
+    """The whole conversion, for all tests that read its files."""
+    return converted(tiny)
+
+
+@pytest.fixture(scope="session")
+def shuffled(tiny: ModelSpec, converted: Converted) -> Build:
     """The same with its channel shuffles left in."""
-    folder = tmp_path_factory.mktemp("shuffled")
-    return make_build(tiny, folder, ("shuffle_by_slices",))
+    return converted(tiny, ("shuffle_by_slices",))
+
+
+@pytest.fixture(scope="session")
+def coarse(tiny: ModelSpec, converted: Converted) -> Build:
+    """Stride 32 alone, whose operators TFLite Micro knows for int16, too."""
+    return converted(tiny.with_strides((32,)))
 
 
 @pytest.fixture
@@ -208,3 +318,16 @@ def data() -> Path:
     if not (folder / "weights").is_dir() or not (folder / "coco").is_dir():
         pytest.skip("no real weights and photographs here (NANODET_DATA)")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with what `recipe.sh` builds by default of the real weights, once in the whole run."""
+
+    def make(folder: Path) -> Path:
+        with mock.patch.dict(os.environ, NANODET_DATA=str(data)):
+            done = run_python(folder, "-m", "pipeline", "--out", str(folder))
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return once(tmp_path_factory, "recipe", make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shlex
 import shutil
@@ -17,9 +18,18 @@ from tests.conftest import ROOT
 # Of the standard library, of packages, and of the kit: whoever imports one of these has failed.
 _FOREIGN = (
     "numpy.py", "torch.py", "yaml.py", "tqdm/__init__.py", "report.py", "convert.py", "quantize.py",
-    "runtime/__init__.py", "pipeline.py", "evaluation.py", "assets/__init__.py", "environment.py",
+    "runtime/__init__.py", "pipeline.py", "evaluation.py", "data/__init__.py", "environment.py",
     "calibration.py", "argparse.py", "dataclasses.py", "json.py",
 )  # fmt: skip
+# What names a missing file to each of the front doors.
+_NAMING = {
+    "recipe.sh": ["--weights"],
+    "evaluate.py": [],
+    "example.py": ["--model"],
+    "nanodet": ["detect", "--model"],
+}
+# Read by any Python 3, before `.venv` is there.
+_EARLY = ("nanodet", "commands.py", "environment.py")
 # Nor does a copy of the kit count its lines: its paths would stand beside the kit's own, uncovered.
 _PLAIN = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COVERAGE", "COV_"))}
 
@@ -51,7 +61,7 @@ def _kit(folder: Path) -> Path:
     (packages,) = venv.glob("lib/python*/site-packages")
     packages.rmdir()
     packages.symlink_to(sysconfig.get_paths()["purelib"])
-    installed = '. tools/environment.sh; touch "$(marker_of requirements.lock)"'
+    installed = '. tools/environment.sh; touch "$(marker_of locks/recipe.lock)"'
     subprocess.run(["bash", "-c", installed], cwd=folder, check=True)
     return folder
 
@@ -78,15 +88,14 @@ def _run(command: list[str], folder: Path, **variables: str) -> subprocess.Compl
         ({"PYTHONPATH": ":"}, "an empty entry is the folder that one is in"),
     ],
 )
-@pytest.mark.parametrize("program", ["recipe.sh", "evaluate.py", "example.py"])
+@pytest.mark.parametrize("program", _NAMING)
 def test_no_module_of_the_caller(
     kit: Path, bare: Path, theirs: Path, program: str, variables: dict[str, str], reason: str
 ) -> None:
     """A missing file is named, so that all has been imported by then."""
-    missing = {"recipe.sh": "--weights"}.get(program, "--model" if program == "example.py" else "")
-    arguments = [*filter(None, [missing]), "none.tflite"]
-    starts = ["bash"] if program == "recipe.sh" else [str(kit / ".venv/bin/python")]
-    if program != "recipe.sh" and "PYTHONPATH" in variables:
+    arguments = [*_NAMING[program], "none.tflite"]
+    starts = {"recipe.sh": ["bash"], "nanodet": []}.get(program, [str(kit / ".venv/bin/python")])
+    if program.endswith(".py") and "PYTHONPATH" in variables:
         # Python's own modules are imported from there before any line of the kit's runs.
         for name in ("argparse.py", "dataclasses.py", "json.py"):
             (theirs / name).unlink()
@@ -96,15 +105,52 @@ def test_no_module_of_the_caller(
     assert done.stderr.startswith("error: ") and "none.tflite: no such file" in done.stderr, reason
 
 
-@pytest.mark.parametrize("program", ["evaluate.py", "example.py"])
+@pytest.mark.parametrize("program", ["evaluate.py", "example.py", "nanodet boards"])
 def test_any_python(kit: Path, bare: Path, theirs: Path, program: str) -> None:
-    done = _run([str(bare), str(kit / program), "--help"], theirs)
-    assert done.returncode == 0 and done.stdout.startswith("usage: "), done.stderr
+    script, *words = program.split()
+    done = _run([str(bare), str(kit / script), *words, "--help"], theirs)
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: {program} "), done.stderr
+
+
+def test_nanodet_through_links(kit: Path, theirs: Path) -> None:
+    """As one puts it on the path: a link to a link, found by its name."""
+    (theirs / "bin").mkdir()
+    (theirs / "bin" / "nanodet").symlink_to("../link")
+    (theirs / "link").symlink_to(kit / "nanodet")
+    path = f"{theirs / 'bin'}:{os.environ['PATH']}"
+    done = _run(["bash", "-c", "nanodet boards"], theirs, PATH=path)
+    assert done.returncode == 0 and "imxrt1170: " in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", _EARLY)
+def test_old_pythons_understand(name: str) -> None:
+    ast.parse((ROOT / name).read_text(), feature_version=(3, 6))
+    assert "from __future__ import annotations" not in (ROOT / name).read_text(), "3.7 and later"
+
+
+def test_help_before_anything_is_installed(bare: Path, theirs: Path) -> None:
+    for name in (*_EARLY, "pyproject.toml"):
+        shutil.copy(ROOT / name, theirs)
+    done = _run([str(bare), "-I", str(theirs / "nanodet"), "--help"], theirs)
+    assert done.returncode == 0 and "  doctor " in done.stdout, done.stderr
+    assert _run([str(bare), "-I", str(theirs / "nanodet"), "--version"], theirs).returncode == 0
+
+
+def test_building_installs_first(bare: Path, tmp_path: Path) -> None:
+    """By tools/environment.sh, which wants another Python than there is here."""
+    for name in _EARLY:
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("tools", "locks"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    done = _run([str(bare), str(tmp_path / "nanodet"), "build"], tmp_path, PYTHON="/none")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no Python 3.10 to 3.12 found"), done.stderr
 
 
 def test_a_module_in_any_folder(kit: Path, bare: Path, theirs: Path) -> None:
-    done = _run([str(bare), str(kit / "environment.py"), "quantize.inspect", "none"], theirs)
-    assert done.returncode == 2 and "none: " in done.stderr, done.stderr
+    command = [str(bare), str(kit / "environment.py"), "pipeline", "--weights", "none"]
+    done = _run(command, theirs)
+    assert done.returncode == 2 and "none: no such file" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -115,19 +161,20 @@ def test_a_module_in_any_folder(kit: Path, bare: Path, theirs: Path) -> None:
         ("", "does not start", "a file that is no program"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("program", ["evaluate.py", "example.py"])
+@pytest.mark.parametrize("program", ["evaluate.py", "example.py", "nanodet"])
 def test_no_environment(
     bare: Path, tmp_path: Path, program: str, python: str | None, message: str, reason: str
 ) -> None:
     """One line, and no end without."""
-    shutil.copy(ROOT / "environment.py", tmp_path)
-    shutil.copy(ROOT / program, tmp_path)
+    for name in {*_EARLY, program}:
+        shutil.copy(ROOT / name, tmp_path)
     if python is not None:
         path = tmp_path / ".venv" / "bin" / "python"
         path.parent.mkdir(parents=True)
         path.write_text(python.format(bare=shlex.quote(str(bare))))
         path.chmod(0o755 if python else 0o644)
-    done = _run([str(bare), str(tmp_path / program)], tmp_path)
+    words = ["boards"] if program == "nanodet" else []
+    done = _run([str(bare), str(tmp_path / program), *words], tmp_path)
     assert done.returncode == 2, reason
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     assert message in done.stderr, reason

@@ -12,7 +12,7 @@ import pytest
 import evaluate
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
-from tests.conftest import ROOT, Build, run_python
+from tests.conftest import ROOT, Build, run_here
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_line_with_the_ap(build: Build, annotated: Path, tmp_path: Path) -> 
         ([], "strides 8,16,32: AP ", [8, 16, 32]),
     ):
         command = [str(ROOT / "evaluate.py"), *network, *data, *more, "--input-size", "96x64"]
-        done = run_python(tmp_path, *command)
+        done = run_here(tmp_path, *command)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-2].startswith(line)
         assert json.loads((tmp_path / "s.json").read_text())["strides"] == strides

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-import assets
-from convert.checkpoint import random_network
 from convert.engines import OnnxEngine
+from data import locate
 from runtime.engines import LiteRtEngine, TflmEngine
 from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
-from tests.conftest import ROOT, canvases, convert_network, photo, small
+from tests.conftest import ROOT, canvases, convert_network, deviation, photo, small
+from tests.random_network import random_network
 
-VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("*.yaml"))
+# With a head of its own, and odd in cells.
+_FAST = "nanodet-plus-m-416"
+_FULL = pytest.mark.full(reason=f"{_FAST} stands for its kin")
+VARIANTS = [
+    pytest.param(name, marks=[] if name == _FAST else _FULL)
+    for name in sorted(path.stem for path in (ROOT / "models").glob("*.yaml"))
+]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -25,7 +30,7 @@ def test_variant(name: str, tmp_path: Path) -> None:
 
     Small, and odd in cells where the variant is: 416 is 13 cells at stride 32, here 160 is 5.
     """
-    official = assets.model_spec(name)
+    official = locate.model_spec(name)
     side = 160 if official.input.width == 416 else 128
     spec = small(official, side, side)
     canvas, _ = to_canvas(photo(1, 130, 90), spec.input)
@@ -38,6 +43,6 @@ def test_variant(name: str, tmp_path: Path) -> None:
     wanted = OnnxEngine(built.onnx).infer(canvas)
     for engine in (LiteRtEngine(model), TflmEngine(model)):
         for output, values in engine.infer(canvas).items():
-            # Min/max rounding hurts random weights much; a wrong wiring leaves nothing.
-            alike = np.corrcoef(values.ravel(), wanted[output].ravel())[0, 1]
-            assert alike > 0.5, (engine.name, output)
+            # Min/max rounding hurts random weights much, 0.6 to 0.82 of plus-m; the mean of all
+            # values has 1, and a wrong wiring more.
+            assert deviation(values, wanted[output]) < 1, (engine.name, output)

@@ -25,14 +25,14 @@ install() {  # $1 = lock; a file that is not in it by its hash is refused
 install_torch() {
   local reason
   if ! command -v nvidia-smi >/dev/null; then
-    reason=$(install requirements-torch-cpu.lock 2>&1) && return
+    reason=$(install locks/torch-cpu.lock 2>&1) && return
     echo "torch: no build without CUDA (${reason##*$'\n'}; see Installation in README.md)," \
       "taking the one with it" >&2
   fi
-  install requirements-torch-cuda.lock
+  install locks/torch-cuda.lock
 }
 
-marker_of() { echo ".venv/.installed-$(cat "$1" requirements-torch-*.lock | sha256sum | cut -c1-16)"; }
+marker_of() { echo ".venv/.installed-$(cat "$1" locks/torch-*.lock | sha256sum | cut -c1-16)"; }
 
 environment() {
   local lock=$1 marker
@@ -50,6 +50,6 @@ environment() {
     "$python" -m venv .venv &&
       install "$lock" &&
       install_torch &&
-      touch "$marker" "$(marker_of requirements.lock)"  # Every other lock holds this one.
+      touch "$marker" "$(marker_of locks/recipe.lock)"  # Every other lock holds this one.
   ) 9>.venv/.lock
 }

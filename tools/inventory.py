@@ -28,11 +28,11 @@ LICENCES = ROOT / "tools" / "licences.csv"
 DOCUMENT = ROOT / "docs" / "licences.md"
 # Lock, by what needs it; of a package in several, the first counts.
 LOCKS = {
-    "recipe": "requirements.lock",
-    "recipe, PyTorch": "requirements-torch-cpu.lock",
-    "PyTorch with CUDA": "requirements-torch-cuda.lock",
-    "benchmarks": "requirements-benchmark.lock",
-    "tests": "requirements-test.lock",
+    "recipe": "locks/recipe.lock",
+    "recipe, PyTorch": "locks/torch-cpu.lock",
+    "PyTorch with CUDA": "locks/torch-cuda.lock",
+    "benchmarks": "locks/benchmark.lock",
+    "tests": "locks/test.lock",
 }
 BUILDING = ("recipe", "recipe, PyTorch", "PyTorch with CUDA")
 _BOARD = ("ai-edge-litert", "flatbuffers", "numpy", "pillow")

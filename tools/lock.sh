@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes the lock files anew from pyproject.toml (needs uv), with the hashes of every release's files.
 # Torch is locked apart, for tools/environment.sh chooses its build. The builds without CUDA are in
-# an index of PyTorch's own: their hashes in requirements-torch-cpu.lock are kept by hand.
+# an index of PyTorch's own: their hashes in locks/torch-cpu.lock are kept by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 without_torch=(--no-emit-package torch)
@@ -14,10 +14,10 @@ compile() {
   uv pip compile "$@" --quiet --universal --fork-strategy fewest --python-version 3.10 \
     --generate-hashes --no-annotate --custom-compile-command tools/lock.sh
 }
-compile pyproject.toml "${without_torch[@]}" --extra build --output-file requirements.lock
+compile pyproject.toml "${without_torch[@]}" --extra build --output-file locks/recipe.lock
 compile pyproject.toml "${without_torch[@]}" --extra build --extra test \
-  --constraint requirements.lock --output-file requirements-test.lock
+  --constraint locks/recipe.lock --output-file locks/test.lock
 compile pyproject.toml "${without_torch[@]}" --extra build --extra benchmark \
-  --constraint requirements.lock --output-file requirements-benchmark.lock
+  --constraint locks/recipe.lock --output-file locks/benchmark.lock
 grep -o '"torch==[^"]*"' pyproject.toml | tr -d '"' |
-  compile - --constraint requirements.lock --output-file requirements-torch-cuda.lock
+  compile - --constraint locks/recipe.lock --output-file locks/torch-cuda.lock

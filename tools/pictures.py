@@ -14,21 +14,23 @@ import onnx
 import torch
 from matplotlib.figure import Figure
 
-import assets
 import calibration
-from benchmarks.builds import python
+from benchmarks.builds import build, choice, python
+from convert.engines import input_tensor
+from data import locate
+from data.names import EMBEDDED_MODEL, ROOT, onnx_path, tflite_path, variant, work_folder
+from data.shapes.scene import make_scene
 from evaluation.figures import save
-from pipeline.names import EMBEDDED_MODEL, ROOT, onnx_path, tflite_path, variant, work_folder
 from quantize import float_file
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.statistics import extremes
 from runtime import Detector
+from runtime.detector import DISPLAY_THRESHOLD
 from runtime.draw import annotate
 from runtime.engines import LiteRtEngine
 from runtime.engines.base import dequantize
-from runtime.preprocess import float_input, to_canvas
+from runtime.preprocess import to_canvas
 from runtime.tflite_file import TfliteFile
-from synthetic.scene import make_scene
 
 FOLDER = ROOT / "docs" / "pictures"
 _BUILD = ROOT / "build" / "pictures"
@@ -77,7 +79,7 @@ def operators(plain: Path, lowered: Path) -> Figure:
     return figure
 
 
-def channel_ranges(before: Graph, after: Graph, images: list[torch.Tensor]) -> Figure:
+def channel_ranges(before: FloatGraph, after: FloatGraph, images: list[torch.Tensor]) -> Figure:
     """The tensor whose channels equalization helps most: what each uses of its int8 range."""
     shares = []
     for graph in (before, after):
@@ -119,7 +121,7 @@ def scores(file: TfliteFile, canvas: np.ndarray) -> Figure:
 
 def detections(rgb: np.ndarray, file: Path) -> Figure:
     """The image with what was found."""
-    found = Detector(file, score_threshold=0.35).detect(rgb)
+    found = Detector(file, score_threshold=DISPLAY_THRESHOLD).detect(rgb)
     figure = Figure((7, 4.7), layout="constrained")
     axes = figure.subplots()
     axes.imshow(np.asarray(annotate(rgb, found, found.class_names)))
@@ -129,23 +131,22 @@ def detections(rgb: np.ndarray, file: Path) -> Figure:
 
 def main() -> None:
     """Build, draw."""
-    chosen = ["--model", EMBEDDED_MODEL, "--strides", ",".join(map(str, _STRIDES))]
-    python("-m", "pipeline", *chosen, "--target", "linux", "--out", str(_BUILD))
-    python("-m", "pipeline", *chosen, "--stop-after", "onnx", "--out", str(_BUILD))
     spec = variant(EMBEDDED_MODEL, _STRIDES)
+    build(spec, "--target", "linux", out=_BUILD)
+    python("-m", "pipeline", *choice(spec), "--stop-after", "onnx", "--out", str(_BUILD))
     file = TfliteFile.read(tflite_path(spec, _BUILD))
     work = work_folder(spec, _BUILD)
     rgb = make_scene(_SCENE, _WIDTH, _HEIGHT).rgb
     canvas, _ = to_canvas(rgb, file.spec.input)
-    paths = assets.calibration_images(spec, None)[:_IMAGES]
+    paths = locate.calibration_images(spec, None)[:_IMAGES]
     canvases = list(calibration.canvases(paths, file.spec.input))
-    images = [torch.from_numpy(float_input(c, file.spec)).permute(0, 3, 1, 2) for c in canvases]
-    before = Graph.parse(float_file.convert(work / "saved_model"))
+    images = [input_tensor(c, file.spec) for c in canvases]
+    before = FloatGraph.parse(float_file.convert(work / "saved_model"))
     figures = {
         "image.jpg": image_on_canvas(rgb, canvas[..., ::-1]),
         "calibration.jpg": contact_sheet([c[..., ::-1] for c in canvases]),
         "convert.svg": operators(onnx_path(spec, _BUILD, "plain"), work / "model.onnx"),
-        "quantize.svg": channel_ranges(before, Graph.parse(file.content), images),
+        "quantize.svg": channel_ranges(before, FloatGraph.parse(file.content), images),
         "scores.png": scores(file, canvas),
         "detections.jpg": detections(rgb, tflite_path(spec, _BUILD)),
     }

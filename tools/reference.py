@@ -13,11 +13,12 @@ from runtime.files import write_text
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reference.md"
 _PACKAGE = "runtime"
-_COMMANDS = ("runtime.benchmark", "runtime.__main__", "runtime.serial_monitor", "runtime.cli")
+# Not for other programs: what `./nanodet` runs, and how it reads its command lines.
+_COMMANDS = ("runtime.benchmark", "runtime.__main__", "runtime.cli")
 _HEAD = """# Reference of `runtime`
 
 Written from the docstrings by `.venv/bin/python -m tools.reference`. What most programs need is
-`from runtime import Detector`.
+`from runtime import Detector`; of the wheel, the package is called `nanodet_runtime`.
 """
 
 

@@ -21,7 +21,7 @@ _SOFT_IOU_FACTOR = 3.0
 def atss(cells: Cells, boxes: torch.Tensor) -> torch.Tensor:
     """Adaptive training sample selection (Zhang et al., arXiv:1912.02424), for NanoDet-m.
 
-    Of the nine nearest cells a stride, those whose anchor overlaps the object by more than the
+    Of the nine nearest cells per stride, those whose anchor overlaps the object by more than the
     mean and standard deviation of all of them; their centres must lie inside.
     boxes: (M, 4) xyxy.
     """

@@ -101,7 +101,7 @@ class Criterion:
         """Number of the object of each cell in its picture: (B, cells)."""
         if not self._dynamic:
             return torch.stack([atss(cells, o.xyxy) for o in objects])
-        boxes = self._boxes(outputs, cells)
+        boxes = self._boxes(outputs, cells.centre, cells.stride)
         return torch.stack(
             [
                 dynamic_soft(cells, out[:, : self._classes], box, o.xyxy, o.class_id)
@@ -109,9 +109,12 @@ class Criterion:
             ]
         )
 
-    def _boxes(self, outputs: torch.Tensor, cells: Cells) -> torch.Tensor:
+    def _boxes(
+        self, outputs: torch.Tensor, centre: torch.Tensor, stride: torch.Tensor
+    ) -> torch.Tensor:
+        """Outputs (..., classes + 4 * bins) of cells as xyxy (..., 4)."""
         distance = expected_distance(outputs[..., self._classes :], self.spec.num_bins)
-        return distance_to_box(cells.centre, distance * cells.stride[:, None])
+        return distance_to_box(centre, distance * stride[:, None])
 
     def _quality(
         self,
@@ -124,7 +127,7 @@ class Criterion:
         (B, cells)."""
         positive = assigned != BACKGROUND
         quality = outputs.new_zeros(assigned.shape)
-        boxes = self._boxes(outputs, cells)[positive]
+        boxes = self._boxes(outputs, cells.centre, cells.stride)[positive]
         targets, _, scores = _of_cells(objects, assigned)
         quality[positive] = iou(boxes, targets) * scores
         return quality
@@ -158,7 +161,7 @@ class Criterion:
         wanted = box_to_distance(centre, targets) / stride[:, None]
         wanted = wanted.clamp(0, self.spec.architecture.reg_max - _LAST_BIN_MARGIN)
         dfl = distribution_focal_loss(distributions, wanted, weight)
-        boxes = self._boxes_of(chosen, centre, stride)
+        boxes = self._boxes(chosen, centre, stride)
         giou = giou_loss(boxes, targets, weight)
         total = mean_over_processes(weight.sum(), 1.0 if self._dynamic else 1e-6)
         return {
@@ -166,12 +169,6 @@ class Criterion:
             "giou": self.setting.box_weight * giou / total,
             "dfl": self.setting.dfl_weight * dfl / (4 * total),
         }
-
-    def _boxes_of(
-        self, chosen: torch.Tensor, centre: torch.Tensor, stride: torch.Tensor
-    ) -> torch.Tensor:
-        distance = expected_distance(chosen[:, self._classes :], self.spec.num_bins)
-        return distance_to_box(centre, distance * stride[:, None])
 
 
 def _of_cells(

@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
 
-from evaluation.annotations import plain, read_annotations
+from data.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
-from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
 from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
 from train.criterion import Objects
@@ -113,14 +112,6 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         return normalised(pixels, self.spec), Objects(
             torch.from_numpy(xyxy[kept]), torch.from_numpy(picture.class_id[kept])
         )
-
-
-def plain_sample(picture: Picture, spec: ModelSpec) -> tuple[torch.Tensor, Objects]:
-    """A picture as inference sees it."""
-    canvas, placement = to_canvas(load_rgb(picture.path), spec.input)
-    xyxy = picture.xyxy * np.tile(placement.scale, 2) + np.tile(placement.offset, 2)
-    objects = Objects(torch.from_numpy(xyxy.astype(np.float32)), torch.from_numpy(picture.class_id))
-    return normalised(canvas.astype(np.float32), spec), objects
 
 
 def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:

@@ -123,16 +123,11 @@ class Training(lightning.LightningModule):
         if s.schedule == "MultiStepLR":
             epoch = step / self.steps_per_epoch
             return float(s.gamma ** sum(epoch >= m for m in s.milestones))
-        lowest = s.last_rate / s.rate
+        floor = s.last_rate / s.rate
         # Beyond its length it rises again, as torch's does.
         length = (s.cosine_epochs or s.epochs) * self.steps_per_epoch
         wave = math.cos(math.pi * (step / length))
-        return lowest + (1 - lowest) * (1 + wave) / 2
-
-    @property
-    def deployed(self) -> nn.Module:
-        """What is evaluated and converted: the average where there is one."""
-        return self.model if self.avg_model is None else self.avg_model
+        return floor + (1 - floor) * (1 + wave) / 2
 
 
 class TrainingData(lightning.LightningDataModule):

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from convert.engines import by_name
 from convert.network import NanoDet
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Ends, Learned, LossOf, Objective, Schedule, learn
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import run
@@ -58,19 +59,21 @@ class FineTuning:
         self._pictures = [Picture(path, *nothing) for path in pictures]
         self._iterations = len(self._pictures) // BATCH * epochs
 
-    def prepare(self, graph: Graph, ranges: dict[int, Ends], progress: Progress) -> Ends | None:
+    def prepare(
+        self, graph: FloatGraph, ranges: dict[int, Ends], progress: Progress
+    ) -> Ends | None:
         """Float fine-tuning of a graph that lacks strides, in place; gives the loss's ends."""
         if not self._cut:
             return None
         schedule = Schedule(self._iterations, _FLOAT_RATE, rounding=False)
         return learn(graph, ranges, self._detection(), schedule, progress).loss
 
-    def adapt(self, graph: Graph, ranges: dict[int, Ends], progress: Progress) -> Learned:
+    def adapt(self, graph: FloatGraph, ranges: dict[int, Ends], progress: Progress) -> Learned:
         """Fine-tuning with int8 rounding, in place."""
         schedule = Schedule(self._iterations, _INT8_RATE)
         return learn(graph, ranges, self._distillation(graph), schedule, progress)
 
-    def _distillation(self, graph: Graph) -> Objective:
+    def _distillation(self, graph: FloatGraph) -> Objective:
         """To answer as the graph does in float, before it changes."""
         batches, weights, biases = self._batches(_MIRRORED), graph.weights, graph.biases
 
@@ -131,17 +134,6 @@ class FineTuning:
             parts = (torch.from_numpy(v) for v in (kept.xyxy, kept.class_id, kept.confidence))
             found.append(Objects(*parts))
         return found
-
-
-def by_name(levels: Sequence[torch.Tensor], spec: ModelSpec) -> Logits:
-    """A network's levels (N, C, h, w) as a graph with all its strides would name them."""
-    ids = list(spec.graph.class_ids) or slice(None)
-    count = len(spec.class_names)
-    outputs = {}
-    for stride, level in zip(spec.architecture.strides, levels, strict=True):
-        outputs[f"cls_{stride}"] = level[:, :count][:, ids]
-        outputs[f"reg_{stride}"] = level[:, count:]
-    return outputs
 
 
 def graph_input(pixels: torch.Tensor, spec: ModelSpec) -> torch.Tensor:

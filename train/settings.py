@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import reprlib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from convert.training_check import examine
 from convert.training_config import load_config
-from convert.training_keys import PRECISIONS, value_at
+from convert.training_keys import MISSING, PRECISIONS, value_at
 from runtime.errors import KitError
+from runtime.records import read_value
 from train.augment import Augmentation
 from train.criterion import DEFAULT_LOSS, LossSetting
 
@@ -88,14 +88,41 @@ class Settings:
     loss: LossSetting = DEFAULT_LOSS
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in _LIMITS:
+        for name, least, most in _LIMITS:
             value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise KitError(f"{name} is {value}, expected {lowest:g} to {highest:g}")
+            if not least <= value <= most:
+                raise KitError(f"{name} is {value}, expected {least:g} to {most:g}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise KitError(f"betas are {self.betas}, expected two numbers from 0 to below 1")
         if self.nesterov and not self.momentum:
             raise KitError("nesterov needs a momentum above 0")
+
+
+# Setting -> its key in an upstream configuration, and what upstream takes where it is missing; the
+# kit's own default where that is not said.
+_KEYS: dict[str, tuple[str, Any]] = {
+    "batch": ("device.batchsize_per_gpu", MISSING),
+    "optimizer": ("schedule.optimizer.name", MISSING),
+    "momentum": ("schedule.optimizer.momentum", 0.0),
+    "nesterov": ("schedule.optimizer.nesterov", False),
+    "betas": ("schedule.optimizer.betas", MISSING),
+    "epsilon": ("schedule.optimizer.eps", MISSING),
+    "warmup": ("schedule.warmup.name", MISSING),
+    "warmup_steps": ("schedule.warmup.steps", 0),
+    "warmup_ratio": ("schedule.warmup.ratio", 1.0),
+    "schedule": ("schedule.lr_schedule.name", MISSING),
+    "gamma": ("schedule.lr_schedule.gamma", 0.1),
+    "last_rate": ("schedule.lr_schedule.eta_min", 0.0),
+    "gradient_clip": ("grad_clip", 0.0),
+    "detach_epoch": ("model.arch.detach_epoch", 0),
+}
+_REQUIRED = object()
+_LOSSES = {
+    "qfl_weight": "loss_qfl.loss_weight",
+    "qfl_beta": "loss_qfl.beta",
+    "box_weight": "loss_bbox.loss_weight",
+    "dfl_weight": "loss_dfl.loss_weight",
+}
 
 
 def read_settings(path: Path) -> Settings:
@@ -103,116 +130,80 @@ def read_settings(path: Path) -> Settings:
 
     Raises `KitError` naming a setting that this kit does not follow, see `training_keys`.
     """
-    config = load_config(path)
+    config, source = load_config(path), f"--config {path}"
     for section in ("schedule.optimizer", "schedule.lr_schedule", "data.train.pipeline"):
         if not isinstance(value_at(config, section), dict):
-            raise KitError(f"--config {path}: no training part of NanoDet's (no `{section}`)")
-    examine(config, f"--config {path}", training=True)
+            raise KitError(f"{source}: no training part of NanoDet's (no `{section}`)")
+    examine(config, source, training=True)
     try:
-        return _settings(config)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise KitError(f"--config {path}: no training part of NanoDet's ({error})") from None
+        return Settings(**_Values(config, source).settings())
     except KitError as error:
-        raise KitError(f"--config {path}: {error}") from None
+        text = str(error)
+        raise KitError(text if text.startswith(source) else f"{source}: {text}") from None
 
 
-def _settings(config: dict[str, Any]) -> Settings:
-    schedule, device, model = config["schedule"], config.get("device") or {}, config["model"]
-    optimizer, warmup = schedule["optimizer"], schedule.get("warmup") or {}
-    averager = model.get("weight_averager")
-    epochs = int(schedule["total_epochs"])
-    adam = optimizer["name"] == "AdamW"
-    return Settings(
-        epochs=epochs,
-        batch=int(device.get("batchsize_per_gpu", Settings.batch)),
-        optimizer=optimizer["name"],
-        rate=float(optimizer["lr"]),
-        momentum=float(optimizer.get("momentum", 0.0)),
-        nesterov=_flag(optimizer, "nesterov"),
-        betas=_like(Settings.betas, list(optimizer.get("betas", Settings.betas)), "betas"),
-        epsilon=float(optimizer.get("eps", Settings.epsilon)),
-        weight_decay=float(optimizer.get("weight_decay", 0.01 if adam else 0.0)),
-        decayed_norms=not _flag(optimizer, "no_norm_decay"),
-        decayed_biases=not _flag(optimizer, "no_bias_decay"),
-        factors=_factors(optimizer.get("param_level_cfg") or {}),
-        warmup=warmup.get("name", Settings.warmup),
-        warmup_steps=int(warmup.get("steps", 0)),
-        warmup_ratio=float(warmup.get("ratio", 1.0)),
-        gradient_clip=float(config.get("grad_clip", 0.0)),
-        average_decay=0.0 if averager is None else float(averager.get("decay", 0.9998)),
-        detach_epoch=int(model["arch"].get("detach_epoch", 0)),
-        precision=PRECISIONS[device.get("precision", 32)],
-        augmentation=_augmentation(config["data"]["train"]["pipeline"]),
-        loss=_loss(model["arch"]["head"].get("loss") or {}),
-        **_schedule(schedule["lr_schedule"], epochs),
-    )
+class _Values:
+    """Takes values out of a configuration; errors name the file and the key."""
 
+    def __init__(self, config: Any, source: str) -> None:
+        self.config, self.source = config, source
 
-def _schedule(rates: dict[str, Any], epochs: int) -> dict[str, Any]:
-    if rates["name"] == "MultiStepLR":
-        milestones = tuple(int(m) for m in rates["milestones"])
-        return {
-            "schedule": rates["name"],
-            "milestones": milestones,
-            "gamma": float(rates.get("gamma", 0.1)),
+    def settings(self) -> dict[str, Any]:
+        """Arguments of `Settings`."""
+        hints = get_type_hints(Settings)
+        found = {n: self.value(hints[n], key, missing) for n, (key, missing) in _KEYS.items()}
+        adam = found["optimizer"] == "AdamW"
+        optimizer, rates = "schedule.optimizer", "schedule.lr_schedule"
+        epochs = self.value(int, "schedule.total_epochs")
+        length = self.value(int, f"{rates}.T_max", epochs)
+        if length < 1 <= epochs:
+            raise KitError(f"T_max is {length}, expected 1 or more")
+        averaged = value_at(self.config, "model.weight_averager") is not None
+        precision = value_at(self.config, "device.precision", 32)
+        found |= {
+            "epochs": epochs,
+            "cosine_epochs": 0 if length == epochs else length,
+            "milestones": self.value(tuple[int, ...], f"{rates}.milestones", ()),
+            "rate": self.value(float, f"{optimizer}.lr"),
+            "weight_decay": self.value(float, f"{optimizer}.weight_decay", 0.01 if adam else 0.0),
+            "decayed_norms": not self.value(bool, f"{optimizer}.no_norm_decay", False),
+            "decayed_biases": not self.value(bool, f"{optimizer}.no_bias_decay", False),
+            "factors": self.factors(f"{optimizer}.param_level_cfg"),
+            "average_decay": self.value(float, "model.weight_averager.decay", 0.9998)
+            if averaged
+            else 0.0,
+            "precision": PRECISIONS[precision],
+            "augmentation": self.record(Augmentation(), "data.train.pipeline"),
+            "loss": self.record(DEFAULT_LOSS, "model.arch.head.loss", _LOSSES),
         }
-    length = int(rates.get("T_max", epochs))
-    if length < 1:
-        raise KitError(f"T_max is {length}, expected 1 or more")
-    return {
-        "schedule": rates["name"],
-        "cosine_epochs": 0 if length == epochs else length,
-        "last_rate": float(rates.get("eta_min", 0.0)),
-    }
+        return {name: value for name, value in found.items() if value is not MISSING}
 
+    def value(self, hint: Any, key: str, missing: Any = _REQUIRED) -> Any:
+        """The value of a dotted key, `missing` where it is not written."""
+        value = value_at(self.config, key, missing)
+        if value is _REQUIRED:
+            raise KitError(f"no training part of NanoDet's (no `{key}`)")
+        if hint is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return value if value is missing else read_value(hint, value, f"{self.source}: {key}")
 
-def _factors(config: dict[str, Any]) -> tuple[tuple[str, float, float], ...]:
-    """`param_level_cfg`: part of a name -> `lr_mult`, `decay_mult`."""
-    for part, values in config.items():
-        unknown = sorted(map(str, set(values) - {"lr_mult", "decay_mult"}))
-        if unknown:
-            raise KitError(f"param_level_cfg.{part}.{unknown[0]} is not known")
-    return tuple(
-        (str(part), *(_like(1.0, values.get(key, 1.0), key) for key in ("lr_mult", "decay_mult")))
-        for part, values in config.items()
-    )
+    def record(self, default: Any, section: str, keys: Mapping[str, str] | None = None) -> Any:
+        """A dataclass from a section. keys: of its fields, which else have their names."""
+        hints = get_type_hints(type(default))
+        keys = keys or {name: name for name in hints}
+        return type(default)(**{
+            name: self.value(hints[name], f"{section}.{key}", getattr(default, name))
+            for name, key in keys.items()
+        })  # fmt: skip
 
-
-def _loss(config: dict[str, Any]) -> LossSetting:
-    default = DEFAULT_LOSS
-    parts = {
-        "qfl_weight": ("loss_qfl", "loss_weight"),
-        "qfl_beta": ("loss_qfl", "beta"),
-        "box_weight": ("loss_bbox", "loss_weight"),
-        "dfl_weight": ("loss_dfl", "loss_weight"),
-    }
-    return LossSetting(**{
-        name: _like(getattr(default, name),
-                    config.get(section, {}).get(key, getattr(default, name)),
-                    f"{section}.{key}")
-        for name, (section, key) in parts.items()
-    })  # fmt: skip
-
-
-def _flag(section: dict[str, Any], key: str) -> bool:
-    value = section.get(key, False)
-    if not isinstance(value, bool):
-        raise ValueError(f"`{key}` is {reprlib.repr(value)}")
-    return value
-
-
-def _augmentation(pipeline: dict[str, Any]) -> Augmentation:
-    defaults = Augmentation()
-    known = {field.name: getattr(defaults, field.name) for field in fields(Augmentation)}
-    return Augmentation(**{k: _like(known[k], v, k) for k, v in pipeline.items() if k in known})
-
-
-def _like(default: Any, value: Any, name: str) -> Any:
-    """`value` with the structure of `default`: a number, or pairs of such."""
-    if isinstance(default, tuple):
-        if not isinstance(value, list) or len(value) != len(default):
-            raise ValueError(f"`{name}` is {reprlib.repr(value)}")
-        return tuple(_like(d, v, name) for d, v in zip(default, value, strict=True))
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"`{name}` is {reprlib.repr(value)}")
-    return value
+    def factors(self, section: str) -> tuple[tuple[str, float, float], ...]:
+        """`param_level_cfg`: part of a name -> `lr_mult`, `decay_mult`."""
+        parts = value_at(self.config, section) or {}
+        for part, values in read_value(dict[str, dict[str, float]], parts, section).items():
+            unknown = sorted(set(values) - {"lr_mult", "decay_mult"})
+            if unknown:
+                raise KitError(f"param_level_cfg.{part}.{unknown[0]} is not known")
+        return tuple(
+            (part, float(values.get("lr_mult", 1.0)), float(values.get("decay_mult", 1.0)))
+            for part, values in parts.items()
+        )

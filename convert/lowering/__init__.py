@@ -1,7 +1,7 @@
 """Lowering: rewrites of the network for small targets, each checked numerically. All are exact but
 those in `APPROXIMATE`.
 
-`REWRITES` is the sequence; every entry is a module with `apply(Lowered) -> Lowered`.
+`REWRITES` is the sequence; every entry is a function `Lowered -> Lowered`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,20 @@ import numpy as np
 from torch import fx
 
 from convert.lowering import (
-    copied_border,
     fold_batch_norm,
-    grey_border,
-    halve_by_mean,
     narrow_neck,
-    pool_first,
+    outputs,
+    pooling,
     raw_pixels,
     rotate_180,
-    select_classes,
-    select_strides,
     shuffle_as_gather,
     shuffle_by_slices,
-    split_logits,
 )
 from convert.lowering.base import Lowered
 from convert.network import NanoDet
 from convert.parity import TOLERANCE, largest_difference, typical_difference
 from runtime.errors import GateFailed
-from runtime.spec import GraphSpec, ModelSpec, select_class_channels
+from runtime.spec import GraphSpec, ModelSpec
 
 __all__ = ["APPROXIMATE", "REWRITES", "Lowered", "RewriteReport", "lower", "trace"]
 
@@ -41,17 +36,17 @@ Rewrite = Callable[[Lowered], Lowered]
 
 REWRITES: dict[str, Rewrite] = {
     "fold_batch_norm": fold_batch_norm.apply,
-    "select_strides": select_strides.apply,
-    "select_classes": select_classes.apply,
-    "split_logits": split_logits.apply,
+    "select_strides": outputs.select_strides,
+    "select_classes": outputs.select_classes,
+    "split_logits": outputs.split_logits,
     "shuffle_by_slices": shuffle_by_slices.apply,
     "narrow_neck": narrow_neck.apply,
-    "grey_border": grey_border.apply,
-    "raw_pixels": raw_pixels.apply,
-    "pool_first": pool_first.apply,
-    "halve_by_mean": halve_by_mean.apply,
+    "grey_border": raw_pixels.grey_border,
+    "raw_pixels": raw_pixels.raw_pixels,
+    "pool_first": pooling.pool_first,
+    "halve_by_mean": pooling.halve_by_mean,
     "rotate_180": rotate_180.apply,
-    "copied_border": copied_border.apply,
+    "copied_border": pooling.copied_border,
     "shuffle_as_gather": shuffle_as_gather.apply,
 }
 
@@ -92,23 +87,24 @@ def lower(
     """
     model, reports = trace(network, spec), []
     model.module.double()
-    outputs = model.run(canvas)
+    found = model.run(canvas)
     for name in rewrites:
         if name == "select_strides":
             model = model.with_graph(strides=spec.graph.strides)
         if name == "select_classes":
             model = model.with_graph(class_ids=spec.graph.class_ids)
-            outputs = select_class_channels(outputs, spec)
+            ids = list(spec.graph.class_ids) or slice(None)
+            found = {n: v[..., ids] if n[:3] == "cls" else v for n, v in found.items()}
         model = REWRITES[name](model)
-        before, outputs = outputs, model.run(canvas)
-        difference = largest_difference(before, outputs)
+        before, found = found, model.run(canvas)
+        difference = largest_difference(before, found)
         exact = name not in APPROXIMATE
         if exact and not difference < TOLERANCE:
             raise GateFailed(
                 f"rewrite {name} changes an output by {difference:.2g}, more than {TOLERANCE:g}"
             )
-        if name == "grey_border" and not grey_border.is_near(model.spec.input):
-            _check_border(typical_difference(before, outputs), spec)
+        if name == "grey_border" and not raw_pixels.is_near(model.spec.input):
+            _check_border(typical_difference(before, found), spec)
         reports.append(RewriteReport(name, difference, exact))
     model.module.float()
     return model, reports

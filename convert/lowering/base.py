@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from runtime.preprocess import float_input, upright
+from convert.engines import input_tensor
+from runtime.preprocess import upright
 from runtime.spec import ModelSpec
 
 
@@ -43,8 +44,8 @@ class Lowered:
     def input_tensor(self, canvas: np.ndarray) -> torch.Tensor:
         """Canvas -> (1, 3, H, W) as the graph takes it."""
         double = next(self.module.parameters()).dtype == torch.float64
-        pixels = float_input(canvas, self.spec, np.float64 if double else np.float32)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        dtype = np.float64 if double else np.float32
+        return input_tensor(canvas, self.spec, dtype).contiguous()
 
     def run(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
         """Canvas -> logits (h, w, C) by name, upright."""

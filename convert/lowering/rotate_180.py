@@ -21,29 +21,23 @@ from convert.lowering.base import (
     record_input_sizes,
     replace_layer,
 )
+from convert.padding import same_padding
 from runtime.errors import GateFailed
 
 
-class SameConv2d(nn.Module):
-    """A strided convolution with TensorFlow's SAME padding for one input size."""
+class Padded(nn.Module):
+    """A convolution or max-pool behind explicit padding for one input size.
 
-    def __init__(self, conv: nn.Conv2d, pads: tuple[int, int, int, int]) -> None:
+    pads: left, right, top, bottom. value: what a cell of the padding holds.
+    """
+
+    def __init__(self, layer: nn.Module, pads: tuple[int, ...], value: float) -> None:
         super().__init__()
-        self.conv, self.pads = conv, pads
+        self.layer, self.pads, self.value = layer, pads, value
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.pad(x, self.pads))
-
-
-class SameMaxPool2d(nn.Module):
-    """A max-pool with TensorFlow's SAME padding for one input size."""
-
-    def __init__(self, pool: nn.MaxPool2d, pads: tuple[int, int, int, int]) -> None:
-        super().__init__()
-        self.pool, self.pads = pool, pads
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pool(F.pad(x, self.pads, value=-torch.inf))
+        padded: torch.Tensor = self.layer(F.pad(x, self.pads, value=self.value))
+        return padded
 
 
 def apply(model: Lowered) -> Lowered:
@@ -58,15 +52,15 @@ def apply(model: Lowered) -> Lowered:
         if conv.stride != (1, 1) and conv.padding != (0, 0):
             pads = _swapped_pads(node.name, sizes[node], conv)
             conv.padding = (0, 0)
-            replace_layer(module, node, SameConv2d(conv, pads))
+            replace_layer(module, node, Padded(conv, pads, 0.0))
     for node, pool in layers(module, nn.MaxPool2d):
         pads = _swapped_pads(node.name, sizes[node], pool)
         pool.padding = 0
-        replace_layer(module, node, SameMaxPool2d(pool, pads))
+        replace_layer(module, node, Padded(pool, pads, -torch.inf))
     return finish(module, model).with_graph(rotated_180=True)
 
 
-def _swapped_pads(name: str, size: torch.Size, layer: Any) -> tuple[int, int, int, int]:
+def _swapped_pads(name: str, size: torch.Size, layer: Any) -> tuple[int, ...]:
     """(left, right, top, bottom) of the layer on the rotated image; checked to be SAME's."""
     pads: list[int] = []
     for axis in (3, 2):
@@ -75,12 +69,11 @@ def _swapped_pads(name: str, size: torch.Size, layer: Any) -> tuple[int, int, in
             for value in (layer.kernel_size, layer.stride, layer.padding)
         )
         cells = (size[axis] + 2 * padding - kernel) // stride + 1
-        total = (cells - 1) * stride + kernel - size[axis]
-        swapped = (total - padding, padding)
-        same = (total // 2, total - total // 2)
+        swapped = ((cells - 1) * stride + kernel - size[axis] - padding, padding)
+        same = same_padding(size[axis], kernel, stride)
         if swapped != same or cells != -(-size[axis] // stride):
             raise GateFailed(
                 f"layer {name}: input size {size[axis]} pads {swapped} when rotated, SAME is {same}"
             )
         pads += swapped
-    return tuple(pads)  # type: ignore[return-value]
+    return tuple(pads)

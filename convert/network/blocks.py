@@ -19,6 +19,12 @@ def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
+def depthwise(channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A depthwise convolution without bias, padded by half its kernel."""
+    pad = kernel // 2
+    return nn.Conv2d(channels, channels, kernel, stride, pad, groups=channels, bias=False)
+
+
 class DepthwiseSeparable(nn.Module):
     """Depthwise k x k then 1x1 convolution, each with batch norm and activation.
 
@@ -29,15 +35,7 @@ class DepthwiseSeparable(nn.Module):
         self, channels_in: int, channels_out: int, kernel: int, act: str, stride: int = 1
     ) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
-            channels_in,
-            channels_in,
-            kernel,
-            stride,
-            padding=kernel // 2,
-            groups=channels_in,
-            bias=False,
-        )
+        self.depthwise = depthwise(channels_in, kernel, stride)
         self.dwnorm = nn.BatchNorm2d(channels_in)
         self.act_depthwise = activation(act)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)

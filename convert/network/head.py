@@ -1,4 +1,4 @@
-"""The NanoDet head: a tower of depthwise-separable blocks and one 1x1 convolution a stride.
+"""The NanoDet head: a tower of depthwise-separable blocks and one 1x1 convolution per stride.
 
 Classes and distances share the tower (upstream's `share_cls_reg: True`). Module names follow
 upstream (`nanodet_head.py`, `nanodet_plus_head.py`), so that checkpoints load.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.network.ghost_pan import GhostPAN
 from convert.network.head import NanoDetHead
-from convert.network.pan import PAN
+from convert.network.necks import PAN, GhostPAN
 from convert.network.shufflenetv2 import ShuffleNetV2
 from runtime.spec import BACKBONES, Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
-    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) a stride."""
+    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.network.blocks import activation
+from convert.network.blocks import activation, depthwise
 
 STEM_CHANNELS = 24
 STAGE_REPEATS = (4, 8, 4)
@@ -37,8 +37,7 @@ def _pointwise(channels_in: int, channels_out: int, act: str) -> list[nn.Module]
 
 
 def _depthwise(channels: int, stride: int) -> list[nn.Module]:
-    conv = nn.Conv2d(channels, channels, 3, stride, padding=1, groups=channels, bias=False)
-    return [conv, nn.BatchNorm2d(channels)]
+    return [depthwise(channels, 3, stride), nn.BatchNorm2d(channels)]
 
 
 class DownsampleUnit(nn.Module):

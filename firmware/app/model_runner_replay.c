@@ -1,5 +1,5 @@
 /* Answers with recorded tensors instead of running the network: all but TensorFlow Lite Micro on a
- * PC. `recorded.h` is written by `python -m firmware.generate --record`. */
+ * PC. `recorded.h` is written by `./nanodet firmware --record`. */
 #include <string.h>
 
 #include "model_runner.h"

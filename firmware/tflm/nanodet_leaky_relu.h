@@ -6,7 +6,7 @@
 
 namespace nanodet {
 
-// int8 in and out. Takes 256 bytes of the arena an operator, and about 4 instructions an element
+// int8 in and out. Takes 256 bytes of the arena per operator, and about 4 instructions per element
 // where the reference kernel takes 55.
 TFLMRegistration RegisterLeakyRelu();
 

@@ -30,7 +30,7 @@ class OpResolver : public tflite::MicroOpResolver {
   int count_ = 0;
 };
 
-// Adds what the model needs; written by `python -m firmware.generate`.
+// Adds what the model needs; written by `./nanodet firmware`.
 TfLiteStatus AddModelOps(OpResolver* resolver);
 
 }  // namespace nanodet

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.errors import GateFailed
+from runtime.tflite_graph import Graph, Operator
 
 
 def replace_gathers(model: Any) -> int:
@@ -22,70 +21,65 @@ def replace_gathers(model: Any) -> int:
 
     Raises `GateFailed` for a GATHER that is no channel shuffle of an NHWC tensor.
     """
-    graph = model.subgraphs[0]
+    graph = Graph.of(model)
+    lists = flatbuffer.Lists(model, "shuffle")
     operators: list[Any] = []
-    constants: dict[tuple[int, ...], int] = {}
-    count = 0
     for op in graph.operators:
-        if graph_file.operator_name(model, op) == "GATHER":
-            operators += _transpose(model, op, constants)
-            count += 1
-        else:
-            operators.append(op)
-    graph.operators = operators
+        operators += _transpose(model, op, lists) if op.name == "GATHER" else [op.packed]
+    model.subgraphs[0].operators = operators
     flatbuffer.drop_unused(model)
-    return count
+    return graph.counts["GATHER"]
 
 
 def restore_gathers(model: Any) -> None:
     """The inverse of `replace_gathers`, in place: RESHAPE, TRANSPOSE, RESHAPE -> GATHER."""
+    found: list[Operator] = []
     operators: list[Any] = []
-    for op in model.subgraphs[0].operators:
-        operators.append(op)
-        names = [graph_file.operator_name(model, o) for o in operators[-3:]]
-        if names == ["RESHAPE", "TRANSPOSE", "RESHAPE"]:
-            operators[-3:] = [_gather(model, *operators[-3:])]
+    for op in Graph.of(model).operators:
+        found.append(op)
+        operators.append(op.packed)
+        if [o.name for o in found[-3:]] == ["RESHAPE", "TRANSPOSE", "RESHAPE"]:
+            operators[-3:] = [_gather(model, *found[-3:])]
+            found.clear()
     model.subgraphs[0].operators = operators
 
 
-def _gather(model: Any, split: Any, swap: Any, join: Any) -> Any:
-    _, groups, per_group = model.subgraphs[0].tensors[split.outputs[0]].shape
+def _gather(model: Any, split: Operator, swap: Operator, join: Operator) -> Any:
+    _, groups, per_group = split.outputs[0].shape
     if swap.inputs[0] != split.outputs[0] or join.inputs[0] != swap.outputs[0]:
         raise GateFailed("RESHAPE, TRANSPOSE, RESHAPE is no channel shuffle")
     indices = np.arange(groups * per_group).reshape(groups, per_group).T.ravel()
-    op = schema.OperatorT()
-    op.opcodeIndex = flatbuffer.operator_code(model, "GATHER")
     constant = flatbuffer.add_constant(model, "shuffle_indices", indices)
-    op.inputs, op.outputs = [split.inputs[0], constant], [join.outputs[0]]
-    op.builtinOptionsType = schema.BuiltinOptions.GatherOptions
-    op.builtinOptions = schema.GatherOptionsT()
-    op.builtinOptions.axis = 3
-    return op
+    inputs, outputs = [split.packed.inputs[0], constant], [join.outputs[0].index]
+    return flatbuffer.operator(model, "GATHER", inputs, outputs, axis=3)
 
 
-def _transpose(model: Any, gather: Any, constants: dict[tuple[int, ...], int]) -> list[Any]:
-    graph = model.subgraphs[0]
-    source, indices = gather.inputs
-    target = gather.outputs[0]
-    tensor = graph.tensors[source]
-    _, height, width, channels = shape = tuple(int(n) for n in tensor.shape)
-    groups = _groups(graph_file.constant(model, indices), channels)
-    if groups is None or gather.builtinOptions.axis % 4 != 3:
-        raise GateFailed(f"{graph_file.text(tensor.name)}: GATHER is no channel shuffle")
+def _transpose(model: Any, gather: Operator, lists: flatbuffer.Lists) -> list[Any]:
+    source, target = gather.packed.inputs[0], gather.outputs[0]
+    _, height, width, channels = shape = target.shape
+    groups = _groups(gather.constant(1).values, channels)
+    if groups is None or gather.options.axis % 4 != 3:
+        raise GateFailed(f"{target.name}: GATHER is no channel shuffle")
     split = (height * width, groups, channels // groups)
     swapped = (split[0], split[2], split[1])
-    name = graph_file.text(graph.tensors[target].name)
-    before = flatbuffer.add_activation(model, f"{name}/split", split, tensor)
-    after = flatbuffer.add_activation(model, f"{name}/swapped", swapped, tensor)
+    before = flatbuffer.add_activation(model, f"{target.name}/split", split, source)
+    after = flatbuffer.add_activation(model, f"{target.name}/swapped", swapped, source)
     return [
-        _reshape(model, source, before, split, constants),
-        _operator(model, "TRANSPOSE", before, after, (0, 2, 1), constants),
-        _reshape(model, after, target, shape, constants),
+        _reshape(model, source, before, split, lists),
+        flatbuffer.operator(model, "TRANSPOSE", [before, lists.index((0, 2, 1))], [after]),
+        _reshape(model, after, target.index, shape, lists),
     ]
 
 
+def _reshape(
+    model: Any, source: int, target: int, shape: tuple[int, ...], lists: flatbuffer.Lists
+) -> Any:
+    inputs = [source, lists.index(shape)]
+    return flatbuffer.operator(model, "RESHAPE", inputs, [target], newShape=list(shape))
+
+
 def _groups(indices: np.ndarray, channels: int) -> int | None:
-    """Groups of the shuffle that `indices` describes, or None if it is none."""
+    """Groups of the shuffle that `indices` describes, or None if they describe no shuffle."""
     if sorted(indices) != list(range(channels)) or channels < 2:
         return None
     per_group = int(indices[1]) if indices[1] else channels
@@ -93,38 +87,3 @@ def _groups(indices: np.ndarray, channels: int) -> int | None:
         return None
     shuffled = np.arange(channels).reshape(-1, per_group).T.ravel()
     return channels // per_group if np.array_equal(indices, shuffled) else None
-
-
-def _reshape(
-    model: Any,
-    source: int,
-    target: int,
-    shape: tuple[int, ...],
-    constants: dict[tuple[int, ...], int],
-) -> Any:
-    op = _operator(model, "RESHAPE", source, target, shape, constants)
-    op.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
-    op.builtinOptions = schema.ReshapeOptionsT()
-    op.builtinOptions.newShape = list(shape)
-    return op
-
-
-def _operator(
-    model: Any,
-    name: str,
-    source: int,
-    target: int,
-    argument: tuple[int, ...],
-    constants: dict[tuple[int, ...], int],
-) -> Any:
-    """An operator with one input tensor and one int32 list, which equal operators share."""
-    if argument not in constants:
-        label = "shuffle_" + "x".join(str(n) for n in argument)
-        constants[argument] = flatbuffer.add_constant(model, label, np.array(argument))
-    op = schema.OperatorT()
-    op.opcodeIndex = flatbuffer.operator_code(model, name)
-    op.inputs, op.outputs = [source, constants[argument]], [target]
-    if name == "TRANSPOSE":
-        op.builtinOptionsType = schema.BuiltinOptions.TransposeOptions
-        op.builtinOptions = schema.TransposeOptionsT()
-    return op

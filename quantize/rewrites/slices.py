@@ -1,19 +1,13 @@
 """STRIDED_SLICE -> SLICE: the same bytes and as many instructions, but TFLite Micro keeps no
-parameters of it, a hundred bytes a node."""
+parameters of it, a hundred bytes per node."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-
 from quantize import flatbuffer
-from quantize.graph import slice_begin
-from runtime import graph_file
-
-Constants = dict[tuple[int, ...], int]
-_VERSION = 2  # The first that takes int8.
+from runtime.errors import GateFailed
+from runtime.tflite_graph import Graph, Operator
 
 
 def use_plain_slices(model: Any) -> None:
@@ -21,30 +15,33 @@ def use_plain_slices(model: Any) -> None:
 
     Raises `GateFailed` for one with steps.
     """
-    constants: Constants = {}
-    operators = []
-    for op in model.subgraphs[0].operators:
-        if graph_file.operator_name(model, op) == "STRIDED_SLICE":
-            begin = slice_begin(model, op)
-            op = plain_slice(model, op.inputs[0], op.outputs[0], begin, constants)
-        operators.append(op)
-    model.subgraphs[0].operators = operators
+    lists = flatbuffer.Lists(model, "slice")
+    model.subgraphs[0].operators = [
+        plain_slice(model, op.packed.inputs[0], op.outputs[0].index, slice_begin(op), lists)
+        if op.name == "STRIDED_SLICE"
+        else op.packed
+        for op in Graph.of(model).operators
+    ]
     flatbuffer.drop_unused(model)
 
 
+def slice_begin(op: Operator) -> tuple[int, ...]:
+    """Where a SLICE or STRIDED_SLICE begins, by axis of the file. Raises `GateFailed` for one
+    with steps."""
+    begin = tuple(int(n) for n in op.constant(1).values)
+    if op.name == "SLICE":
+        return begin
+    options = op.options
+    steps = op.constant(3).values
+    if (steps != 1).any() or options.ellipsisMask or options.newAxisMask or min(begin) < 0:
+        raise GateFailed(f"{op.outputs[0].name}: no plain slice")
+    return tuple(0 if options.beginMask >> i & 1 else n for i, n in enumerate(begin))
+
+
 def plain_slice(
-    model: Any, source: int, target: int, begin: tuple[int, ...], constants: Constants
+    model: Any, source: int, target: int, begin: tuple[int, ...], lists: flatbuffer.Lists
 ) -> Any:
-    """A SLICE operator; `target` has the shape to take. Equal lists share one constant."""
-    op = schema.OperatorT()
-    op.opcodeIndex = flatbuffer.operator_code(model, "SLICE")
-    model.operatorCodes[op.opcodeIndex].version = _VERSION
+    """A SLICE operator; `target` has the shape to take."""
     size = tuple(int(n) for n in model.subgraphs[0].tensors[target].shape)
-    for values in (begin, size):
-        if values not in constants:
-            label = "slice_" + "x".join(str(n) for n in values)
-            constants[values] = flatbuffer.add_constant(model, label, np.array(values))
-    op.inputs, op.outputs = [source, constants[begin], constants[size]], [target]
-    op.builtinOptionsType = schema.BuiltinOptions.SliceOptions
-    op.builtinOptions = schema.SliceOptionsT()
-    return op
+    inputs = [source, lists.index(begin), lists.index(size)]
+    return flatbuffer.operator(model, "SLICE", inputs, [target])

@@ -10,37 +10,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file
-
-_SAME_PADDING = 0
+from runtime.tflite_graph import Graph
 
 
 def gather_blocks(model: Any) -> bool:
     """Rewrite an int8 `ModelT` in place; False, and nothing done, if its stem is another."""
-    graph = model.subgraphs[0]
-    first = graph.operators[0]
-    readers = [op for op in graph.operators if graph.inputs[0] in op.inputs]
-    if readers != [first] or graph_file.operator_name(model, first) != "CONV_2D":
+    graph = Graph.of(model)
+    first, pixels = graph.operators[0], graph.inputs[0]
+    readers = [op for op in graph.operators if pixels in op.inputs]
+    if readers != [first] or first.name != "CONV_2D" or not first.halves:
         return False
-    weight = graph.tensors[first.inputs[1]]
-    options = first.builtinOptions
-    if list(weight.shape[1:]) != [3, 3, 3] or (options.strideH, options.padding) != (
-        2,
-        _SAME_PADDING,
-    ):
+    weight = first.constant(1)
+    if weight.shape[1:] != (3, 3, 3):
         return False
-    pixels = graph.tensors[graph.inputs[0]]
-    _, height, width, _ = (int(n) for n in pixels.shape)
-    pixels.shape = [1, height // 2, width // 2, 12]
-    values = np.frombuffer(bytes(model.buffers[weight.buffer].data), np.int8)
-    blocks = _blocks(values.reshape(weight.shape))
-    name = graph_file.text(weight.name)
-    tensor = flatbuffer.add_tensor(model, name, blocks, schema.TensorType.INT8, weight.quantization)
-    first.inputs = [first.inputs[0], tensor, first.inputs[2]]
-    options.strideH = options.strideW = 1
+    tensors = model.subgraphs[0].tensors
+    _, height, width, _ = pixels.shape
+    tensors[pixels.index].shape = [1, height // 2, width // 2, 12]
+    quantization = tensors[weight.index].quantization
+    blocks = _blocks(weight.values)
+    tensor = flatbuffer.add_tensor(model, weight.name, blocks, weight.dtype, quantization)
+    first.packed.inputs = [pixels.index, tensor, first.constant(2).index]
+    first.options.strideH = first.options.strideW = 1
     flatbuffer.drop_unused(model)
     return True
 

@@ -1,1 +1,1 @@
-"""How fast a model is on a board, measured there or foretold: `python -m runtime.benchmark`."""
+"""How fast a model is on a board, measured there or published."""

@@ -1,28 +1,29 @@
-"""`python -m runtime.benchmark boards`: which boards are known, and what was published of them."""
+"""`./nanodet boards`: which boards are known, and what was published of them."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from runtime.benchmark import profile
-from runtime.benchmark.report import accelerator_name
+from ..cli import Parser
+from .board import load_all
+from .tables import accelerator_name
 
 
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("boards", help="list the boards and published latencies")
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
     parser.add_argument("--boards", type=Path, metavar="DIR", help="folder with more profiles")
-    parser.set_defaults(run=show)
+    return parser.parse_args(words)
 
 
-def show(options: argparse.Namespace) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Print each board, its accelerators and the latencies published for it."""
-    for name in profile.find(options.boards):
-        board = profile.load(name, options.boards)
+    options = parse_arguments(words)
+    for board in load_all(options.boards):
         accelerators = ", ".join(board.accelerators) or "see the doctor"
-        print(f"{name}: {board.title}; {accelerators}")
+        print(f"{board.name}: {board.title}; {accelerators}")
         for entry in board.published:
             ran_on = accelerator_name(entry.accelerator, entry.threads)
             print(f"  {entry.latency_ms:g} ms  {entry.model}, {ran_on} ({entry.source})")

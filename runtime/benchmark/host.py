@@ -1,8 +1,7 @@
-"""`python -m runtime.benchmark host MODEL`: the same on this machine, by LiteRT's own tool."""
+"""How fast a model is on this machine, by LiteRT's own tool."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.metadata
 import json
@@ -13,30 +12,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from runtime.benchmark import identify, output, profile
-from runtime.benchmark.measure import read_model
-from runtime.benchmark.types import Device, Measurement, Phase, Result, Settings
-from runtime.cli import positive
-from runtime.errors import KitError
+from ..errors import KitError
+from . import board, identify
+from .measure import read_model
+from .types import Device, Measurement, Phase, Result, Settings
 
 _TOOL = "litert-benchmark"
-
-
-def register(commands: Any) -> None:
-    """Add the command to argparse's."""
-    parser = commands.add_parser("host", help="measure a model on this machine")
-    output.add_options(parser)
-    add = parser.add_argument
-    add("--timeout", type=positive, default=600, metavar="S", help="default %(default)s")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure, write and print."""
-    result = measure(options.model, options.threads, options.runs, options.timeout)
-    return output.finish(result, options.out)
 
 
 def measure(model: Path, threads: int, runs: int, timeout_s: float) -> Result:
@@ -71,7 +53,7 @@ def measure(model: Path, threads: int, runs: int, timeout_s: float) -> Result:
         warmup_mean_ms=latency["warmup_avg_ms"],
         notes=(f"{_TOOL} rounds to 0.01 ms and gives neither memory nor single operators",),
     )
-    return Result(measured, profile.load("host"), log)
+    return Result(measured, board.load("host"), log)
 
 
 def _find_tool() -> str:

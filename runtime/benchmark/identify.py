@@ -5,29 +5,27 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runtime.benchmark import profile
-from runtime.benchmark.profile import Accelerator, Profile
-from runtime.benchmark.remote import Board
-from runtime.errors import KitError
+from ..errors import KitError
+from .board import Accelerator, Board, load, load_all
+from .remote import Connection
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
-def identify(board: Board, name: str, folder: Path | None) -> tuple[Profile, str]:
-    """The board's profile, and what `uname -a` says there. name: of the profile, "" to find it.
+def identify(connection: Connection, name: str, folder: Path | None) -> tuple[Board, str]:
+    """The board, and what `uname -a` says there. name: of the board, "" to find it.
 
-    Raises `KitError` where the board is unknown, or another than the profile's.
+    Raises `KitError` where the board is unknown, or another than the one of that name.
     """
-    kernel = board.run(["uname", "-a"]).text.strip()
-    profiles = [profile.load(each, folder) for each in profile.find(folder)]
-    linux = [p for p in profiles if p.benchmark_model]
+    kernel = connection.run(["uname", "-a"]).text.strip()
+    linux = [board for board in load_all(folder) if board.benchmark_model]
     if name:
-        chosen = profile.load(name, folder)
+        chosen = load(name, folder)
         if chosen not in linux:
-            raise KitError(f"--profile {name}: no Linux board; choose one of {_names(linux)}")
+            raise KitError(f"--profile {name}: not a Linux board; choose one of {_names(linux)}")
         if chosen.soc not in kernel:
             raise KitError(
-                f"--profile {name}: wants `{chosen.soc}` in uname -a, but {board.host} says "
+                f"--profile {name}: wants `{chosen.soc}` in uname -a, but {connection.host} says "
                 f"`{kernel}`; leave --profile out, or write one with another `soc` (docs/boards.md)"
             )
         return chosen, kernel
@@ -35,37 +33,37 @@ def identify(board: Board, name: str, folder: Path | None) -> tuple[Profile, str
         if known.soc and known.soc in kernel:
             return known, kernel
     raise KitError(
-        f"{board.host} says `{kernel}`, a board that no profile knows; choose one with --profile "
-        f"({_names(linux)}) or write one (docs/boards.md)"
+        f"{connection.host} says `{kernel}`, a board that no profile knows; choose one with "
+        f"--profile ({_names(linux)}) or write one (docs/boards.md)"
     )
 
 
-def _names(profiles: list[Profile]) -> str:
-    return ", ".join(p.name for p in profiles)
+def _names(boards: list[Board]) -> str:
+    return ", ".join(board.name for board in boards)
 
 
-def choose_accelerator(board: Board, known: Profile, name: str) -> Accelerator:
+def choose_accelerator(connection: Connection, board: Board, name: str) -> Accelerator:
     """Raises `KitError` where the board has none of the name, or its delegate is missing."""
-    if name not in known.accelerators:
+    if name not in board.accelerators:
         raise KitError(
-            f"--accelerator {name}: {known.title} has {', '.join(known.accelerators)} only"
+            f"--accelerator {name}: {board.title} has {', '.join(board.accelerators)} only"
         )
-    chosen = known.accelerators[name]
-    if chosen.delegate and board.run(["test", "-e", chosen.delegate]).returncode:
+    chosen = board.accelerators[name]
+    if chosen.delegate and connection.run(["test", "-e", chosen.delegate]).returncode:
         raise KitError(
-            f"{board.host}: delegate {chosen.delegate} is missing; the board's image needs NXP's "
-            "eIQ packages, or its profile another path"
+            f"{connection.host}: delegate {chosen.delegate} is missing; the board's image needs "
+            "NXP's eIQ packages, or its profile another path"
         )
     return chosen
 
 
-def find_tool(board: Board, known: Profile) -> str:
+def find_tool(connection: Connection, board: Board) -> str:
     """Path of the newest `benchmark_model`. Raises `KitError` where there is none."""
-    paths = board.find(known.benchmark_model)
+    paths = connection.find(board.benchmark_model)
     if not paths:
         raise KitError(
-            f"{board.host}: no benchmark_model at {' or '.join(known.benchmark_model)}; install "
-            "the image's eIQ packages, or name another path in a profile (docs/boards.md)"
+            f"{connection.host}: no benchmark_model at {' or '.join(board.benchmark_model)}; "
+            "install the image's eIQ packages, or name another path in a profile (docs/boards.md)"
         )
     return max(paths, key=lambda path: [int(n) for n in re.findall(r"\d+", path)])
 
@@ -76,9 +74,9 @@ def version(tool: str) -> str:
     return found[-1] if found else ""
 
 
-def system_name(board: Board) -> str:
+def system_name(connection: Connection) -> str:
     """Name of the board's image, "" where it has none."""
-    return pretty_name(board.run(["cat", "/etc/os-release"]).text)
+    return pretty_name(connection.run(["cat", "/etc/os-release"]).text)
 
 
 def pretty_name(os_release: str) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runtime.benchmark import identify, stdout
-from runtime.benchmark.profile import Accelerator
-from runtime.benchmark.remote import Board, CommandTimeout
-from runtime.benchmark.types import (
+from ..errors import KitError
+from ..tflite_schema import FILE_IDENTIFIER
+from . import identify, stdout
+from .board import Accelerator
+from .remote import CommandTimeout, Connection
+from .types import (
     Device,
     Measurement,
     Result,
@@ -19,7 +21,6 @@ from runtime.benchmark.types import (
     ToolOutput,
     count_kinds,
 )
-from runtime.errors import KitError
 
 _PROFILED_RUNS = 10
 
@@ -38,12 +39,12 @@ class Request:
 
 
 def read_model(path: Path) -> bytes:
-    """Any TFLite file. Raises `KitError` for what is none."""
+    """Any TFLite file. Raises `KitError` for anything else."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise KitError(f"{path}: cannot be read ({error.strerror})") from None
-    if content[4:8] != b"TFL3":
+    if content[4:8] != FILE_IDENTIFIER:
         raise KitError(f"{path}: not a TFLite file")
     return content
 
@@ -59,19 +60,19 @@ class _Runs:
     notes: tuple[str, ...]
 
 
-def measure(board: Board, request: Request, report: Callable[[str], None]) -> Result:
+def measure(connection: Connection, request: Request, report: Callable[[str], None]) -> Result:
     """The whole measurement. report: is told each step before it begins. Raises `KitError`."""
     content = read_model(request.model)
     report("looking at the board")
-    known, kernel = identify.identify(board, request.profile, request.boards)
-    accelerator = identify.choose_accelerator(board, known, request.accelerator)
-    path = identify.find_tool(board, known)
-    system = identify.system_name(board)
-    device = Device(known.title, kernel, system, path, identify.version(path))
-    with board.temporary_folder() as folder:
+    board, kernel = identify.identify(connection, request.profile, request.boards)
+    accelerator = identify.choose_accelerator(connection, board, request.accelerator)
+    path = identify.find_tool(connection, board)
+    system = identify.system_name(connection)
+    device = Device(board.title, kernel, system, path, identify.version(path))
+    with connection.temporary_folder() as folder:
         report("copying the model")
-        tool = _Tool(board, request, accelerator, path, folder)
-        board.send(content, tool.model)
+        tool = _Tool(connection, request, accelerator, path, folder)
+        connection.send(content, tool.model)
         runs = _run_all(tool, report)
     settings = Settings(
         request.model.name,
@@ -85,7 +86,7 @@ def measure(board: Board, request: Request, report: Callable[[str], None]) -> Re
     measured = _measurement(settings, device, runs)
     if accelerator.delegate:
         measured = with_fallback(measured)
-    return Result(measured, known, tool.log)
+    return Result(measured, board, tool.log)
 
 
 def _run_all(tool: _Tool, report: Callable[[str], None]) -> _Runs:
@@ -142,20 +143,25 @@ class _Tool:
     keep the compiled graph? log: all that was typed and printed."""
 
     def __init__(
-        self, board: Board, request: Request, accelerator: Accelerator, path: str, folder: str
+        self,
+        connection: Connection,
+        request: Request,
+        accelerator: Accelerator,
+        path: str,
+        folder: str,
     ) -> None:
-        self._board, self._request, self._accelerator = board, request, accelerator
+        self._connection, self._request, self._accelerator = connection, request, accelerator
         self._path, self._folder = path, folder
         self.model, self._cache = f"{folder}/model.tflite", f"{folder}/cache"
         self.keeps = bool(accelerator.cache_environment or accelerator.cache_options)
         self.runs = [f"--num_runs={request.runs}"]
         self.log = ""
         if self.keeps:
-            board.run(["mkdir", self._cache])
+            connection.run(["mkdir", self._cache])
 
     def kept(self) -> bool:
         """Is there a compiled graph by now?"""
-        return bool(self._board.run(["ls", "-A", self._cache]).text.strip())
+        return bool(self._connection.run(["ls", "-A", self._cache]).text.strip())
 
     def run(
         self, options: Sequence[str], environment: Mapping[str, str] | None = None
@@ -165,17 +171,19 @@ class _Tool:
         assigned = {**self._cache_environment(), **(environment or {})}
         self.log += f"$ {shlex.join([*(f'{k}={v}' for k, v in assigned.items()), *words])}\n"
         try:
-            done = self._board.run(words, assigned, self._folder, self._request.timeout_s)
+            done = self._connection.run(words, assigned, self._folder, self._request.timeout_s)
         except CommandTimeout:
             raise KitError(
-                f"{self._board.host}: benchmark_model did not end in {self._request.timeout_s:g} s "
-                "and was stopped; --timeout gives it longer"
+                f"{self._connection.host}: benchmark_model did not end in "
+                f"{self._request.timeout_s:g} s and was stopped; --timeout gives it longer"
             ) from None
         text = done.text + done.stderr
         self.log += text + "\n"
         if done.returncode:
-            raise KitError(f"{self._board.host}: benchmark_model ended half-way {done.failure}")
-        return stdout.parse(text, f"{self._board.host}: benchmark_model")
+            raise KitError(
+                f"{self._connection.host}: benchmark_model ended half-way {done.failure}"
+            )
+        return stdout.parse(text, f"{self._connection.host}: benchmark_model")
 
     def profile(self) -> ToolOutput:
         """Operators and peak memory. XNNPACK is off beside a delegate, for it would hide the names
@@ -191,7 +199,7 @@ class _Tool:
         output = self.run(options, self._accelerator.profile_environment)
         if output.operators:
             return output  # A tool that does not know the file.
-        there = self._board.run(["cat", table])
+        there = self._connection.run(["cat", table])
         self.log += there.text
         return replace(output, operators=tuple(stdout.operators(there.text.splitlines())))
 

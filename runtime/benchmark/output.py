@@ -1,24 +1,13 @@
-"""What the commands that measure leave behind: files, and the card on the console."""
+"""What a measurement leaves behind: files, and the card on the console."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from runtime.benchmark import plot, report
-from runtime.benchmark.types import Result
-from runtime.cli import positive
-from runtime.files import write_text
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that measures."""
-    add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="any .tflite")
-    add("--threads", type=positive, default=1, help="default %(default)s")
-    add("--runs", type=positive, default=50, help="default %(default)s")
-    add("--out", type=Path, default=Path("benchmark"), metavar="DIR", help="default %(default)s")
+from ..files import write_text
+from . import plot, tables
+from .types import Result
 
 
 def finish(result: Result, folder: Path) -> int:
@@ -27,12 +16,12 @@ def finish(result: Result, folder: Path) -> int:
     stem = f"{Path(settings.model).stem}-{result.profile.name}-{settings.accelerator}"
     if settings.accelerator == "cpu":
         stem += f"-{settings.threads}t"
-    write_text(folder / f"{stem}.json", report.as_json(result))
-    write_text(folder / f"{stem}.md", report.as_markdown(result))
+    write_text(folder / f"{stem}.json", tables.as_json(result))
+    write_text(folder / f"{stem}.md", tables.as_markdown(result))
     write_text(folder / f"{stem}.log", result.log)
     plot.save(result, folder / f"{stem}.svg")
     for note in result.measurement.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(report.card(result))
+    print(tables.card(result))
     print(f"written: {folder / stem}.json, .md, .svg, .log")
     return 0

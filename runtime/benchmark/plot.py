@@ -6,9 +6,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from runtime.benchmark import report
-from runtime.benchmark.types import Result
-from runtime.files import writing
+from ..files import writing
+from . import tables
+from .types import Result
 
 _MEASURED, _PUBLISHED = "#1b6ca8", "#b0b0b0"
 _KINDS = 12
@@ -42,10 +42,10 @@ def kinds(result: Result) -> dict[str, float]:
 
 def _latencies(panel: Any, result: Result) -> None:
     settings = result.measurement.settings
-    name = report.accelerator_name(settings.accelerator, settings.threads)
+    name = tables.accelerator_name(settings.accelerator, settings.threads)
     times = {f"{settings.model}\n{name}, measured": result.measurement.steady.mean_ms}
-    for entry in report.nearest(result):
-        name = report.accelerator_name(entry.accelerator, entry.threads)
+    for entry in tables.nearest(result):
+        name = tables.accelerator_name(entry.accelerator, entry.threads)
         times[f"{entry.model}\n{name}; {entry.source}"] = entry.latency_ms
     _bars(panel, times, [_MEASURED, *[_PUBLISHED] * (len(times) - 1)])
     panel.set_title(f"Latency on {result.profile.title}")

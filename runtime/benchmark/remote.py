@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.cli import positive
-from runtime.errors import KitError
+from ..cli import positive
+from ..errors import KitError
 
 _CONNECT_S = 10
 # For what takes no time: without an answer by then the connection is lost.
@@ -69,10 +69,17 @@ class CommandTimeout(KitError):
     """A command on the board took too long."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that talks to a board."""
-    add = parser.add_argument
-    add("--board", required=True, metavar="USER@HOST", help="e.g. root@192.168.0.10")
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that waits for another program."""
+    parser.add_argument(
+        "--timeout", type=positive, default=600, metavar="S", help="of a run; default %(default)s"
+    )
+
+
+def add_options(options: argparse._ActionsContainer, required: bool = True) -> None:
+    """Options of every command that talks to a board. options: a parser, or a group of one."""
+    add = options.add_argument
+    add("--board", required=required, metavar="USER@HOST", help="e.g. root@192.168.0.10")
     add("--accelerator", default="cpu", metavar="NAME", help="cpu or npu; default %(default)s")
     add("--profile", metavar="NAME", help="board profile; by default found by uname")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
@@ -80,10 +87,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--identity", type=Path, metavar="FILE", help="private key")
     add("--ssh-config", type=Path, metavar="FILE", help="instead of ~/.ssh/config")
     add("--ssh-option", action="append", default=[], metavar="KEY=VALUE", help="as of ssh -o")
-    add("--timeout", type=positive, default=600, metavar="S", help="of a run; default %(default)s")
 
 
-class Board:
+class Connection:
     """A connection. host: `user@name`. arguments: further options of ssh."""
 
     def __init__(self, host: str, arguments: Sequence[str] = ()) -> None:
@@ -103,7 +109,7 @@ class Board:
         self._ssh = ["ssh", *arguments, *defaults, "--", host]
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Board:
+    def of(cls, options: argparse.Namespace) -> Connection:
         """From the options of `add_options`. Raises `KitError` for wrong ones."""
         arguments: list[str] = []
         for pair in options.ssh_option:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from runtime.benchmark.types import Delegation, Footprint, OperatorTime, Phase, ToolOutput
-from runtime.errors import KitError
+from ..errors import KitError
+from .types import Delegation, Footprint, OperatorTime, Phase, ToolOutput
 
 _NUMBER = r"([-+]?[\d.]+(?:e[-+]?\d+)?)"
 _PREFIX = re.compile(r"^(?:INFO|WARN|WARNING|ERROR|VERBOSE): ")

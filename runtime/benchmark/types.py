@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from runtime.benchmark.profile import Profile
+from .board import Board
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Result:
     """A measurement, the board's profile with what was published, and what the tool printed."""
 
     measurement: Measurement
-    profile: Profile
+    profile: Board
     log: str
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from runtime.engines.base import Engine, TfliteEngine, dequantize
-from runtime.engines.litert import LiteRtEngine
-from runtime.engines.tflm import TflmEngine
-from runtime.errors import KitError
-from runtime.tflite_file import TfliteFile
+from ..errors import KitError
+from ..tflite_file import TfliteFile
+from .base import Engine, TfliteEngine, dequantize
+from .litert import LiteRtEngine
+from .tflm import TflmEngine
 
 __all__ = ["Engine", "LiteRtEngine", "TfliteEngine", "TflmEngine", "dequantize", "open_engine"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.engines.tflm import HOST_ARENA_BYTES
-from runtime.errors import KitError
-from runtime.tflite_schema import read_any_model
+from ..errors import KitError
+from ..tflite_schema import read_any_model
+from .tflm import HOST_ARENA_BYTES
 
 MARGIN_PERCENT = 2
 TABLE_BYTES = 256 + 16  # Of a LEAKY_RELU in the firmware: aligned, with what TFLite Micro adds.
@@ -26,7 +26,8 @@ def arena_bytes(path: Path) -> int:
     Runs in a process of its own because the allocator prints its figures to stderr.
     Raises `KitError` when TFLite Micro cannot run the model.
     """
-    command = [sys.executable, "-m", "runtime.engines.arena", str(path.resolve())]
+    # In a checkout the package is `runtime`, of the wheel `nanodet_runtime`.
+    command = [sys.executable, "-m", f"{__package__}.arena", str(path.resolve())]
     root = Path(__file__).parent.parent.parent
     # Whatever is on the path here is there, in the same order.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, *sys.path)))}

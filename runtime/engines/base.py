@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import KitError
-from runtime.preprocess import float_input, int8_input, upright
-from runtime.spec import ModelSpec
-from runtime.tflite_file import TensorInfo, TfliteFile
+from ..errors import KitError
+from ..preprocess import float_input, int8_input, upright
+from ..spec import ModelSpec
+from ..tflite_file import TensorInfo, TfliteFile
 
 
 class Engine(Protocol):
@@ -25,7 +25,7 @@ class Engine(Protocol):
         ...
 
 
-# An int16 input counts these steps a pixel value.
+# An int16 input counts these steps per pixel value.
 INPUT_STEPS = 128
 
 

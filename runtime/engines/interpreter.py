@@ -3,7 +3,7 @@
     python3 interpreter.py MODEL INPUTS.npz OUTPUTS.npz [--threads N] [--delegate LIBRARY]
 
 This file needs numpy and an interpreter only, and nothing of this package: it is copied to boards
-as it is (`runtime.benchmark.parity`).
+as it is (`analysis.parity`).
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.engines.base import TfliteEngine
-from runtime.engines.interpreter import find_package, load_delegate, open_interpreter
-from runtime.errors import KitError
-from runtime.quiet import silenced
-from runtime.tflite_file import TfliteFile
+from ..errors import KitError
+from ..quiet import silenced
+from ..tflite_file import TfliteFile
+from .base import TfliteEngine
+from .interpreter import find_package, load_delegate, open_interpreter
 
 
 class LiteRtEngine(TfliteEngine):

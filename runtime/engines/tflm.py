@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.engines.base import TfliteEngine
-from runtime.errors import KitError
-from runtime.quiet import silenced
-from runtime.tflite_file import TfliteFile
+from ..errors import KitError
+from ..quiet import silenced
+from ..tflite_file import TfliteFile
+from .base import TfliteEngine
 
 # Far above what any NanoDet needs; the arena a board needs is measured by `runtime.engines.arena`.
 HOST_ARENA_BYTES = 64 << 20

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from convert.checkpoint import load_network, random_network
+from convert.checkpoint import load_network
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
+from tests.random_network import random_network
 
 PLUS_NECK = "fpn.reduce_layers.0.conv.weight"
 

@@ -5,7 +5,7 @@ import torch
 
 from convert.network import NanoDet
 from convert.network.shufflenetv2 import channel_shuffle, shuffle_indices
-from pipeline.names import variant
+from data.names import variant
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,21 @@ import onnx
 import onnxruntime
 import pytest
 
-import assets
 from convert import omz_export
-from convert.checkpoint import random_network
 from convert.engines import TorchEngine
 from convert.lowering import lower
 from convert.parity import TOLERANCE
+from data import locate
 from runtime.errors import GateFailed
 from runtime.preprocess import float_input, to_canvas
 from runtime.spec import ModelSpec
 from tests.conftest import photo, small
+from tests.random_network import random_network
 
 
 @pytest.fixture(params=["nanodet-m-0.5x", "nanodet-plus-m-320"])
 def spec(request: pytest.FixtureRequest) -> ModelSpec:
-    whole = small(assets.model_spec(request.param), 128, 64)
+    whole = small(locate.model_spec(request.param), 128, 64)
     return whole.with_classes(("person", "car"))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-import assets
 from convert.training_config import read_training_config
+from data import locate
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
@@ -63,7 +63,7 @@ def read(folder: Path, config: Any) -> ModelSpec:
 def test_official_configurations_give_the_official_variants(
     tmp_path: Path, config: dict[str, Any], name: str
 ) -> None:
-    spec, expected = read(tmp_path, config), assets.model_spec(name)
+    spec, expected = read(tmp_path, config), locate.model_spec(name)
     assert spec.architecture == expected.architecture
     assert spec.input == expected.input
     assert spec.name == "my-model" and spec.weights is None

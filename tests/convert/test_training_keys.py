@@ -219,7 +219,7 @@ def test_what_upstream_leaves_unused_is_named_when_converting(tmp_path: Path) ->
         ("m", f"{OPTIMIZER}.name", "Adam", "optimizer.name is 'Adam'"),
         ("m", f"{OPTIMIZER}.betas", [0.9, 0.99], "optimizer.betas is a key that"),
         ("m", f"{OPTIMIZER}.dampening", 0.5, "dampening is 0.5"),
-        ("m", f"{OPTIMIZER}.nesterov", "yes", "`nesterov` is 'yes'"),
+        ("m", f"{OPTIMIZER}.nesterov", "yes", "nesterov: expected bool, got 'yes'"),
         ("m", f"{OPTIMIZER}.param_level_cfg.fpn.rate", 2, "param_level_cfg.fpn.rate"),
         ("m", f"{RATES}.T_max", 10, "lr_schedule.T_max is a key that"),
         ("plus", f"{OPTIMIZER}.momentum", 0.9, "optimizer.momentum is a key that"),

@@ -1,6 +1,6 @@
 """The options that README and docs name, and the commands' own parsers, which must know them.
 
-In code an option belongs to the program before it: `firmware.generate --out DIR`. One that stands
+In code an option belongs to the program before it: `nanodet firmware --out DIR`. One that stands
 alone belongs to a program that its section names, or where that names none, its page.
 """
 
@@ -18,15 +18,20 @@ from functools import cache
 from typing import Any, NoReturn
 from unittest import mock
 
-# Scripts, and the module that reads their command line.
+from commands import COMMANDS
+
+# Programs, and the module that reads their command line.
+_OF_NANODET = {command.name: command.module for command in COMMANDS}
 SCRIPTS = {
     "recipe.sh": "pipeline",
     "evaluate.py": "evaluate",
     "example.py": "example",
     "interpreter.py": "runtime.engines.interpreter",
+    "nanodet-runtime": "runtime",
+    **{f"nanodet {name}": module for name, module in _OF_NANODET.items()},
 }
-# Programs of others, whose options are theirs.
-OTHERS = ("pip", "ssh", "scp", "git", "benchmark_model")
+# Programs of others, whose options are theirs; those of tests/run.sh are pytest's.
+OTHERS = ("pip", "ssh", "scp", "git", "benchmark_model", "tests/run.sh")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _MODULE = re.compile(r"python -m ([a-z_.]+[a-z_])")
 _SPAN = re.compile(r"`([^`]+)`")
@@ -97,21 +102,19 @@ def modules(texts: Iterable[str]) -> frozenset[str]:
 
 def programs(text: str, known: Iterable[str]) -> list[Program]:
     """Mentions in a text, in order. known: modules; those with a dot may stand by themselves, and
-    so may their commands at the beginning of a piece of code."""
+    so may commands of `nanodet` at the beginning of a piece of code."""
     found = []
     for name in (*SCRIPTS, *OTHERS):
-        places = re.finditer(rf"(?<![\w./-]){re.escape(name)}(?![\w.])", text)
-        found += [Program(SCRIPTS.get(name, ""), "", m.start()) for m in places]
+        for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w.-])(?: ([a-z]+))?", text):
+            found.append(Program(SCRIPTS.get(name, ""), match[1] or "", match.start()))
     for module in known:
         alone = rf"(?<![\w./]){re.escape(module)}"
         name = alone if "." in module else f"python -m {module}"
         for match in re.finditer(rf"{name}(?![\w.])(?: ([a-z]+))?", text):
             found.append(Program(module, match[1] or "", match.start()))
-    first = re.match(r"[a-z]+(?= )", text)
-    for module in ("runtime", "runtime.benchmark"):
-        parser = parser_of(module)
-        if first and parser and first[0] in _commands(parser):
-            found.append(Program(module, first[0], 0))
+    first = re.match(r"([a-z]+) ([a-z]*)", text)
+    if first and first[1] in _OF_NANODET:
+        found.append(Program(_OF_NANODET[first[1]], first[2], 0))
     return sorted(found, key=lambda program: program.place)
 
 

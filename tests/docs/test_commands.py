@@ -11,12 +11,12 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.commands import commands, documents
 from tests.docs.sandbox import Sandbox
-from tests.runtime.test_serial_monitor import frame, watch
+from tests.firmware.test_serial_monitor import frame, watch
 
 # Not run, and why.
 _EXEMPT = {
     "bash tests/run.sh": "runs this test",
-    ".venv/bin/pip install -r requirements-benchmark.lock": "needs a package index",
+    ".venv/bin/pip install -r locks/benchmark.lock": "needs a package index",
     "bash tools/lock.sh": "needs a package index, and uv",
 }
 _CODES = {
@@ -29,8 +29,14 @@ _CODES = {
 # They measure for hours, or build first: imported, for what they need must be there.
 _LONG = re.compile(r"\.venv/bin/python -m (benchmarks\.\w+|tools\.pictures|tests\.robustness)")
 # Sentences name these without arguments: their help must come.
-_PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+")
-_DOCUMENTS = [str(path.relative_to(ROOT)) for path in documents() if commands(path)]
+_PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+|\./nanodet [a-z]+")
+_MONITOR = "./nanodet monitor "
+_SEVERAL_BUILDS = pytest.mark.full(reason="several builds, or a training and a build")
+_LONGEST = ("docs/start/imxrt.md", "docs/start/own-data.md", "docs/start/own-model.md")
+_DOCUMENTS = [
+    pytest.param(name, marks=[_SEVERAL_BUILDS] if name in _LONGEST else [])
+    for name in (str(path.relative_to(ROOT)) for path in documents() if commands(path))
+]
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)
@@ -41,8 +47,8 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
         if long:
             done = sandbox.run(f'.venv/bin/python -c "import {long[1]}"')
             assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
-        elif "serial_monitor" in command:
-            done = watch(tmp_path, [frame(0)], *shlex.split(command)[4:])
+        elif command.startswith(_MONITOR):
+            done = watch(tmp_path, [frame(0)], *shlex.split(command)[3:])
             assert "frame 0" in done.stdout, command
         elif command not in _EXEMPT:
             named = _PROGRAM.fullmatch(command)
@@ -59,9 +65,10 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
         ("so `.venv/bin/python -m\nx --y` and `no command`.\n", [".venv/bin/python -m x --y"]),
         ("```\npython a.py\n```\n\n```yaml\npython: 3\n```\n", ["python a.py"]),
         ("    A=1 bash b.sh\n    bash b.sh\n    A=1 bash b.sh\n", ["A=1 bash b.sh", "bash b.sh"]),
+        ("then `./nanodet cost m` and `nanodet`\n", ["./nanodet cost m"]),
         ("    from runtime import Detector\n", []),
     ],
-    ids=["comment", "within a sentence", "fences", "each once", "no shell"],
+    ids=["comment", "within a sentence", "fences", "each once", "nanodet", "no shell"],
 )
 def test_what_is_a_command(text: str, expected: list[str], tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text)

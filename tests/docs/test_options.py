@@ -26,18 +26,16 @@ def test_options(path: Path) -> None:
         ("    bash recipe.sh --targets mcu\n", ["--targets"], "a line of code"),
         ("    bash recipe.sh --fast  # not --slow\n", [], "a comment"),
         ("```\nbash recipe.sh \\\n  --made-up x\n```\n", ["--made-up"], "a fence, two lines"),
-        ("    A=1 .venv/bin/python -m train --config a\n", [], "a module"),
-        ("    python -m train --split-stem\n", ["--split-stem"], "another command's"),
-        ("    python -m runtime.benchmark cost m --nodes\n", [], "a subcommand"),
-        (
-            "    python -m runtime.benchmark cost m --target x\n",
-            ["--target"],
-            "another subcommand's",
-        ),
+        ("    A=1 .venv/bin/python -m tools.wheel --out a\n", [], "a module"),
+        ("    ./nanodet train --split-stem\n", ["--split-stem"], "another command's"),
+        ("    ./nanodet cost m --nodes\n", [], "a command"),
+        ("    ./nanodet run detect m --json\n", [], "a command's command"),
+        ("    ./nanodet run parity m --json\n", ["--json"], "its other command's"),
+        ("    python3 -m runtime parity m --json\n", ["--json"], "the same on a board"),
         ("    python evaluate.py m --limit 9\n    pip install --no-such x\n", [], "not ours"),
-        ("so `firmware.generate --split-stem` and\n", [], "within a sentence"),
-        ("so `firmware.generate\n--format` and\n", ["--format"], "over two lines"),
-        ("`run MODEL --board a` or `cost --board a`\n", ["--board"], "a subcommand alone"),
+        ("so `nanodet firmware --split-stem` and\n", [], "within a sentence"),
+        ("so `nanodet firmware\n--format` and\n", ["--format"], "over two lines"),
+        ("`bench MODEL --board a` or `cost --board a`\n", ["--board"], "a command alone"),
         ("| `recipe.sh` | `--format` here |\n", ["--format"], "alone in a cell"),
         ("# A\n`recipe.sh`: `--fast`\n# B\n`example.py`: `--fast`\n", ["--fast"], "a section each"),
         ("`recipe.sh`\n# B\n`--fast`, `--made-up`\n", ["--made-up"], "the page's"),
@@ -48,7 +46,7 @@ def test_options(path: Path) -> None:
     ],
 )
 def test_what_is_an_option_of_what(text: str, wrong: list[str], reason: str) -> None:
-    known = frozenset((*_KNOWN, "train", "runtime.benchmark", "benchmarks.rewrites"))
+    known = frozenset((*_KNOWN, "runtime", "tools.wheel", "benchmarks.rewrites"))
     assert [line.partition(" ")[0] for line in unknown_options(text, known)] == wrong, reason
 
 
@@ -80,7 +78,7 @@ class _Strings(ast.NodeVisitor):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "runtime/benchmark/rules").glob("*.py")), ids=lambda path: path.name
+    "path", sorted((ROOT / "analysis/rules").glob("*.py")), ids=lambda path: path.name
 )
 def test_options_that_the_doctor_recommends(path: Path) -> None:
     strings = _Strings()

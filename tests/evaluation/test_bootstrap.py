@@ -12,8 +12,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from data.annotations import Results
 from evaluation import bootstrap
-from evaluation.annotations import Results
 from evaluation.bootstrap import RESAMPLES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
 from runtime.errors import KitError

@@ -1,4 +1,4 @@
-"""`python -m evaluation.compare` on files that evaluate.py wrote, and on files it did not."""
+"""`./nanodet compare` on files that evaluate.py wrote, and on files it did not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.annotations import read_results
-from pipeline.names import ROOT
-from tests.conftest import Build, run_python
+from data.annotations import read_results
+from data.names import ROOT
+from tests.conftest import NANODET, Build, run_python
 
 PERFECT = [
     {"image_id": i, "category_id": 1, "bbox": [0.0, 0.0, 96.0, 64.0], "score": 0.9}
@@ -21,7 +21,7 @@ def test_against_figures_by_hand(annotated: Path, tmp_path: Path) -> None:
     for name, results in (("base", PERFECT), ("other", PERFECT[:2])):
         (tmp_path / f"{name}.json").write_text(json.dumps(results))
     arguments = ["base.json", "other.json", "--annotations", str(annotated), "--json", "c.json"]
-    done = run_python(tmp_path, "-m", "evaluation.compare", *arguments)
+    done = run_python(tmp_path, NANODET, "compare", *arguments)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "c.json").read_text())
     assert list(found) == ["AP", *(f"AP{iou}" for iou in range(50, 100, 5))]
@@ -63,6 +63,6 @@ def test_bad_results(annotated: Path, tmp_path: Path, content: str | None, messa
     if content is not None:
         path.write_text(content)
     arguments = [str(path), str(path), "--annotations", str(annotated)]
-    done = run_python(tmp_path, "-m", "evaluation.compare", *arguments)
+    done = run_python(tmp_path, NANODET, "compare", *arguments)
     assert done.returncode == 2 and message in done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

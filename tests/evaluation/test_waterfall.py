@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from evaluation.waterfall import Bar, plot
-from tests.conftest import Build, run_python
+from tests.conftest import NANODET, Build, run_here, run_python
 
 
 def test_command(build: Build, annotated: Path, tmp_path: Path) -> None:
     data = ["--images", "images", "--annotations", str(annotated)]
     files = ["--weights", str(build.checkpoint), "--onnx", str(build.onnx)]
     outputs = ["--json", "w.json", "--plot", "w.svg"]
-    done = run_python(
-        tmp_path, "-m", "evaluation.waterfall", str(build.tflite), *data, *files, *outputs
-    )
+    done = run_python(tmp_path, NANODET, "waterfall", str(build.tflite), *data, *files, *outputs)
     assert done.returncode == 0, done.stderr
     steps = json.loads((tmp_path / "w.json").read_text())
     assert [s["step"] for s in steps] == [
@@ -41,9 +39,7 @@ def test_bad_input(
 ) -> None:
     data = ["--images", "images", "--annotations", str(annotated)]
     weights = ["--weights", str(build.checkpoint)]
-    done = run_python(
-        tmp_path, "-m", "evaluation.waterfall", str(build.tflite), *data, *weights, *arguments
-    )
+    done = run_here(tmp_path, NANODET, "waterfall", str(build.tflite), *data, *weights, *arguments)
     assert done.returncode == 2 and done.stderr.startswith("error: ")
     assert message in done.stderr and done.stderr.count("\n") == 1
 

@@ -80,7 +80,7 @@ class Writer:
         bilinear: bool,
         other: Mapping[str, int] | None = None,
     ) -> None:
-        """frame: uint8 (H, bytes a row). other: fields to give another value than the right one."""
+        """frame: uint8 (H, bytes per row). other: fields to give a wrong value."""
         values = {
             "width": width,
             "height": len(frame),
@@ -136,7 +136,7 @@ def encode(about: Description) -> bytes:
     head = about.width, about.height, about.classes, about.bins, len(about.levels), flags
     parts = [struct.pack("<6I", *head)]
     for level in about.levels:
-        numbers = level.stride, level.rows, level.columns, level.lowest, level.offset_q4
+        numbers = level.stride, level.rows, level.columns, level.min_logit, level.offset_q4
         parts.append(struct.pack("<3I2i", *numbers))
         parts += [level.score.astype("<u2").tobytes(), level.weight.astype("<u2").tobytes()]
     return b"".join(parts)

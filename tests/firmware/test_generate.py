@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from runtime.tflite_file import TfliteFile
-from tests.conftest import Build, photo, run_python
+from tests.conftest import NANODET, Build, photo, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
 APP = ["application", "detection_responder", "image_provider", "main"]
@@ -29,8 +29,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
     """Lines of what is to be found."""
-    done = run_python(
-        folder, "-m", "firmware.generate", str(build.tflite), "--out", str(folder / "out"),
+    done = run_here(
+        folder, NANODET, "firmware", str(build.tflite), "--out", str(folder / "out"),
         "--image", str(image), "--record", "--score-threshold", "0.05", *options,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -154,8 +154,8 @@ def test_again_into_the_same_folder(build: Build, image: Path, tmp_path: Path) -
 
 
 def again(folder: Path, build: Build, image: Path, *options: str) -> Any:
-    command = ["-m", "firmware.generate", str(build.tflite), "--out", "out", "--image", str(image)]
-    return run_python(folder, *command, *options)
+    command = [NANODET, "firmware", str(build.tflite), "--out", "out", "--image", str(image)]
+    return run_here(folder, *command, *options)
 
 
 def test_unedited_files_are_not_told_of(build: Build, image: Path, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_bad_input(
     build: Build, image: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     (tmp_path / "full").mkdir()
-    command = ["-m", "firmware.generate", str(build.tflite), "--out", "out", "--image", str(image)]
+    command = [NANODET, "firmware", str(build.tflite), "--out", "out", "--image", str(image)]
     done = run_python(tmp_path, *command, *options)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists() and not list((tmp_path / "full").iterdir())

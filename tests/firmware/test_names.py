@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from firmware import emit
-from firmware.board import Board
 from firmware.image import record
-from firmware.layout import Selection, lay_out
+from firmware.layout import lay_out
+from firmware.serial_monitor import Frame
 from firmware.text import c_comment, c_string, one_line
+from runtime.benchmark.board import load
 from runtime.errors import KitError
-from runtime.serial_monitor import Frame
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Build, photo
 from tests.firmware.conftest import SANITIZERS, STRICT, tool
@@ -49,7 +50,7 @@ def folder(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Generated, with these classes, a picture and a model that are called as badly."""
     folder = tmp_path_factory.mktemp("names")
     Image.fromarray(photo(3, 200, 150)).save(folder / "photo.png")
-    file, board = TfliteFile.read(build.tflite), Board.read("evkbmimxrt1170")
+    file, board = TfliteFile.read(build.tflite), load("evkbmimxrt1170")
     layout = lay_out(file, file.content, None, board, Selection(0.05, 0.6, 10), "bilinear")
     recording = record(file, layout, None, folder / "photo.png")
     about = dataclasses.replace(layout.about, classes=len(NAMES))
@@ -73,7 +74,7 @@ def test_names_come_back(folder: Path, standard: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sent = subprocess.run([str(program)], capture_output=True, check=True).stdout
-    assert sent.count(b"\n") == 1 and sent.endswith(b"\r\n"), "one line a frame"
+    assert sent.count(b"\n") == 1 and sent.endswith(b"\r\n"), "one line per frame"
     found = Frame.parse(sent.decode().strip())
     assert tuple(d["class"] for d in found.detections) == NAMES
     shown = found.text(None)

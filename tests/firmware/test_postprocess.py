@@ -124,7 +124,7 @@ def test_models_that_contradict_themselves(
     [
         ({"stride": 0}, "cells of no size"),
         ({"rows": 7}, "another grid"),
-        ({"lowest": 200}, "no int8 logit"),
+        ({"min_logit": 200}, "no int8 logit"),
         ({"offset_q4": -1}, "a centre outside its cell"),
         ({"weight": np.zeros(256, np.uint16)}, "a sum of 0 to divide by"),
     ],

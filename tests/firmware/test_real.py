@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import assets
 import calibration
 from convert.checkpoint import load_network
+from data import locate
 from firmware.describe import describe
 from runtime import integer
 from runtime.engines import LiteRtEngine
@@ -24,17 +24,23 @@ from tests.firmware.test_preprocess import description
 pytestmark = pytest.mark.real
 
 SCORE, IOU, MOST = 0.35, 0.6, 100
-STRIDES = ("32", "16,32", "8,16,32")
-# Most instructions of post-processing on the Cortex-M7, by strides.
-BUDGET = {"32": 350_000, "16,32": 1_200_000}
+_MORE = pytest.mark.full(reason="builds another network of full size")
+STRIDES = ("32", pytest.param("16,32", marks=_MORE), pytest.param("8,16,32", marks=_MORE))
+# Most instructions of post-processing on the Cortex-M7, by strides. One stride took 62,360, nearest
+# preprocessing 2,452,040, bilinear 15,150,600: another version of GCC may take a tenth more.
+BUDGET = {"32": 69_000, "16,32": 1_200_000}
 
 
 @pytest.fixture(scope="module", params=STRIDES)
 def engine(
     request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> LiteRtEngine:
+    """The published file, or others quantized min/max."""
+    if request.param == "32":
+        recipe: Path = request.getfixturevalue("recipe")
+        return LiteRtEngine(TfliteFile.read(recipe / "nanodet_m_0.5x.tflite"))
     strides = tuple(int(s) for s in request.param.split(","))
-    spec = assets.model_spec("nanodet-m-0.5x").with_strides(strides)
+    spec = locate.model_spec("nanodet-m-0.5x").with_strides(strides)
     network = load_network(data / "weights" / "nanodet_m_0.5x.ckpt", spec).network
     photographs = list_images(data / "coco" / "calibration")[:20]
     canvases = list(calibration.canvases(photographs, spec.input))
@@ -60,9 +66,9 @@ def compare(runner: Runner, engine: LiteRtEngine, photographs: list[Path], score
 
 @pytest.mark.parametrize("score", [SCORE, 0.05])
 def test_host_answers_as_python(
-    host: Runner, data: Path, engine: LiteRtEngine, score: float
+    host: Runner, data: Path, engine: LiteRtEngine, score: float, full: bool
 ) -> None:
-    compare(host, engine, list_images(data / "coco" / "val500"), score)
+    compare(host, engine, list_images(data / "coco" / "val500")[: 500 if full else 100], score)
 
 
 def test_m7_answers_as_python_within_its_budget(
@@ -81,4 +87,4 @@ def test_preprocessing_within_its_budget(m7: Runner, engine: LiteRtEngine) -> No
     writer.preprocess(description(engine.spec), frame, "RGB565", 640, bilinear=True)
     nearest, bilinear = (a.instructions for a in m7.run(writer))
     print(f"preprocessing 640x480 RGB565: {nearest:,} nearest, {bilinear:,} bilinear")
-    assert nearest <= 6_000_000
+    assert nearest <= 2_700_000 and bilinear <= 16_700_000

@@ -9,20 +9,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evaluation.annotations import AnnotatedImages
+from data.annotations import AnnotatedImages
 from pipeline import fingerprint as module
 from pipeline.cache import Stage, run_stage
 from pipeline.fingerprint import ROOT, SOURCES, fingerprint, installed, processor
 from tests.conftest import Build
 
 # Folders that hold data, which no import shows; `test_what_measure_opens` looks at what is opened.
-_DATA = {"runtime/benchmark/boards", "report/templates"}
+_DATA = {"runtime/benchmark/boards", "pipeline/report/templates"}
 _STAGES = {
     "onnx": "convert_onnx",
     "tensorflow": "convert_tensorflow",
@@ -91,20 +91,20 @@ def _edit(name: str) -> Callable[[Changing], object]:
         ("measure", lambda c: (c.images / "1.jpg").unlink(), True, "an image gone"),
         ("measure", lambda c: c.model.write_bytes(b"other"), True, "the file"),
         ("measure", lambda c: c.settings.update(limit=3), True, "a setting"),
-        ("measure", _edit("runtime/benchmark/cortex_m7.json"), True, "coefficients"),
-        ("measure", _edit("runtime/benchmark/graph.py"), True, "how they are applied"),
+        ("measure", _edit("analysis/cortex_m7.json"), True, "coefficients"),
+        ("measure", _edit("runtime/tflite_graph.py"), True, "what they are applied to"),
         ("measure", _edit("evaluation/coco.py"), True, "how AP is computed"),
         ("measure", _edit("evaluation/new.py"), True, "a module that is new"),
         ("measure", lambda c: (c.root / "evaluation/bootstrap.py").unlink(), True, "one gone"),
         ("measure", _edit("pipeline/stages.py"), True, "the stage itself"),
         ("measure", _edit("runtime/nms.py"), True, "what detects"),
-        ("measure", _edit("report/templates/report.html"), False, "it makes no page"),
+        ("measure", _edit("pipeline/report/templates/report.html"), False, "it makes no page"),
         ("measure", _edit("quantize/build.py"), False, "the file shows what that changes"),
         ("measure", _edit("README.md"), False, "a document"),
         ("measure", _edit("firmware/emit.py"), False, "no stage runs it"),
         ("measure", _edit("evaluation/.coco.py.swp"), False, "an editor's"),
-        ("report", _edit("report/templates/report.html"), True, "a template"),
-        ("report", _edit("report/templates/report.css"), True, "its style"),
+        ("report", _edit("pipeline/report/templates/report.html"), True, "a template"),
+        ("report", _edit("pipeline/report/templates/report.css"), True, "its style"),
         ("report", _edit("runtime/benchmark/boards/imxrt1170.yaml"), True, "a board"),
         ("report", _edit("runtime/benchmark/boards/new.yaml"), True, "another board"),
         ("report", _edit("evaluation/waterfall.py"), True, "where AP goes"),
@@ -176,13 +176,16 @@ def _tree(path: Path) -> ast.Module:
     return tree
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def _imported(tree: ast.AST, package: Sequence[str] = ()) -> Iterator[str]:
+    """package: the one that the module lies in, for relative imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def _modules(names: list[str]) -> set[Path]:
@@ -195,7 +198,7 @@ def _modules(names: list[str]) -> set[Path]:
             path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
             if path.is_file() and path not in found:
                 found.add(path)
-                names += _imported(_tree(path))
+                names += _imported(_tree(path), path.parent.relative_to(ROOT).parts)
     return found
 
 
@@ -230,7 +233,7 @@ import sys
 opened = set()
 sys.addaudithook(lambda event, args: event == "open" and opened.add(str(args[0])))
 from pathlib import Path
-from evaluation.annotations import AnnotatedImages
+from data.annotations import AnnotatedImages
 from pipeline import stages
 model, folder, log = map(Path, sys.argv[1:])
 stages.measure(model, AnnotatedImages(folder / "images", folder / "annotations.json", 2), log)

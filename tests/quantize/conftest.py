@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from tests.conftest import Build, calibration
 
 
 @pytest.fixture
-def graph(build: Build) -> Graph:
+def graph(build: Build) -> FloatGraph:
     """The float network, to be changed at will."""
-    return Graph.parse(build.float_model)
+    return FloatGraph.parse(build.float_model)
 
 
 @pytest.fixture(scope="module")

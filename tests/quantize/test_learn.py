@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Ends, Learned, LossOf, Schedule, learn
 from quantize.loss import distillation_loss
 from quantize.methods import quantize
@@ -20,15 +20,15 @@ def batch(images: list[torch.Tensor]) -> torch.Tensor:
 
 
 @pytest.fixture
-def ranges(build: Build, graph: Graph, images: list[torch.Tensor]) -> dict[int, Ends]:
+def ranges(build: Build, graph: FloatGraph, images: list[torch.Tensor]) -> dict[int, Ends]:
     return quantize(graph, build.spec, images, ("ranges",)).ranges
 
 
 def train(
-    build: Build, graph: Graph, ranges: dict, batch: torch.Tensor, schedule: Schedule
+    build: Build, graph: FloatGraph, ranges: dict, batch: torch.Tensor, schedule: Schedule
 ) -> Learned:
     """Towards the answers of the network as built."""
-    teacher = Graph.parse(build.float_model)
+    teacher = FloatGraph.parse(build.float_model)
 
     def objective(_: int) -> tuple[torch.Tensor, LossOf]:
         with torch.no_grad():
@@ -40,7 +40,7 @@ def train(
 
 @pytest.mark.parametrize("rounding", [True, False])
 def test_a_rate_of_zero_changes_nothing(
-    build: Build, graph: Graph, ranges: dict[int, Ends], batch: torch.Tensor, rounding: bool
+    build: Build, graph: FloatGraph, ranges: dict[int, Ends], batch: torch.Tensor, rounding: bool
 ) -> None:
     before = [w.clone() for w in (*graph.weights, *graph.biases)]
     learned = train(build, graph, ranges, batch, Schedule(1, 0.0, rounding))
@@ -51,7 +51,7 @@ def test_a_rate_of_zero_changes_nothing(
 
 
 def test_ranges_keep_the_sides_of_zero_and_the_slopes(
-    build: Build, graph: Graph, ranges: dict[int, Ends], batch: torch.Tensor
+    build: Build, graph: FloatGraph, ranges: dict[int, Ends], batch: torch.Tensor
 ) -> None:
     """However fast they learn."""
     learned = train(build, graph, ranges, batch, Schedule(3, 5.0)).ranges

@@ -12,7 +12,7 @@ import torch
 from quantize import METHODS, equalize, integer_file, methods, reconstruct, simulate
 from quantize.augment import vary
 from quantize.channels import Channels
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.learn import Learned
 from quantize.loss import distillation_loss
 from quantize.methods import input_range, quantize
@@ -21,17 +21,17 @@ from tests.conftest import Build
 from tests.quantize.conftest import silent
 
 
-def loss(graph: Graph, build: Build, ranges: dict, images: list[torch.Tensor]) -> float:
+def loss(graph: FloatGraph, build: Build, ranges: dict, images: list[torch.Tensor]) -> float:
     """What int8 costs on the photographs, against the float model as built."""
     limits = {g: (torch.tensor(low), torch.tensor(high)) for g, (low, high) in ranges.items()}
     weights = [simulate.round_weight(w) for w in graph.weights]
-    batch, original = torch.cat(images), Graph.parse(build.float_model)
+    batch, original = torch.cat(images), FloatGraph.parse(build.float_model)
     with torch.no_grad():
         rounded = simulate.run(graph, batch, limits, weights)
         return float(distillation_loss(rounded, simulate.run(original, batch), build.spec.num_bins))
 
 
-def test_scaled_channels_change_nothing(graph: Graph, images: list[torch.Tensor]) -> None:
+def test_scaled_channels_change_nothing(graph: FloatGraph, images: list[torch.Tensor]) -> None:
     before = simulate.run(graph, images[0])
     channels = Channels(graph)
     factors = torch.exp(torch.randn(channels.count, generator=torch.Generator().manual_seed(1)))
@@ -40,7 +40,7 @@ def test_scaled_channels_change_nothing(graph: Graph, images: list[torch.Tensor]
         torch.testing.assert_close(values, before[name], atol=1e-4, rtol=1e-4)
 
 
-def test_added_channels_are_scaled_together(graph: Graph) -> None:
+def test_added_channels_are_scaled_together(graph: FloatGraph) -> None:
     channels = Channels(graph)
     added = [op for op in graph.operators if op.kind == "ADD"]
     assert added
@@ -52,7 +52,7 @@ def test_added_channels_are_scaled_together(graph: Graph) -> None:
 
 def test_expected_cost_meets_the_measured_loss(
     build: Build,
-    graph: Graph,
+    graph: FloatGraph,
     images: list[torch.Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -94,6 +94,7 @@ def test_expected_cost_meets_the_measured_loss(
     assert len(ratios) > 10 and 0.5 < np.mean(ratios) < 2, ratios
 
 
+@pytest.mark.full(reason="quantizes six times")
 def test_each_method_earns_its_place(build: Build, images: list[torch.Tensor]) -> None:
     """On copies of the photographs that none of them saw."""
     generator = torch.Generator().manual_seed(1)
@@ -101,14 +102,14 @@ def test_each_method_earns_its_place(build: Build, images: list[torch.Tensor]) -
     losses: list[float] = []
     notes: list[Any] = []
     for chosen in ((), ("ranges", "equalize"), METHODS):
-        graph = Graph.parse(build.float_model)
+        graph = FloatGraph.parse(build.float_model)
         quantized = quantize(graph, build.spec, images, chosen)
         losses.append(loss(graph, build, quantized.ranges, unseen))
         notes.append(quantized.notes)
     assert losses[2] < losses[1] < losses[0], losses
     before, by_both = notes[1]["expected_cost"]
     # By ranges alone the loss falls on some processors and not on others, which round otherwise.
-    by_ranges = quantize(Graph.parse(build.float_model), build.spec, images, ("ranges",)).notes
+    by_ranges = quantize(FloatGraph.parse(build.float_model), build.spec, images, ("ranges",)).notes
     assert by_both < by_ranges["expected_cost"][1] < before  # type: ignore[index]
 
 
@@ -119,7 +120,7 @@ def test_reconstruction_is_repeatable(
     monkeypatch.setattr(equalize, "_ITERATIONS", 50)
     results = []
     for _ in range(2):
-        graph = Graph.parse(build.float_model)
+        graph = FloatGraph.parse(build.float_model)
         ranges = quantize(graph, build.spec, images).ranges
         results.append((graph.weights, ranges))
     (weights, ranges), (again, other) = results
@@ -131,15 +132,15 @@ def test_reconstruction_is_repeatable(
 def test_a_reconstruction_that_gains_nothing_is_left_out(
     build: Build, images: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch, last: float
 ) -> None:
-    def spoil(graph: Graph, *_: object, **__: object) -> Learned:
+    def spoil(graph: FloatGraph, *_: object, **__: object) -> Learned:
         graph.weights = [w * 0 for w in graph.weights]
         return Learned({}, (1.0, last))
 
     monkeypatch.setattr(methods, "reconstruct", spoil)
-    graph = Graph.parse(build.float_model)
+    graph = FloatGraph.parse(build.float_model)
     quantized = quantize(graph, build.spec, images, ("reconstruct",))
     assert quantized.notes["left_out"] == "reconstruct, which gained nothing"
-    original = Graph.parse(build.float_model)
+    original = FloatGraph.parse(build.float_model)
     assert all(torch.equal(a, b) for a, b in zip(graph.weights, original.weights, strict=True))
     assert quantized.ranges
 
@@ -168,7 +169,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_degenerate_channels(
-    build: Build, graph: Graph, images: list[torch.Tensor], factor: float, bias: float, reason: str
+    build: Build,
+    graph: FloatGraph,
+    images: list[torch.Tensor],
+    factor: float,
+    bias: float,
+    reason: str,
 ) -> None:
     graph.weights[1][2] *= factor
     graph.biases[1][2] = bias
@@ -182,7 +188,7 @@ def test_degenerate_channels(
 
 
 @pytest.mark.usefixtures("hasty")
-def test_photographs_of_one_colour(build: Build, graph: Graph) -> None:
+def test_photographs_of_one_colour(build: Build, graph: FloatGraph) -> None:
     """Nothing to see: the ranges are narrow, and still ranges."""
     flat = [torch.zeros(1, 3, build.spec.input.height, build.spec.input.width)] * 3
     ranges = quantize(graph, build.spec, flat, ("ranges", "equalize")).ranges
@@ -192,11 +198,11 @@ def test_photographs_of_one_colour(build: Build, graph: Graph) -> None:
 class Spoiling:
     """Fine-tuning that goes wrong in both phases."""
 
-    def prepare(self, graph: Graph, *_: object) -> tuple[float, float]:
+    def prepare(self, graph: FloatGraph, *_: object) -> tuple[float, float]:
         graph.weights = [w * 0 for w in graph.weights]
         return 1.0, float("nan")
 
-    def adapt(self, graph: Graph, *_: object) -> Learned:
+    def adapt(self, graph: FloatGraph, *_: object) -> Learned:
         graph.weights = [w * 0 for w in graph.weights]
         return Learned({}, (1.0, 2.0))
 
@@ -205,10 +211,10 @@ def test_fine_tuning_that_gains_nothing_is_left_out(
     build: Build, images: list[torch.Tensor]
 ) -> None:
     """Also where no other method is wanted."""
-    graph = Graph.parse(build.float_model)
+    graph = FloatGraph.parse(build.float_model)
     quantized = quantize(graph, build.spec, images, (), fine_tuning=Spoiling())
     assert quantized.notes["left_out"] == "qat, which gained nothing"
     assert "gained nothing" in str(quantized.notes["float_left_out"])
-    original = Graph.parse(build.float_model)
+    original = FloatGraph.parse(build.float_model)
     assert all(torch.equal(a, b) for a, b in zip(graph.weights, original.weights, strict=True))
     assert quantized.ranges

@@ -12,18 +12,18 @@ from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer, package
 from quantize.verify import expected_counts, verify
-from runtime import graph_file
 from runtime.errors import GateFailed
+from runtime.tflite_graph import Graph, unpack
 from tests.conftest import Build
 
 
 @pytest.fixture
 def model(build: Build) -> Any:
-    return graph_file.parse(build.tflite.read_bytes())
+    return unpack(build.tflite.read_bytes())
 
 
 def test_operators(model: Any) -> None:
-    counts = graph_file.operator_counts(model)
+    counts = Graph.of(model).counts
     # 16 units, of which the first of a stage joins its branches when the next reads them.
     assert counts["CONCATENATION"] == 16 and counts["SLICE"] == 65
     assert not set(counts) & {"STRIDED_SLICE", "SPLIT", "TRANSPOSE", "RESHAPE", "QUANTIZE"}
@@ -33,11 +33,9 @@ def test_operators(model: Any) -> None:
 
 
 def test_weights_are_per_channel(model: Any) -> None:
-    graph = model.subgraphs[0]
-    for op in graph.operators:
-        if graph_file.operator_name(model, op) == "CONV_2D":
-            weights = graph.tensors[op.inputs[1]]
-            assert len(weights.quantization.scale) == weights.shape[0]
+    for op in Graph.of(model).named("CONV_2D"):
+        weights = op.constant(1)
+        assert len(weights.scales) == weights.shape[0]
 
 
 def test_buffers_are_aligned(build: Build) -> None:
@@ -89,10 +87,10 @@ def test_the_last_gate(
 
 
 def test_a_transpose_of_high_rank(shuffled: Build) -> None:
-    model = graph_file.parse(shuffled.tflite.read_bytes())
-    graph = model.subgraphs[0]
-    op = next(o for o in graph.operators if graph_file.operator_name(model, o) == "TRANSPOSE")
-    graph.tensors[op.inputs[0]].shape = [1, 1, *graph.tensors[op.inputs[0]].shape]
+    model = unpack(shuffled.tflite.read_bytes())
+    (source, _) = Graph.of(model).named("TRANSPOSE")[0].packed.inputs
+    tensor = model.subgraphs[0].tensors[source]
+    tensor.shape = [1, 1, *tensor.shape]
     with pytest.raises(GateFailed, match="TRANSPOSE of rank 5"):
         verify(flatbuffer.serialize(model), expected_counts(shuffled.onnx), "bad")
 

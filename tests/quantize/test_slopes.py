@@ -12,10 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from quantize import simulate, slopes
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.methods import quantize
+from tests.analysis.tflite import Maker
 from tests.conftest import Build, calibration
-from tests.runtime.benchmark.tflite import Maker
 
 _STEP, _ZERO = 0.01, -100
 EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 1, 256)
@@ -87,7 +87,7 @@ def test_fraction(ratio: float, alpha: float, expected: float, reason: str) -> N
 
 def test_ranges_of_a_network(build: Build) -> None:
     """Whatever was chosen, steps in float32 have such ratios."""
-    graph = Graph.parse(build.float_model)
+    graph = FloatGraph.parse(build.float_model)
     ranges = quantize(graph, build.spec, calibration(build.spec), ("ranges",)).ranges
     steps = {
         group: float(simulate.scale_and_zero_point(torch.tensor(low), torch.tensor(high))[0])
@@ -103,7 +103,7 @@ def test_ranges_of_a_network(build: Build) -> None:
 
 def test_gradients_pass(build: Build) -> None:
     """An input's width follows its output's."""
-    graph = Graph.parse(build.float_model)
+    graph = FloatGraph.parse(build.float_model)
     op = next(op for op in graph.operators if op.kind == "LEAKY_RELU")
     source, target = (graph.scale_group[t] for t in (op.inputs[0], op.outputs[0]))
     high = torch.tensor(1.0, requires_grad=True)

@@ -11,15 +11,15 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from quantize import flatbuffer
 from quantize.fixed_point import quantize_multiplier
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.steady import is_steady, settle, unsteady
 from quantize.verify import verify
-from runtime import graph_file
 from runtime.errors import GateFailed
+from runtime.tflite_graph import Graph, text, unpack
+from tests.analysis.tflite import Maker
 from tests.conftest import Build
 from tests.firmware.test_leaky_relu import table
 from tests.quantize.test_slopes import EVERY, tflm
-from tests.runtime.benchmark.tflite import Maker
 
 
 def in_float32(source: tuple[float, int], target: tuple[float, int], alpha: float) -> list[int]:
@@ -109,9 +109,9 @@ def test_engines_answer_as_one_table(tmp_path: Path, kind: str) -> None:
     assert seen > 20
 
 
-def with_ties(build: Build) -> Graph:
+def with_ties(build: Build) -> FloatGraph:
     """The network, each activation's scales in a ratio of whole 256ths."""
-    graph = Graph.parse(build.tflite.read_bytes())
+    graph = FloatGraph.parse(build.tflite.read_bytes())
     ranges = graph.ranges
     for op in graph.operators:
         if op.kind == "LEAKY_RELU":
@@ -137,19 +137,15 @@ def test_settling_a_network(build: Build) -> None:
 def test_gate(build: Build) -> None:
     """A built file passes; with one scale moved onto a tie it is refused by the layer's name."""
     content = build.tflite.read_bytes()
-    model = graph_file.parse(content)
-    assert list(unsteady(model)) == []
+    model = unpack(content)
+    assert not list(unsteady(Graph.of(model)))
+    op = Graph.of(model).named("LEAKY_RELU")[0]
     tensors = model.subgraphs[0].tensors
-    op = next(
-        op
-        for op in model.subgraphs[0].operators
-        if graph_file.operator_name(model, op) == "LEAKY_RELU"
-    )
-    source, target = (tensors[t[0]] for t in (op.inputs, op.outputs))
+    source, target = (tensors[t[0]] for t in (op.packed.inputs, op.packed.outputs))
     source.quantization.scale = np.float32(np.float32(target.quantization.scale[0]) * 1.5).reshape(
         1
     )
-    name = graph_file.text(target.name)
-    assert list(unsteady(model)) == [("LEAKY_RELU", name)]
+    name = text(target.name)
+    assert [o.label for o in unsteady(Graph.of(model))] == [op.label]
     with pytest.raises(GateFailed, match=f"LEAKY_RELU '{name}' rounds otherwise"):
         verify(flatbuffer.serialize(model), {}, "moved")

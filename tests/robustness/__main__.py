@@ -19,38 +19,47 @@ from runtime.files import write_text
 from tests.conftest import ROOT
 
 DOCUMENT = ROOT / "docs" / "robustness.md"
-_SERVERS = "one line within the time allowed, no file; a sound server then finishes it"
+_SERVERS = (
+    "one line within the time allowed and leaves no file; a sound server then finishes the download"
+)
 
 _TEXT = """# Robustness
 
-What the kit does with damaged input and under bad conditions. `.venv/bin/python -m
-tests.robustness` runs all of it and writes this page; this run took {minutes:.1f} minutes on
-{cores} cores. The ordinary tests do the same with 20 mutants of a kind and 2 kills.
+This page shows what the kit does with damaged input and under bad conditions.
+
+The tests in `tests/robustness` write this page. This run took {minutes:.1f} minutes on {cores}
+cores. `tests/run.sh --full` runs the same tests. Without that option they take 20 mutants of each
+kind, kill nothing and fill no disk.
 
 ## Damaged input
 
 Each mutant is one sound input, damaged in a way that its number decides: bits, runs of bytes,
-truncation, splices, integers at their extremes; in JSON and YAML also types, keys, lists, nesting;
-in `.tflite` files also the offsets alone, and single fields with the rest of the file rebuilt
-around them. It goes through the command lines named, in a process that is watched: a trial is
-*broken* by a traceback, an error of more than one line, an answer that does not hold, a file left
-behind, more than 30 s, more than 4 GiB, or the end of the process.
+truncation, splices, integers at their extremes. In JSON and YAML, types, keys, lists and nesting
+are damaged, too. In `.tflite` files, so are the offsets alone, and single fields with the rest of
+the file rebuilt around them.
+
+Each mutant goes through the commands named, in a process that is watched. A trial is *broken* by
+a traceback, an error of more than one line, a wrong answer, a file left behind, more than 30 s,
+more than 4 GiB, or the end of the process.
 
 | input | mutants | trials | clear error | right answer | broken | worst, s | memory at most, MiB |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {mutants}
 
-Through: {through}.
+The commands are: {through}.
 
-A right answer is, of a checkpoint, its weights bit for bit as they were (PyTorch before 1.6 wrote
-no checksums: any finite weights of the right shapes); of a model specification or configuration,
-what the file says; of pictures, annotations and models, figures within their bounds: a `.tflite`
-file has no checksum, and other weights in it are another model.
+What a right answer is depends on the input:
 
-A `.tflite` is checked whole before an interpreter gets it (`runtime/tflite_schema.py`,
-`tflite_check.py`, `tflite_rules.py`): every offset, every index, the size of every constant, and of
-every operator its types and what shape follows from its inputs. Custom operators, as compilers for
-NPUs leave them, are taken at their word: their delegates read them.
+- For a checkpoint, it is its weights bit for bit. PyTorch before 1.6 wrote no checksums: there
+  any finite weights of the right shapes are right.
+- For a model specification or configuration, it is what the file says.
+- For pictures, annotations and models, it is figures within their bounds. A `.tflite` file has no
+  checksum, and other weights in it make another model.
+
+A `.tflite` file is checked as a whole before an interpreter gets it: every offset, every index,
+the size of every constant, and for every operator its types and the shape that follows from its
+inputs. Custom operators, which compilers for NPUs write, are not checked further: their delegates
+read them.
 
 ## Bad conditions
 
@@ -60,7 +69,7 @@ NPUs leave them, are taken at their word: their delegates read them.
 
 ## Servers that break their word
 
-A real HTTP server on loopback. In each case: {servers}.
+These are cases of a real HTTP server on loopback. In each case the command prints {servers}.
 
 | the server | cases |
 | --- | --- |
@@ -72,8 +81,8 @@ A real HTTP server on loopback. In each case: {servers}.
 | --- | --- | --- |
 {archives}
 
-The kit unpacks no tar. Of the one ZIP archive that it downloads, whose checksum it knows, it reads
-one member, by name, up to 64 MiB.
+The kit unpacks no tar. It downloads one ZIP archive, whose checksum it knows, and reads one
+member of it by name, up to 64 MiB.
 """
 
 
@@ -86,13 +95,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-            "NANODET_ROBUSTNESS": "full",
             "NANODET_ROBUSTNESS_MUTANTS": str(options.mutants),
             "NANODET_ROBUSTNESS_RECORDS": folder,
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-ra", "tests/robustness"]
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+        command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-ra", "--full"]
+        done = subprocess.run(
+            [*command, "tests/robustness"], cwd=ROOT, env=environment, check=False
+        )
         if done.returncode:
             raise KitError("some tests failed, see above; the page is left as it was")
         lines = Path(folder, "records.jsonl").read_text(encoding="utf-8").splitlines()

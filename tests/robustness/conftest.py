@@ -10,9 +10,6 @@ import pytest
 
 from tests.robustness.faults import Workshop
 
-# `full` for the counts that docs/robustness.md reports, see `tests.robustness.__main__`.
-FULL = os.environ.get("NANODET_ROBUSTNESS") == "full"
-
 Record = Callable[..., None]
 
 

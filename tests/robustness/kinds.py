@@ -8,7 +8,6 @@ import os
 import random
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+import commands
 from runtime.cli import run
 from runtime.tflite_file import TfliteFile
 from tests.robustness import mutate
@@ -48,14 +48,8 @@ def trials(kind: str, number: int, material: Path, scratch: Path) -> list[Trial]
 _FOUND = 4  # The doctor's exit code where a finding is an error.
 
 
-def _command(module: str, *arguments: object) -> Callable[[], int]:
-    def main() -> int:
-        from importlib import import_module
-
-        sys.argv = [module, *map(str, arguments)]
-        return run(import_module(module).main)
-
-    return main
+def _command(name: str, *arguments: object) -> Callable[[], int]:
+    return lambda: commands.start(name, [str(word) for word in arguments])
 
 
 def _choose(rng: random.Random, folder: Path, pattern: str = "*") -> Path:
@@ -67,13 +61,13 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
     path.write_bytes(mutate.mutate_tflite(source.read_bytes(), rng))
     photo = material / "image" / "plain.jpg"
     found = [
-        Trial("detect", _command("runtime.__main__", "detect", path, photo, "--json"), _detected),
+        Trial("detect", _command("run", "detect", path, photo, "--json"), _detected),
         Trial(
             "detect (TFLM)",
-            _command("runtime.__main__", "detect", path, photo, "--json", "--engine", "tflm"),
+            _command("run", "detect", path, photo, "--json", "--engine", "tflm"),
             _detected,
         ),
-        Trial("cost", _command("runtime.benchmark.__main__", "cost", path), _printed),
+        Trial("cost", _command("cost", path), _printed),
         Trial("doctor (NPU)", _doctor(path, "imx8mp-npu"), _diagnosed),
     ]
     if number % _SLOW_EVERY == 0:
@@ -83,13 +77,13 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
         found += [
             Trial(
                 "firmware",
-                _command("firmware.generate", path, "--out", out, "--image", photo),
+                _command("firmware", path, "--out", out, "--image", photo),
                 lambda _: _holds(out / "generated" / "nanodet_settings.h"),
                 out,
             ),
             Trial(
                 "inspect",
-                _command("quantize.inspect", path, "--limit", 1, "--json", inspected),
+                _command("inspect", path, "--limit", 1, "--json", inspected),
                 lambda _: _holds(inspected),
                 inspected,
             ),
@@ -101,7 +95,7 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
 
 def _doctor(model: Path, target: str) -> Callable[[], int]:
     """What it finds is its answer, an error among it no fault of its own."""
-    diagnose = _command("runtime.benchmark.__main__", "doctor", model, "--target", target)
+    diagnose = _command("doctor", model, "--target", target)
     return lambda: 0 if (code := diagnose()) == _FOUND else code
 
 
@@ -130,10 +124,10 @@ def _checkpoint(rng: random.Random, _: int, material: Path, scratch: Path) -> li
 
 
 def _load_network(path: Path) -> int:
-    import assets
     from convert.checkpoint import load_network
+    from data import locate
 
-    load_network(path, assets.model_spec("nanodet-m-0.5x-shapes"))
+    load_network(path, locate.model_spec("nanodet-m-0.5x-shapes"))
     return 0
 
 
@@ -142,7 +136,7 @@ def _image(rng: random.Random, _: int, material: Path, scratch: Path) -> list[Tr
     path = scratch / f"mutant{source.suffix}"
     path.write_bytes(mutate.mutate_bytes(source.read_bytes(), rng))
     model, out = _choose(rng, material / "tflite"), scratch / "drawn.png"
-    command = _command("runtime.__main__", "detect", model, path, "--json", "--output", out)
+    command = _command("run", "detect", model, path, "--json", "--output", out)
     return [Trial("detect", command, _detected, out)]
 
 
@@ -154,7 +148,7 @@ def _json(rng: random.Random, number: int, material: Path, scratch: Path) -> lis
         path = scratch / "mutant.tflite"
         path.write_bytes(mutate.with_spec(model.read_bytes(), _document(text, rng)))
         photo = material / "image" / "plain.jpg"
-        command = _command("runtime.__main__", "detect", path, photo, "--json")
+        command = _command("run", "detect", path, photo, "--json")
         return [Trial("detect", command, _detected)]
     path = scratch / "mutant.json"
     path.write_bytes(_document(load_tree(material / "json" / "annotations.json"), rng))
@@ -166,10 +160,10 @@ def _json(rng: random.Random, number: int, material: Path, scratch: Path) -> lis
 
 
 def _read_pictures(path: Path) -> int:
-    import assets
+    from data import locate
     from train.data import read_pictures
 
-    names = assets.model_spec("nanodet-m-0.5x-shapes").class_names
+    names = locate.model_spec("nanodet-m-0.5x-shapes").class_names
     for picture in read_pictures(path.parent, path, names):
         assert len(picture.xyxy) == len(picture.class_id)
         assert all(math.isfinite(v) for v in picture.xyxy.ravel())
@@ -195,7 +189,7 @@ def _yaml(rng: random.Random, _: int, material: Path, scratch: Path) -> list[Tri
         (scratch / name).write_text("ball\ncar\n")
     if source.suffix == ".yml":
         readers: list[tuple[str, Callable[[Path], Any]]] = [
-            ("recipe.sh --config", _training_config), ("python -m train --config", _settings),
+            ("recipe.sh --config", _training_config), ("nanodet train --config", _settings),
         ]  # fmt: skip
     else:
         readers = [("model", _spec) if source.name.startswith("nanodet") else ("board", _board)]
@@ -250,15 +244,18 @@ def _round_trip(spec: Any) -> None:
 
 
 def _board(path: Path) -> None:
-    from runtime.benchmark.profile import Profile
+    from runtime.benchmark.board import Board
 
-    profile, values = Profile.read(path), load_tree(path)
+    board, values = Board.read(path), load_tree(path)
     assert isinstance(values, dict)
     for key in ("title", "kind", "soc"):
-        assert values[key] == getattr(profile, key)
-    _agrees(values["cores"], vars(profile.cores))
-    for memory, given in zip(profile.memories, values.get("memories") or (), strict=True):
+        assert values[key] == getattr(board, key)
+    _agrees(values["cores"], vars(board.cores))
+    for memory, given in zip(board.memories, values.get("memories") or (), strict=True):
         _agrees(given, vars(memory))
+    for key in ("flash", "firmware"):
+        if values.get(key) is not None:
+            _agrees(values[key], vars(getattr(board, key)))
 
 
 def _agrees(given: Any, read: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from runtime.benchmark.profile import BOARDS
+from runtime.benchmark.board import BOARDS
 from tests.conftest import ROOT, photo
 
 _SIZE = 96, 64

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.spec import METADATA_NAME
+from runtime.tflite_graph import text, unpack
 
 _NUMBERS = (0, 1, -1, 2, 3, 7, 127, 128, -128, 255, 256, 65535, 1 << 20, 2**31 - 1, -(2**31), 2**32)
 _ODD: tuple[Any, ...] = (
@@ -145,7 +145,7 @@ def _mutate_structure(content: bytes, rng: random.Random) -> bytes:
     """Offsets, tables and small vectors: nine tenths of a file are weights, and left alone."""
     weights = [
         (start, start + len(data))
-        for buffer in graph_file.parse(content).buffers
+        for buffer in unpack(content).buffers
         if buffer.data is not None and len(data := bytes(buffer.data)) > 256
         and (start := content.find(data)) >= 0
     ]  # fmt: skip
@@ -167,7 +167,7 @@ def _mutate_structure(content: bytes, rng: random.Random) -> bytes:
 def _mutate_fields(content: bytes, rng: random.Random) -> bytes:
     """The file is built anew, so that only what the fields mean is wrong."""
     while True:
-        model = graph_file.parse(content)
+        model = unpack(content)
         for _ in range(rng.choice((1, 1, 2))):
             _change_field(model, rng)
         try:
@@ -220,9 +220,9 @@ def _fields(node: Any) -> list[tuple[Any, str]]:
     return found
 
 
-def with_spec(content: bytes, text: bytes) -> bytes:
+def with_spec(content: bytes, spec: bytes) -> bytes:
     """The file with another embedded model spec."""
-    model = graph_file.parse(content)
-    entry = next(m for m in model.metadata if graph_file.text(m.name) == METADATA_NAME)
-    model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)
+    model = unpack(content)
+    entry = next(m for m in model.metadata if text(m.name) == METADATA_NAME)
+    model.buffers[entry.buffer].data = np.frombuffer(spec, np.uint8)
     return flatbuffer.serialize(model)

@@ -11,14 +11,13 @@ import pytest
 
 from tests.conftest import Build
 from tests.robustness import mutate
-from tests.robustness.conftest import FULL, Record
+from tests.robustness.conftest import Record
 from tests.robustness.faults import Workshop
 from tests.robustness.kinds import KINDS
 from tests.robustness.material import prepare
 from tests.robustness.pool import run_mutants
 
-_MUTANTS = int(os.environ.get("NANODET_ROBUSTNESS_MUTANTS", 500 if FULL else 20))
-_WORKERS = min(4, os.cpu_count() or 1) if FULL else 1
+_WORKERS = min(4, os.cpu_count() or 1)
 # What the models to damage are built with, besides the small one of all other tests.
 _BUILDS = (
     ["--fast", "--target", "mcu"],
@@ -29,11 +28,13 @@ _BUILDS = (
 
 
 @pytest.fixture(scope="module")
-def material(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def material(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, full: bool
+) -> Path:
     folder = tmp_path_factory.mktemp("material")
     build: Build = request.getfixturevalue("build")
     models = [build.tflite]
-    if FULL:
+    if full:
         workshop: Workshop = request.getfixturevalue("workshop")
         with ThreadPoolExecutor(_WORKERS) as threads:
             made = threads.map(lambda o: workshop.build(workshop.folder / "models", *o), _BUILDS)
@@ -46,11 +47,12 @@ def material(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutants(kind: str, material: Path, tmp_path: Path, record: Record) -> None:
+def test_mutants(kind: str, material: Path, tmp_path: Path, record: Record, full: bool) -> None:
     """None of them a traceback, a wrong answer, 30 s, 4 GiB, or the end of the process."""
-    outcome = run_mutants(kind, range(_MUTANTS), material, tmp_path, _WORKERS)
+    count = int(os.environ.get("NANODET_ROBUSTNESS_MUTANTS", 500)) if full else 20
+    outcome = run_mutants(kind, range(count), material, tmp_path, _WORKERS if full else 1)
     assert not outcome.broken, "\n".join(f"{k}: {v}" for k, v in outcome.broken.items())
-    assert outcome.mutants == _MUTANTS
+    assert outcome.mutants == count
     assert outcome.errors and outcome.answers, "a test that sees both"
     record(
         "mutants", kind, mutants=outcome.mutants, trials=sum(outcome.trials.values()),

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.robustness.conftest import FULL, Record
+from tests.robustness.conftest import Record
 from tests.robustness.faults import (
     STAGES,
     STEM,
@@ -32,15 +32,14 @@ from tests.robustness.faults import (
     stages_done,
 )
 
-_KILLS = 30 if FULL else 2
+_KILLS = 30
 _AT_ONCE = 2
-_DISK_STAGES = STAGES if FULL else ("publish",)
 # Names that shells, argument parsers and format strings trip over.
 _ODD = "-ö ü 'q\" $(x) %s {y}\n#;&"
 _SHOWN = _ODD.replace("\n", "\\n")
 
 # With a lock that is not installed yet: nothing can be.
-_BARE = 'cd "$1"; . tools/environment.sh; environment requirements-test.lock'
+_BARE = 'cd "$1"; . tools/environment.sh; environment locks/test.lock'
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def test_other_annotations_are_measured(
     assert again == {"inputs", "measure", "report"}
 
 
-@pytest.mark.skipif(not FULL, reason="takes a minute; python -m tests.robustness does it")
+@pytest.mark.full(reason="two builds of a minute")
 def test_two_models_at_once(
     workshop: Workshop, reference: Reference, tmp_path: Path, record: Record
 ) -> None:
@@ -110,6 +109,7 @@ def test_two_models_at_once(
            "SHA-256 as alone")  # fmt: skip
 
 
+@pytest.mark.full(reason="30 builds killed and done again")
 def test_kill_9(workshop: Workshop, reference: Reference, tmp_path: Path, record: Record) -> None:
     """At a random moment, the whole process group; the next run finishes with the same bytes."""
     rng = random.Random(9)
@@ -161,8 +161,9 @@ def mounted(folder: Path, *arguments: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.full(reason="two builds for each stage")
 @pytest.mark.skipif(shutil.which("mount") is None, reason="no mount here")
-@pytest.mark.parametrize("stage", _DISK_STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_full_disk(
     workshop: Workshop, reference: Reference, tmp_path: Path, stage: str, record: Record
 ) -> None:
@@ -205,7 +206,7 @@ def check_out(folder: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
-    installed = '. tools/environment.sh; touch "$(marker_of requirements.lock)"'
+    installed = '. tools/environment.sh; touch "$(marker_of locks/recipe.lock)"'
     subprocess.run(["bash", "-c", installed], cwd=folder, check=True)
 
 

@@ -17,7 +17,7 @@ def literal(
         cls, reg = raw[f"cls_{level.stride}"], raw[f"reg_{level.stride}"]
         for row, column, class_id in np.ndindex(*cls.shape):
             logit = int(cls[row, column, class_id])
-            if logit < level.lowest:
+            if logit < level.min_logit:
                 continue
             sides = []
             for side in range(4):

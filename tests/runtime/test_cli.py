@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.cli import Parser, amount, fraction, positive, printable, run
+from runtime.cli import Parser, amount, fraction, positive, printable, run, whole
 from runtime.errors import DataUnavailable, GateFailed, KitError
 from tests.conftest import ROOT
 
@@ -17,7 +17,8 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [(positive, "1", 1), (positive, "640", 640), (fraction, "0", 0), (fraction, "1", 1),
-     (fraction, "0.35", 0.35), (amount, "1e3", 1000), (amount, "0.5", 0.5)],
+     (fraction, "0.35", 0.35), (amount, "1e3", 1000), (amount, "0.5", 0.5), (whole, "0", 0),
+     (whole, "12", 12)],
 )  # fmt: skip
 def test_values(kind: Callable[[str], float], text: str, value: float) -> None:
     assert kind(text) == value
@@ -38,6 +39,8 @@ def test_values(kind: Callable[[str], float], text: str, value: float) -> None:
         (amount, "-1", "below 0"),
         (amount, "nan", "compares with nothing"),
         (amount, "1e400", "without end"),
+        (whole, "-1", "below 0"),
+        (whole, "0.5", "not whole"),
     ],
 )
 def test_values_that_are_none(kind: Callable[[str], float], text: str, reason: str) -> None:

@@ -11,12 +11,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.engines import LiteRtEngine, TfliteEngine, TflmEngine, dequantize, open_engine
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
 from runtime.tflite_file import TensorInfo, TfliteFile
-from tests.conftest import Build, run_python
+from runtime.tflite_graph import unpack
+from tests.conftest import Build, deviation, run_python
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_engines_agree(model: TfliteFile, canvas: np.ndarray) -> None:
     for name in model.spec.output_names:
         reference = answers[-1][name].ravel()
         for other in answers[:-1]:
-            assert np.corrcoef(reference, other[name].ravel())[0, 1] > 0.9, name
+            assert deviation(other[name].ravel(), reference) < 0.4, name
 
 
 def test_int8_follows_the_float_network(
@@ -42,8 +42,7 @@ def test_int8_follows_the_float_network(
 
     expected, found = OnnxEngine(build.onnx).infer(canvas), TflmEngine(model).infer(canvas)
     for name, values in expected.items():
-        correlation = np.corrcoef(values.ravel(), found[name].ravel())[0, 1]
-        assert correlation > 0.9, name
+        assert deviation(found[name], values) < 0.4, name
 
 
 def test_dequantize_does_not_wrap() -> None:
@@ -75,7 +74,7 @@ def test_damaged_graph_is_refused(model: TfliteFile) -> None:
 
 
 def test_tflm_refuses_an_operator_it_does_not_know(model: TfliteFile) -> None:
-    content = graph_file.parse(model.content)
+    content = unpack(model.content)
     code = schema.BuiltinOperator.LOCAL_RESPONSE_NORMALIZATION
     content.operatorCodes[0].builtinCode = content.operatorCodes[0].deprecatedBuiltinCode = code
     with pytest.raises(KitError, match="TFLite Micro refuses"):
@@ -122,16 +121,19 @@ def test_arena_whatever_the_callers_modules(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process that measures imports what this one does."""
+    expected = arena_bytes(build.tflite)
     (tmp_path / "numpy.py").write_text("raise SystemExit(9)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    assert arena_bytes(build.tflite) > 0
+    assert arena_bytes(build.tflite) == expected
 
 
 def test_arena(build: Build) -> None:
-    stem = 48 * 32 * 24 + 96 * 64 * 3  # first convolution's output and its input
-    assert stem < arena_bytes(build.tflite) < 4 * stem
+    """More than the first convolution's input and output; else as measured, for TensorFlow Lite
+    Micro's version is locked."""
+    stem = 48 * 32 * 24 + 96 * 64 * 3
+    assert stem < arena_bytes(build.tflite) == pytest.approx(129_360, rel=0.03)
 
 
 _REFUSED = """

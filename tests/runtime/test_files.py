@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import KitError
-from runtime.files import is_still_at, remove_leftovers, write_text, writing
+from runtime.files import is_still_at, locked, remove_leftovers, write_text, writing
 from tests.conftest import ROOT
 
 
@@ -97,3 +97,30 @@ def test_an_open_file_that_was_moved(tmp_path: Path) -> None:
         assert not is_still_at(file, path)
         path.write_text("another")
         assert not is_still_at(file, path)
+
+
+_SECOND = """
+import sys
+from pathlib import Path
+from runtime.files import locked
+with locked(Path(sys.argv[1]), "a", "waiting for it") as file:
+    file.write("second")
+"""
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_second_process_waits(tmp_path: Path, removed: bool) -> None:
+    """Also where the first one removes the file that both have opened."""
+    path = tmp_path / "new folder" / "file"
+    with locked(path, "a") as file:
+        command = [sys.executable, "-c", _SECOND, str(path)]
+        second = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None and second.stdout.readline() == "waiting for it\n"
+        file.write("first ")
+        file.flush()
+        if removed:
+            path.unlink()
+    assert second.wait(30) == 0
+    assert path.read_text() == ("second" if removed else "first second")
+    with locked(path, "r", "nobody is there") as file:
+        assert is_still_at(file, path)

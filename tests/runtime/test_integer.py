@@ -130,7 +130,7 @@ def test_the_threshold_is_the_float_one(tiny: ModelSpec) -> None:
         level = integer.make_tables(spec, [info, regression], threshold).levels[0]
         for q in range(-128, 128):
             score = 1 / (1 + math.exp(-(q - zero_point) * scale))
-            assert (q >= level.lowest) == (score > threshold), (scale, q)
+            assert (q >= level.min_logit) == (score > threshold), (scale, q)
 
 
 @pytest.mark.parametrize(

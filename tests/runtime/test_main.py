@@ -1,4 +1,4 @@
-"""`python -m runtime`, as on a board."""
+"""`python3 -m runtime`, as on a board."""
 
 from __future__ import annotations
 

@@ -105,3 +105,26 @@ print("out"); print("err", file=sys.stderr)
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
     for name in "ab":
         assert (tmp_path / name).read_text().splitlines() == [f"{name} {i}" for i in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("level", "out", "err", "reason"),
+    [
+        (-1, "result\n", "", "neither lines on the way nor chatter"),
+        (0, "on the way\nresult\n", "", "no chatter"),
+        (1, "on the way\nresult\n", "dropped\nlog.txt:\nlogged\n\n", "all that is said"),
+    ],
+)
+def test_levels(tmp_path: Path, level: int, out: str, err: str, reason: str) -> None:
+    """What is said at each level; the log holds the same at all of them."""
+    code = (
+        "from pathlib import Path\nfrom runtime.quiet import say, set_level\n"
+        "os.chdir(sys.argv[1]); set_level(int(sys.argv[2])); say('on the way')\n"
+        "Path('log.txt').write_text('before\\n')\n"
+        "with silenced(): os.write(2, b'dropped\\n')\n"
+        "with output_to(Path('log.txt')): os.write(1, b'logged\\n')\n"
+        "print('result')"
+    )
+    done = _run(code, str(tmp_path), str(level))
+    assert (done.returncode, done.stdout, done.stderr) == (0, out, err), reason
+    assert (tmp_path / "log.txt").read_text() == "before\nlogged\n"

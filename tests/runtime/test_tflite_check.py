@@ -11,9 +11,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from quantize import flatbuffer
-from runtime import graph_file, tflite_operand, tflite_rules, tflite_schema
+from runtime import tflite_operand, tflite_rules, tflite_schema
 from runtime.errors import KitError
+from runtime.operators import BY_NUMBER
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph, text, unpack
 from tests.conftest import Build
 
 Change = Callable[[Any], None]
@@ -21,8 +23,7 @@ Change = Callable[[Any], None]
 
 def first(model: Any, name: str) -> Any:
     """The first operator of a kind."""
-    graph = model.subgraphs[0]
-    return next(op for op in graph.operators if graph_file.operator_name(model, op) == name)
+    return Graph.of(model).named(name)[0].packed
 
 
 def tensor(model: Any, name: str, place: int) -> Any:
@@ -92,7 +93,7 @@ def slice_beyond(model: Any) -> None:
     ],
 )  # fmt: skip
 def test_refused(build: Build, change: Change, message: str) -> None:
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     change(model)
     with pytest.raises(KitError, match=message):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
@@ -100,7 +101,7 @@ def test_refused(build: Build, change: Change, message: str) -> None:
 
 def test_custom_operators_are_left_alone(build: Build) -> None:
     """What a compiler for an NPU makes of a model: scratch memory that nothing computes."""
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     graph = model.subgraphs[0]
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
@@ -116,8 +117,9 @@ def test_custom_operators_are_left_alone(build: Build) -> None:
 
 
 def test_names_and_numbers_are_the_schemas() -> None:
-    for number, rule in tflite_rules.OPERATORS.items():
-        assert getattr(schema.BuiltinOperator, rule.name) == number
+    assert {facts.name for facts in BY_NUMBER.values()} == set(tflite_rules.SHAPES)
+    for number, facts in BY_NUMBER.items():
+        assert getattr(schema.BuiltinOperator, facts.name) == number
     for number, (name, _) in tflite_operand.TYPES.items():
         assert getattr(schema.TensorType, name) == number
 
@@ -125,7 +127,7 @@ def test_names_and_numbers_are_the_schemas() -> None:
 def test_reads_what_the_generated_reader_reads(build: Build) -> None:
     """Every field of every table, against TensorFlow's own reader."""
     content = build.tflite.read_bytes()
-    _compare(tflite_schema.read_model(content), graph_file.parse(content))
+    _compare(tflite_schema.read_model(content), unpack(content))
 
 
 _SHORT = {"fused": "fusedActivationFunction", "filter_h": "filterHeight", "filter_w": "filterWidth",
@@ -145,7 +147,7 @@ def _compare(table: dict[str, Any], other: Any) -> None:
         elif isinstance(value, np.ndarray):
             np.testing.assert_array_equal(value, [] if expected is None else expected)
         elif isinstance(value, str):
-            assert value == graph_file.text(expected or "")
+            assert value == text(expected or "")
         elif value is not None and key not in ("height", "width"):  # Gone from the schema.
             assert value == expected, key
 

@@ -8,9 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from quantize import flatbuffer
-from runtime import graph_file
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import unpack
 from tests.conftest import Build
 
 
@@ -44,21 +44,21 @@ def test_no_tflite_file(content: bytes) -> None:
 
 
 def test_no_metadata(build: Build) -> None:
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     model.metadata = []
     with pytest.raises(KitError, match="no NanoDet model spec"):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
 
 
 def test_spec_of_another_model(build: Build) -> None:
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]].name = "cls_64"
     with pytest.raises(KitError, match="its spec says"):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")
 
 
 def test_spec_of_another_size(build: Build) -> None:
-    model = graph_file.parse(build.tflite.read_bytes())
+    model = unpack(build.tflite.read_bytes())
     model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape[1] = 32
     with pytest.raises(KitError, match=r"inputs \[\(1, 32, .* its spec says \[\(1, 64,"):
         TfliteFile.parse(flatbuffer.serialize(model), "m.tflite")

@@ -71,7 +71,7 @@ def test_a_vulnerability_is_found(service: Service) -> None:
     assert done.returncode == 1, done.stderr
     assert re.search(r"^pillow \S+: OSV-1, fixed in 99$", done.stdout, re.MULTILINE)
     assert "no known vulnerability" not in done.stdout
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    lines = (ROOT / "locks/recipe.lock").read_text().splitlines()
     locked = [Requirement(line.rstrip("\\")) for line in lines if line[0] not in " #"]
     here = {f"{r.name}{r.specifier}" for r in locked if r.marker is None or r.marker.evaluate()}
     assert here <= service.asked, "every package is asked after"
@@ -92,6 +92,6 @@ def test_a_wrong_option_is_said() -> None:
 
 
 def test_the_locked_packages_fit_each_other() -> None:
-    lock = (ROOT / "requirements-test.lock").read_text()
+    lock = (ROOT / "locks/test.lock").read_text()
     ours = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
     assert [line for line in audit.conflicts() if line.split()[0].lower() in ours] == []

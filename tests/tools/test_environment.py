@@ -45,7 +45,7 @@ def test_build_of_pytorch(
         check=True,
     )
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert [line.split("-r requirements-")[1] for line in asked] == [f"{x}.lock" for x in locks]
+    assert [line.split("-r locks/")[1] for line in asked] == [f"{x}.lock" for x in locks]
     assert all("--require-hashes" in line and "--no-deps" in line for line in asked)
     assert said in done.stderr and bool(done.stderr) == bool(said)
 

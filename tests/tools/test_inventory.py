@@ -44,7 +44,8 @@ def test_locks_hold_hashes_and_no_address(lock: str) -> None:
 
 
 def test_every_lock_is_listed() -> None:
-    assert {p.name for p in ROOT.glob("requirements*.lock")} == set(LOCKS.values())
+    listed = {ROOT / lock for lock in LOCKS.values()}
+    assert set(ROOT.glob("locks/*.lock")) == listed and listed
 
 
 @pytest.mark.parametrize("lock", LOCKS.values())

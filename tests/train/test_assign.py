@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-import assets
+from data import locate
 from runtime.spec import ModelSpec
 from tests.conftest import small
 from train.assign import atss, dynamic_soft
@@ -112,7 +112,7 @@ def test_atss(seed: int, official: ModelSpec) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_dynamic_soft(seed: int) -> None:
-    spec = small(assets.model_spec("nanodet-plus-m-320"), 160, 128)
+    spec = small(locate.model_spec("nanodet-plus-m-320"), 160, 128)
     cells = Cells.of(spec, 128, 160, torch.device("cpu"))
     rng = np.random.default_rng(seed)
     boxes = random_boxes(rng, 1 + seed, spec)

@@ -13,12 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
+from data.shapes.dataset import write_set
+from data.shapes.shapes import CLASS_NAMES
 from runtime.errors import KitError
+from runtime.image import load_rgb
+from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
-from synthetic.dataset import write_set
-from synthetic.shapes import CLASS_NAMES
 from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
-from train.data import EpochSampler, TrainingSet, plain_sample, read_pictures
+from train.criterion import Objects
+from train.data import EpochSampler, Picture, TrainingSet, normalised, read_pictures
 from train.settings import Settings
 
 EVERYTHING = Augmentation(
@@ -46,6 +49,14 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shapes(tiny: ModelSpec) -> ModelSpec:
     """`tiny` with the classes of the scenes."""
     return dataclasses.replace(tiny, class_names=CLASS_NAMES)
+
+
+def plain_sample(picture: Picture, spec: ModelSpec) -> tuple[torch.Tensor, Objects]:
+    """A picture as inference sees it."""
+    canvas, placement = to_canvas(load_rgb(picture.path), spec.input)
+    xyxy = picture.xyxy * np.tile(placement.scale, 2) + np.tile(placement.offset, 2)
+    objects = Objects(torch.from_numpy(xyxy.astype(np.float32)), torch.from_numpy(picture.class_id))
+    return normalised(canvas.astype(np.float32), spec), objects
 
 
 def test_without_augmentation_a_sample_is_what_inference_sees(

@@ -14,7 +14,7 @@ static bool level_is_sound(const nanodet_model *model, const nanodet_level *leve
     if (level->stride == 0 || level->score == NULL || level->weight == NULL) return false;
     if (level->rows != (model->height + level->stride - 1) / level->stride) return false;
     if (level->columns != (model->width + level->stride - 1) / level->stride) return false;
-    if (level->lowest < -128 || level->lowest > 128) return false;
+    if (level->min_logit < -128 || level->min_logit > 128) return false;
     if (level->offset_q4 < 0 || (uint64_t)level->offset_q4 > unit) return false;
     /* The sum that a distance is divided by is never 0, and its numerator fits 32 bits. */
     if (level->weight[0] != WEIGHT_ONE) return false;

@@ -28,9 +28,9 @@ static void collect(const nanodet_model *model, uint32_t index, const int8_t *cl
     const nanodet_level *level = &model->levels[index];
     uint32_t cells = (uint32_t)level->rows * level->columns, classes = model->classes;
     const int8_t *end = cls + (size_t)cells * classes;
-    const int32_t lowest = level->lowest;
+    const int32_t min_logit = level->min_logit;
     for (const int8_t *logit = cls; logit < end; logit++) {
-        if (*logit < lowest) continue;
+        if (*logit < min_logit) continue;
         uint32_t at = (uint32_t)(logit - cls), cell = at / classes, class_id = at % classes;
         if (wanted != NULL && !wanted[class_id]) continue;
         if (model->rotated_180) cell = cells - 1 - cell;

@@ -71,7 +71,7 @@ static described read_model(reader *from) {
         level->stride = (uint16_t)word(from);
         level->rows = (uint16_t)word(from);
         level->columns = (uint16_t)word(from);
-        level->lowest = (int16_t)(int32_t)word(from);
+        level->min_logit = (int16_t)(int32_t)word(from);
         level->offset_q4 = (int32_t)word(from);
         level->score = take(from, 512);
         level->weight = take(from, 512);

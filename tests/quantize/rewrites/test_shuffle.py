@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from quantize import flatbuffer, integer_file, package
-from quantize.graph import Graph
+from quantize.float_graph import FloatGraph
 from quantize.methods import quantize
 from quantize.rewrites import shuffle
-from runtime import graph_file
 from runtime.engines import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph, unpack
 from tests.conftest import Build, calibration
 
 
 def test_gather_and_transpose_move_the_same_bytes(shuffled: Build, canvas: np.ndarray) -> None:
     """The file before the rewrite, run by LiteRT, which knows GATHER."""
-    graph = Graph.parse(shuffled.float_model)
+    graph = FloatGraph.parse(shuffled.float_model)
     model = integer_file.write(
         graph, quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
     )
     package.name_tensors(model, shuffled.spec)
     package.embed_spec(model, shuffled.spec)
     with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
-    assert graph_file.operator_counts(model)["GATHER"] == 16
+    assert Graph.of(model).counts["GATHER"] == 16
     before = LiteRtEngine(with_gather, xnnpack=False).infer_raw(canvas)
     after = LiteRtEngine(TfliteFile.read(shuffled.tflite), xnnpack=False).infer_raw(canvas)
     for name, values in before.items():
@@ -49,18 +49,17 @@ def test_groups(indices: list[int], groups: int | None, reason: str) -> None:
 
 
 def test_gathers_come_back(shuffled: Build) -> None:
-    model = graph_file.parse(shuffled.tflite.read_bytes())
+    model = unpack(shuffled.tflite.read_bytes())
     shuffle.restore_gathers(model)
-    assert graph_file.operator_counts(model)["GATHER"] == 16
+    assert Graph.of(model).counts["GATHER"] == 16
     assert shuffle.replace_gathers(model) == 16
-    before = graph_file.parse(shuffled.tflite.read_bytes())
-    assert graph_file.operator_counts(model) == graph_file.operator_counts(before)
+    before = unpack(shuffled.tflite.read_bytes())
+    assert Graph.of(model).counts == Graph.of(before).counts
 
 
 def test_a_reshape_that_is_no_shuffle(shuffled: Build) -> None:
-    model = graph_file.parse(shuffled.tflite.read_bytes())
-    names = [graph_file.operator_name(model, op) for op in model.subgraphs[0].operators]
-    swap = model.subgraphs[0].operators[names.index("TRANSPOSE")]
-    swap.inputs[0] = model.subgraphs[0].inputs[0]
+    model = unpack(shuffled.tflite.read_bytes())
+    swap = Graph.of(model).named("TRANSPOSE")[0]
+    swap.packed.inputs[0] = model.subgraphs[0].inputs[0]
     with pytest.raises(GateFailed, match="no channel shuffle"):
         shuffle.restore_gathers(model)

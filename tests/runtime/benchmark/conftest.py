@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime import cli
-from runtime.benchmark.__main__ import main
-from runtime.benchmark.remote import Board
+import commands
+from runtime.benchmark.remote import Connection
 
 OUTPUTS = Path(__file__).parent / "outputs"
 KERNEL = "Linux imx8mpevk 6.1.36-lf-6.1.y #1 SMP PREEMPT aarch64 GNU/Linux"
@@ -147,7 +146,7 @@ class Server:
             "--ssh-option", "StrictHostKeyChecking=yes", "--ssh-config", os.devnull,
         ]  # fmt: skip
 
-    def board(self, **changes: str) -> Board:
+    def board(self, **changes: str) -> Connection:
         """A connection; changes: options of ssh."""
         options = {
             "Port": str(self.port),
@@ -157,7 +156,7 @@ class Server:
             "StrictHostKeyChecking": "yes",
         } | changes
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return Board(f"{self.user}@127.0.0.1", ["-F", os.devnull, *words])
+        return Connection(f"{self.user}@127.0.0.1", ["-F", os.devnull, *words])
 
     def folders(self) -> list[Path]:
         """What is temporary on the board."""
@@ -247,13 +246,12 @@ class Done:
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Done]:
-    """Runs `python -m runtime.benchmark` with the words, in this process and an empty folder."""
+    """Runs `./nanodet` with the words, in this process and an empty folder."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def call(*words: object) -> Done:
-        monkeypatch.setattr("sys.argv", ["benchmark", *(str(word) for word in words)])
-        code = cli.run(main)
+    def call(name: str, *words: object) -> Done:
+        code = commands.start(name, [str(word) for word in words])
         said = capsys.readouterr()
         return Done(code, said.out, said.err.split("\r")[-1].strip())
 

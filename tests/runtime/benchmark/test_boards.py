@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import run_python
 from tests.runtime.benchmark.conftest import Done
 
 Command = Callable[..., Done]
@@ -24,14 +21,3 @@ def test_boards_of_a_user(command: Command, tmp_path: Path) -> None:
     assert "nowhere: no such folder" in command("boards", "--boards", tmp_path / "nowhere").err
     (tmp_path / "mine.yaml").write_text("title: x")
     assert "mine.yaml: " in command("boards", "--boards", tmp_path).err
-
-
-@pytest.mark.parametrize("words", [[], ["dance"], ["run"], ["run", "a.tflite"], ["host"]])
-def test_wrong_words(command: Command, words: list[str]) -> None:
-    done = command(*words)
-    assert done.code == 2 and done.err.startswith("error: ") and "\n" not in done.err
-
-
-def test_as_a_user_calls_it(tmp_path: Path) -> None:
-    done = run_python(tmp_path, "-m", "runtime.benchmark", "--help")
-    assert done.returncode == 0 and "parity" in done.stdout

@@ -1,4 +1,4 @@
-"""`host`, with the tool that ai-edge-litert installs: these figures are measured."""
+"""`bench` without a board, with the tool that ai-edge-litert installs: its figures are measured."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def check(done: Done, model: Path, runs: int) -> None:
 
 
 def test_a_small_model(command: Command, build: Build) -> None:
-    check(command("host", build.tflite, "--runs", "7"), build.tflite, 7)
+    check(command("bench", build.tflite, "--runs", "7"), build.tflite, 7)
 
 
 @pytest.mark.real
 def test_nxps_file(command: Command, data: Path) -> None:
     (path,) = (data / "peers").glob("nxp_*.tflite")
-    check(command("host", path, "--runs", "5"), path, 5)
+    check(command("bench", path, "--runs", "5"), path, 5)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_fails_is_one_line(
 ) -> None:
     bad = tmp_path / "bad.tflite"
     bad.write_bytes(content or build.tflite.read_bytes())
-    done = command("host", bad, *options)
+    done = command("bench", bad, *options)
     assert done.code == 2 and message in done.err and "\n" not in done.err
     assert list(Path.cwd().iterdir()) == []
 
@@ -69,4 +69,15 @@ def test_a_missing_tool(
 ) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "pip install ai-edge-litert" in command("host", build.tflite).err
+    assert "pip install ai-edge-litert" in command("bench", build.tflite).err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--accelerator", "--profile", "--boards", "--port", "--identity", "--ssh-config",
+     "--ssh-option"],
+)  # fmt: skip
+def test_options_of_a_board_need_one(command: Command, build: Build, option: str) -> None:
+    done = command("bench", build.tflite, option, "1")
+    assert done.code == 2 and done.out == ""
+    assert done.err.startswith(f"error: {option} goes with --board") and "\n" not in done.err

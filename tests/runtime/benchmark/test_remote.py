@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.benchmark.remote import Board, CommandTimeout
+from runtime.benchmark.remote import CommandTimeout, Connection
 from runtime.errors import KitError
 from tests.runtime.benchmark.conftest import (
     LOSE_CONNECTION,
@@ -66,7 +66,7 @@ def test_files_have_the_names_they_are_given(server: Server, tmp_path: Path, nam
 )  # fmt: skip
 def test_hosts_that_are_none(host: str) -> None:
     with pytest.raises(KitError, match="--board"):
-        Board(host)
+        Connection(host)
 
 
 def test_folder_goes_with_what_runs_in_it(server: Server, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /* The first layers of the network, row by row: convolution 3x3 with stride 2, max-pool 3x3 with
  * stride 2, LEAKY_RELU; bit for bit TensorFlow Lite Micro's kernels. What would be the largest
- * tensors never exist as a whole. `python -m firmware.generate --split-stem` writes the constants.
+ * tensors never exist as a whole. `./nanodet firmware --split-stem` writes the constants.
  */
 #ifndef NANODET_STEM_H
 #define NANODET_STEM_H
@@ -22,7 +22,7 @@ typedef struct {
     uint16_t channels; /* A multiple of 4. */
     int16_t input_zero_point;
     int16_t output_zero_point; /* Of the convolution. */
-    /* [channels / 4][NANODET_STEM_WORDS][4]: for four channels at a time two weights a word, the
+    /* [channels / 4][NANODET_STEM_WORDS][4]: for four channels at a time two weights per word, the
      * first in the lower half. */
     const int32_t *weight;
     const int32_t *bias;       /* [channels] */

@@ -1,7 +1,7 @@
 /* What every function of this library shares: the model's description, and what can go wrong.
  *
  * C99, no heap, no floats, nothing of libc but stdint.h, stddef.h, stdbool.h and string.h. Every
- * function is reentrant. `python -m firmware.generate` writes a `nanodet_model` for a .tflite file.
+ * function is reentrant. `./nanodet firmware` writes a `nanodet_model` for a .tflite file.
  */
 #ifndef NANODET_TYPES_H
 #define NANODET_TYPES_H
@@ -32,10 +32,10 @@ typedef enum {
 /* One stride. Its outputs: class logits int8 (rows, columns, classes) and distance logits int8
  * (rows, columns, 4 sides left top right bottom, bins). */
 typedef struct {
-    uint16_t stride; /* Pixels a cell. */
+    uint16_t stride; /* Pixels per cell. */
     uint16_t rows;
     uint16_t columns;
-    int16_t lowest;         /* Smallest class logit that passes the score threshold; 128: none. */
+    int16_t min_logit;      /* Smallest class logit that passes the score threshold; 128: none. */
     int32_t offset_q4;      /* Centre of cell 0, in 1/16 pixels. */
     const uint16_t *score;  /* [256] by class logit + 128, in 1/65536. */
     const uint16_t *weight; /* [256] by distance below the largest logit of a side, in 1/16384. */

@@ -1,0 +1,1 @@
+"""What the doctor knows: one module per family of targets, one function per rule."""

@@ -1,0 +1,1 @@
+"""Weights, photographs, annotations: found, downloaded, read, or drawn."""

@@ -1,0 +1,73 @@
+"""What each board takes: predicted for this file, published for NXP's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instruction
+from pipeline.report.contract import Latency, PublishedLatency
+from runtime.benchmark.board import Board, load_all
+
+
+def latencies(
+    cost: Mapping[str, Any] | None, reserved_bytes: int | None, file_bytes: int
+) -> tuple[Latency, ...]:
+    """One per board. cost: `cortex_m7` of `report.json`; None for a float file. reserved_bytes: of
+    the arena; None for a file that microcontrollers do not run."""
+    return tuple(
+        _latency(board, cost, _memory(board, reserved_bytes, file_bytes)) for board in _boards()
+    )
+
+
+def published() -> tuple[PublishedLatency, ...]:
+    """What the board profiles have."""
+    return tuple(
+        PublishedLatency(
+            board.title,
+            p.accelerator.upper()
+            + (f", {p.threads} thread{'s' * (p.threads > 1)}" if p.threads else ""),
+            p.latency_ms,
+            f"{p.model} ({p.source})",
+        )
+        for board in _boards()
+        for p in board.published
+    )
+
+
+def _boards() -> list[Board]:
+    return [board for board in load_all() if board.published]
+
+
+def _latency(board: Board, cost: Mapping[str, Any] | None, memory: str) -> Latency:
+    cores = f"{board.cores.count} x {board.cores.kind}, {board.cores.mhz} MHz"
+    if board.kind != "microcontroller":
+        why = "Not predicted: the kit knows costs of the Cortex-M7 alone; measure on the board."
+        return Latency(board.title, cores, None, why, "")
+    nanoseconds = ns_per_instruction(board)
+    if nanoseconds is None:
+        why = "Not predicted: nobody published what an instruction takes there."
+        return Latency(board.title, cores, None, why, memory)
+    if cost is None:
+        return Latency(board.title, cores, None, "Not predicted: a float file.", memory)
+    left_out = ", ".join(cost["not_counted"])
+    if not cost["by_kind"]:
+        why = f"Not predicted: none of its operators was ever counted ({left_out})."
+        return Latency(board.title, cores, None, why, memory)
+    instructions = cost["instructions"]
+    basis = (
+        f"{instructions / 1e6:.1f} M instructions, predicted, at {nanoseconds:.3f} ns each: NXP's "
+        f"published latency of its own file over the {PUBLISHED_INSTRUCTIONS / 1e6:.1f} M it takes."
+    )
+    if left_out:
+        basis += f" A lower bound, for these were never counted: {left_out}."
+    milliseconds = instructions * nanoseconds / 1e6
+    return Latency(board.title, cores, milliseconds, basis, memory, bool(left_out))
+
+
+def _memory(board: Board, reserved_bytes: int | None, file_bytes: int) -> str:
+    """Where the arena goes, and how fast that is."""
+    if reserved_bytes is None:
+        return ""
+    fit = board.fits(reserved_bytes, file_bytes)
+    return f"{fit.where} (speed: {fit.memory.speed})" if fit.memory else fit.where

@@ -1,0 +1,222 @@
+"""What a build tells: one line a stage, a summary, and `report.json`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.cache import Done
+from runtime.benchmark.board import microcontrollers
+from runtime.files import write_text
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+
+_PACKAGES = (
+    "torch",
+    "onnx",
+    "onnx2tf",
+    "tensorflow-cpu",
+    "tensorflow",
+    "ai-edge-litert",
+    "tflite-micro",
+    "numpy",
+    "pillow",
+)
+
+
+def stage_line(number: int, total: int, done: Done, detail: str) -> str:
+    """One line for the console."""
+    took = "unchanged" if done.skipped else f"{done.wall_s:.1f} s"
+    return f"[{number}/{total}] {done.name:<12} {detail:<56} {took:>9}"
+
+
+def quantize_detail(result: dict[str, Any]) -> str:
+    """What the quantize stage's line says of its result."""
+    detail = f"{sum(result['operators'].values())} operators, verified"
+    left_out = [result[k] for k in ("float_left_out", "left_out") if k in result]
+    left_out += result.get("rewrites_left_out", [])
+    return detail + "".join(f"; left out {what}" for what in left_out)
+
+
+def compare_detail(result: dict[str, Any]) -> str:
+    """How far the fine-tuned and the plain file find what the float network finds."""
+    pictures = f"{result['pictures']} pictures held out"
+    if not result["boxes"]:
+        return f"the float network finds nothing on {pictures}"
+    return (
+        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} % "
+        f"({result['boxes']} boxes on {pictures})"
+    )
+
+
+def measure_detail(result: dict[str, Any]) -> str:
+    """What the measure stage's line says of its result."""
+    if "arena_bytes" in result:
+        return f"arena {result['arena_bytes']:,} bytes"
+    return result.get("no_arena", "no file for microcontrollers")
+
+
+def build_report(
+    spec: ModelSpec,
+    weights: Path,
+    weights_sha256: str,
+    tflite: Path,
+    stages: Sequence[Done],
+    fallback: str,
+) -> dict[str, Any]:
+    """The content of `report.json` but for what the last stage gives.
+
+    fallback: why the embedded model was taken; "" when it was asked for or is another one.
+    """
+    results = {done.name: done.result for done in stages}
+    file = TfliteFile.read(tflite)
+    reserved = results["measure"].get("arena_reserved_bytes")
+    return {
+        "model": spec.name,
+        "fallback": fallback,
+        "weights": {
+            "file": weights.name,
+            "sha256": weights_sha256,
+            "notes": results["onnx"]["notes"],
+        },
+        "classes": list(spec.classes),
+        "strides": list(spec.graph.strides),
+        "tflite": {
+            "file": tflite.name,
+            "bytes": len(file.content),
+            "sha256": file.sha256,
+            "operators": results["quantize"]["operators"],
+            "input": vars(file.input),
+            "outputs": [vars(tensor) for tensor in file.outputs],
+        },
+        "parity": {
+            "rewrites": results["onnx"]["rewrites"],
+            "onnx": results["onnx"]["largest_difference"],
+            "tensorflow": results["tensorflow"]["largest_difference"],
+        },
+        "quantization": {
+            name: results["quantize"].get(name)
+            for name in (
+                "quantization",
+                "methods",
+                "rewrites",
+                "rewrites_left_out",
+                "qat_images",
+                "float_left_out",
+                "left_out",
+                "expected_cost",
+                "float_loss",
+                "loss",
+            )
+        },
+        "agreement": results.get("compare"),
+        "arena_bytes": results["measure"].get("arena_bytes"),
+        "arena_reserved_bytes": reserved,
+        "arena_goes_to": _places(reserved, len(file.content)),
+        "no_arena": results["measure"].get("no_arena"),
+        "cortex_m7": results["measure"].get("cortex_m7"),
+        "ap": results["measure"].get("ap"),
+        "versions": _versions(),
+    }
+
+
+def _places(reserved_bytes: int | None, file_bytes: int) -> dict[str, str]:
+    """Board -> memory that takes the arena, or `nowhere`."""
+    if reserved_bytes is None:
+        return {}
+    return {b.title: b.fits(reserved_bytes, file_bytes).where for b in microcontrollers()}
+
+
+def stage_times(stages: Sequence[Done]) -> list[dict[str, Any]]:
+    """Of `report.json`: `wall_s` is each stage's time when it last ran."""
+    return [
+        {"name": done.name, "wall_s": round(done.wall_s, 2), "skipped": done.skipped}
+        for done in stages
+    ]
+
+
+def command(arguments: Sequence[str]) -> str:
+    """What was typed, but for `--out`, which decides nothing of what is built."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(["bash", "recipe.sh", *kept])
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write `report.json`."""
+    write_text(path, json.dumps(report, indent=2) + "\n")
+
+
+def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str:
+    """The closing lines on the console."""
+    file = report["tflite"]
+    operators = " ".join(f"{name} {n}" for name, n in file["operators"].items())
+    strides = ",".join(str(stride) for stride in report["strides"])
+    ap = report["ap"]
+    accuracy = (
+        f"{ap['AP']:.2f} on {ap['images']} images ({ap['engine']}; evaluate.py measures all)"
+        if ap
+        else "not measured: no annotated images with its classes found (README, NANODET_DATA)"
+    )
+    stages = ", ".join(
+        f"{s['name']} {s['wall_s']:.1f}{' (earlier)' if s['skipped'] else ''}"
+        for s in report["stages"]
+    )
+    source = report["weights"]["file"]
+    demo = f"; a demo, for {report['fallback']}" if report["fallback"] else ""
+    return "\n".join(
+        (
+            f"model    {report['model']}, strides {strides}, from {source}{demo}",
+            f"file     {tflite}, {file['bytes']:,} bytes",
+            f"sha256   {file['sha256']}",
+            f"ops      {sum(file['operators'].values())}: {operators}",
+            f"AP       {accuracy}",
+            *_microcontroller(report),
+            f"seconds  {stages}",
+            f"report   {page}",
+            f"card     {card}",
+        )
+    )
+
+
+def _microcontroller(report: dict[str, Any]) -> list[str]:
+    if report["cortex_m7"] is None:
+        return []
+    arena = report["arena_bytes"]
+    size = (
+        report["no_arena"]
+        if arena is None
+        else f"{arena:,} bytes in TFLite Micro on this machine, an upper bound for a Cortex-M7; "
+        f"the firmware reserves {report['arena_reserved_bytes']:,}: "
+        + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
+    )
+    return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]
+
+
+def cortex_m7(cost: dict[str, Any]) -> str:
+    """What the summary says of `cortex_m7` of `report.json`."""
+    left_out = ", ".join(cost["not_counted"])
+    if not cost["by_kind"]:
+        return f"not predicted: none of its operators was ever counted ({left_out})"
+    text = f"{cost['instructions'] / 1e6:.1f} M instructions per inference, predicted"
+    return f"at least {text}; never counted: {left_out}" if left_out else text
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.report.latency import latencies, published
+
+# Of NXP's own file: instructions counted, milliseconds published.
+_COUNTED = 397_000_000
+
+
+def cost(**changes: Any) -> dict[str, Any]:
+    """Of `report.json`."""
+    whole = {"instructions": _COUNTED, "by_kind": {"ADD": _COUNTED}, "not_counted": []}
+    return {**whole, **changes}
+
+
+def test_the_basis_predicts_itself() -> None:
+    found = {x.board: x.predicted_ms for x in latencies(cost(), None, 0)}
+    assert found["i.MX RT1170"] == pytest.approx(615, abs=0.5)
+    assert found["i.MX RT1050"] == pytest.approx(771, abs=0.5)
+    assert found["i.MX 8M Plus"] is found["i.MX 93"] is None, "no costs of these are known"
+    assert not any(x.lower_bound for x in latencies(cost(), None, 0))
+
+
+@pytest.mark.parametrize(
+    ("counted", "reason"),
+    [
+        (None, "a float file"),
+        (cost(instructions=None, by_kind={}, not_counted=["ADD int16"]), "ADD int16"),
+    ],
+)
+def test_nothing_predicted_where_nothing_was_counted(
+    counted: dict[str, Any] | None, reason: str
+) -> None:
+    for latency in latencies(counted, 500_000, 0):
+        assert latency.predicted_ms is None and latency.basis.startswith("Not predicted")
+        assert reason in latency.basis or "RT" not in latency.board
+
+
+def test_a_lower_bound_says_what_is_missing() -> None:
+    found = [x for x in latencies(cost(not_counted=["GATHER"]), None, 0) if "RT" in x.board]
+    assert len(found) == 2
+    for latency in found:
+        assert latency.lower_bound and "lower bound" in latency.basis
+        assert "GATHER" in latency.basis
+
+
+@pytest.mark.parametrize(
+    ("arena_bytes", "file_bytes", "memory"),
+    [
+        (500_000, 300_000, "OCRAM (speed: on chip)"),
+        (700_000, 300_000, "SDRAM (speed: a fraction of OCRAM's)"),
+        (1 << 40, 300_000, "nowhere"),
+        (500_000, 1 << 30, "nowhere"),
+        (None, 300_000, ""),
+    ],
+)
+def test_memory(arena_bytes: int | None, file_bytes: int, memory: str) -> None:
+    found = latencies(cost(), arena_bytes, file_bytes)
+    (board,) = (x for x in found if x.board == "i.MX RT1170")
+    assert board.memory == memory
+
+
+def test_published_have_a_source() -> None:
+    found = published()
+    assert {"i.MX 8M Plus", "i.MX 93", "i.MX RT1050", "i.MX RT1170"} == {p.board for p in found}
+    assert all("NXP" in p.origin and p.latency_ms > 0 for p in found)

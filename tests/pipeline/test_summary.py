@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.summary import command, cortex_m7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "reason"),
+    [
+        ([], "bash recipe.sh", "nothing"),
+        (["--fast", "--out", "/tmp/x", "--strides", "16,32"],
+         "bash recipe.sh --fast --strides 16,32", "--out decides nothing of what is built"),
+        (["--out=x"], "bash recipe.sh", "the other way to write it"),
+        (["--weights", "my file.ckpt"], "bash recipe.sh --weights 'my file.ckpt'", "quoted"),
+        (["--classes", "it's,$HOME"], """bash recipe.sh --classes 'it'"'"'s,$HOME'""", "as typed"),
+    ],
+)  # fmt: skip
+def test_command(arguments: list[str], typed: str, reason: str) -> None:
+    assert command(arguments) == typed, reason
+
+
+@pytest.mark.parametrize(
+    ("instructions", "by_kind", "not_counted", "line", "reason"),
+    [
+        (3e8, {"ADD": 3e8}, [], "300.0 M instructions per inference, predicted", "all counted"),
+        (3e8, {"ADD": 3e8}, ["GATHER", "RELU"],
+         "at least 300.0 M instructions per inference, predicted; never counted: GATHER, RELU",
+         "some counted"),
+        (None, {}, ["ADD int16"],
+         "not predicted: none of its operators was ever counted (ADD int16)", "none"),
+    ],
+)  # fmt: skip
+def test_what_the_summary_says_of_a_cortex_m7(
+    instructions: float | None,
+    by_kind: dict[str, float],
+    not_counted: list[str],
+    line: str,
+    reason: str,
+) -> None:
+    cost = {"instructions": instructions, "by_kind": by_kind, "not_counted": not_counted}
+    assert cortex_m7(cost) == line, reason
