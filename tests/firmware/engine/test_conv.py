@@ -137,6 +137,6 @@ def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: 
 
 
 def test_a_sum_that_does_not_fit() -> None:
-    layer = Layer.random(np.random.default_rng(3), 4, 2, _USUAL)
+    layer = Layer.random(np.random.default_rng(3), 4, 2, (-3, -1))
     with pytest.raises(KitError, match="does not fit"):
         replace(layer, bias=np.array([1 << 30, 0], np.int64)).packed()
