@@ -21,6 +21,7 @@ from pathlib import Path
 from runtime.cli import Parser
 from runtime.errors import KitError
 from runtime.files import writing
+from runtime.tflite_schema import FILE_IDENTIFIER
 
 _SYSTEM = "Ethos_U65_High_End"
 _OPTIONS = (
@@ -99,7 +100,7 @@ def compile_model(model: Path, out: Path | None = None) -> Compiled:
     `Refused` where it refuses the file."""
     program = _program()
     try:
-        if model.read_bytes()[4:8] != b"TFL3":  # Vela answers those with a traceback.
+        if model.read_bytes()[4:8] != FILE_IDENTIFIER:  # Vela answers those with a traceback.
             raise KitError(f"{model}: not a TFLite file")
     except OSError as error:
         raise KitError(f"{model}: cannot be read ({error.strerror})") from None

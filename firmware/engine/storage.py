@@ -66,7 +66,8 @@ def store(network: Network, schedule: Schedule, whole: set[int], scratch_bytes: 
     made.buffers.append(Buffer("scratch", scratch_bytes, 1, 1))
     made.lives.append(np.array([[0, 2 * len(schedule.steps)]]))
     buffers, arena_bytes = pack(made.buffers, made.lives)
-    return Storage(buffers, made.buffer, made.columns, arena_bytes)
+    # Kernels read whole words, beyond the last pixel, too.
+    return Storage(buffers, made.buffer, made.columns, arena_bytes + _ALIGNMENT)
 
 
 class _Layout:

@@ -115,7 +115,7 @@ def test_command(build: Build, tmp_path: Path) -> None:
     flash, *boards = done.stdout.splitlines()[-3:]
     assert f"{size:,} bytes of flash" in flash
     assert [line.split(" at best")[0] for line in boards] == [
-        "i.MX RT1050: SDRAM",
+        "i.MX RT1050: OCRAM",
         "i.MX RT1170: OCRAM",
     ]
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])

@@ -279,9 +279,9 @@ def test_nxps_file_on_a_microcontroller(nxp: Path, target: str) -> None:
     assert (peak["operator"], peak["bytes"]) == ("PAD 3", 629_856 + 614_400)
     assert (then["operator"], then["bytes"]) == ("LEAKY_RELU 2", 2 * 614_400)
     assert found["arena"]["goes_to"] == "SDRAM"
-    assert ("arena" in named) == (target == "imxrt1170"), "of faster memory there something is free"
+    assert named["arena"]["severity"] == "warning"
     for tensor in ("model/zero_padding2d_1/Pad", "model/leaky_re_lu/LeakyRelu"):
-        assert "arena" not in named or tensor in named["arena"]["why"]
+        assert tensor in named["arena"]["why"]
     assert 1_296_712 <= found["arena"]["bytes"] < 1.04 * 1_296_712
     published = {"imxrt1170": 615, "imxrt1050": 771}[target]
     assert found["prediction"]["latency_ms"] == pytest.approx(published, rel=0.05)

@@ -132,7 +132,7 @@ def agreeing(build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> A
 
 BOARDS = microcontrollers()
 # By hand: 256 x 256 with all strides reserves 476,176 bytes, 288 x 288 with one 564,032; between
-# them lies what the SDK leaves free of the i.MX RT1170's OCRAM. The RT1050 has SDRAM alone.
+# them lies what the SDK leaves free of the i.MX RT1170's OCRAM. The RT1050's is smaller than all.
 _LARGEST_IN_OCRAM = 256
 
 

@@ -34,6 +34,24 @@ static void take(void *context, uint32_t level, uint32_t y, const nanodet_row *c
     }
 }
 
+/* Bytes of scratch memory that the layer which takes most wants, as the library counts them. */
+static uint32_t scratch_bytes(void) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < network.layer_count; i++) {
+        const nanodet_layer *layer = network.layers + i;
+        uint32_t words = 0;
+        if (layer->kind == NANODET_CONV || layer->kind == NANODET_STEM) {
+            const nanodet_conv *conv = layer->layer;
+            words = nanodet_conv_s8_get_scratch_words(conv->inputs, conv->outputs);
+        } else if (layer->kind == NANODET_DEPTHWISE) {
+            words = nanodet_depthwise_s8_get_scratch_words(layer->kernel, layer->stride,
+                                                           layer->out_width);
+        }
+        if (4 * words > most) most = 4 * words;
+    }
+    return most;
+}
+
 int main(int argc, char **argv) {
     if (argc != 6) return 2;
     size_t bytes = 3u * network.image_width * network.image_height;
@@ -42,6 +60,7 @@ int main(int argc, char **argv) {
     FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
     if (image == NULL || arena == NULL || in == NULL || out == NULL) return 2;
     if (fread(image, 1, bytes, in) != bytes) return 2;
+    if (network.buffers[network.scratch_buffer].row_bytes < scratch_bytes()) return 4;
     test about = {image, out, (uint32_t)atoi(argv[3]), (uint32_t)atoi(argv[4]),
                   (uint32_t)atoi(argv[5])};
     memset(arena, 0x55, network.arena_bytes);

@@ -121,8 +121,8 @@ def test_wrong_files(tmp_path: Path, text: str, message: str) -> None:
         ("imxrt1170", 676_832, 302_672, "SDRAM", "a whole network's does not fit the free bank"),
         ("imxrt1170", 1 << 30, 302_672, "nowhere", "larger than all"),
         ("imxrt1170", 427_168, 1 << 30, "nowhere", "the flash does not hold the file"),
-        ("imxrt1050", 427_168, 302_672, "SDRAM", "the linker script leaves nothing on the chip"),
-        ("imxrt1050", 16, 16, "SDRAM", "however little it is"),
+        ("imxrt1050", 427_168, 302_672, "SDRAM", "more than the OCRAM beside both TCMs"),
+        ("imxrt1050", 200_000, 16, "OCRAM", "a small network's"),
         ("imx93", 16, 16, "nowhere", "no memory is described"),
     ],
 )
