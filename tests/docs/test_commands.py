@@ -32,7 +32,10 @@ _LONG = re.compile(r"\.venv/bin/python -m (benchmarks\.\w+|tools\.pictures|tests
 _PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+|\./nanodet [a-z]+")
 _MONITOR = "./nanodet monitor "
 _SEVERAL_BUILDS = pytest.mark.full(reason="several builds, or a training and a build")
-_LONGEST = ("docs/start/imxrt.md", "docs/start/own-data.md", "docs/start/own-model.md")
+_LONGEST = (
+    *("docs/start/imx8mp.md", "docs/start/imx93.md", "docs/start/imxrt.md"),
+    *("docs/start/own-data.md", "docs/start/own-model.md", "docs/training.md"),
+)
 _DOCUMENTS = [
     pytest.param(name, marks=[_SEVERAL_BUILDS] if name in _LONGEST else [])
     for name in (str(path.relative_to(ROOT)) for path in documents() if commands(path))
