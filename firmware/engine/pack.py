@@ -11,6 +11,9 @@ from runtime.errors import KitError
 # Of the shifts to the right that the short way of requantizing rounds exactly.
 LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
+_HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
+_HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
+_WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,49 @@ class Packed:
     any_shift: bool
 
 
-def pack_conv(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int) -> Packed:
+@dataclass(frozen=True)
+class Blocks:
+    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each `block` of
+    output channels. See `nanodet_conv`."""
+
+    turn: int
+    pixels: int
+    block: int
+
+
+def blocks(inputs: int, outputs: int, width: int) -> Blocks:
+    """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be held.
+
+    inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
+    """
+    turn = 2 if inputs >= _WIDE else 3
+    of_two = 4 * (inputs + 2 + _PARAMETERS)
+    if outputs // 2 * of_two <= _HALF_CACHE_BYTES:
+        return Blocks(turn, 3, outputs)
+    held = max(_HELD_BYTES // (2 * inputs), 3)
+    return Blocks(turn, min(held, max(width, 3)), 2 * max(_HALF_CACHE_BYTES // of_two, 1))
+
+
+def pack_conv(
+    weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int, places: np.ndarray
+) -> Packed:
     """The stream of a 1x1 convolution.
 
-    weight: int8 (outputs, inputs), in the order in which the channels lie in memory. bias: int32
+    weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias: int32
     (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
+    places: int (outputs,), the byte of a pixel that each channel goes to.
     """
     outputs, given = weight.shape
     pairs = -(-outputs // 2)
     whole, biases = np.zeros((2 * pairs, inputs), np.int64), np.zeros(2 * pairs, np.int64)
     settled = _settled(weight, bias, rounding)
-    whole[:outputs, :given], biases[:outputs], rules, any_shift = settled
+    own = np.arange(outputs)
+    own[-1] = 2 * pairs - 1  # Of an odd number, the one before the last is nobody's.
+    whole[own, :given], biases[own], rules, any_shift = settled
     padded_rules = np.zeros((2 * pairs, 3), np.int64)
-    padded_rules[:, 2] = LEAST_SHIFT
-    padded_rules[:outputs] = rules
+    padded_rules[-2:, 2] = LEAST_SHIFT | places[-1] << 8  # It is overwritten by the last.
+    rules[:, 2] = (rules[:, 2] & 0xFF) | places << 8
+    padded_rules[own] = rules
     # (pair, channel of two, four of inputs, low or high half, even or odd pair)
     halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
     words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16

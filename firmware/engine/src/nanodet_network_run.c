@@ -47,9 +47,8 @@ static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
     for (uint32_t i = 0; i < layer->part_count; i++) {
         sources[i] = view_of(state, layer->parts + i, y);
     }
-    nanodet_view target = view_of(state, layer->parts + layer->part_count, y);
-    nanodet_conv_s8(layer->layer, sources, layer->part_count, &target, layer->out_width,
-                    state->scratch);
+    nanodet_conv_s8(layer->layer, sources, layer->part_count,
+                    piece_row(state, layer->out_buffer, y, 0), layer->out_width, state->scratch);
 }
 
 /* Three neighbouring pixels of each of three rows are one pixel of so many channels. */
@@ -65,9 +64,8 @@ static void stem(const running *state, const nanodet_layer *layer, uint32_t y) {
         sources[i].first = pad;
         sources[i].pitch = 0;
     }
-    nanodet_view target = view_of(state, layer->parts + 1, y);
-    nanodet_conv_s8(layer->layer, sources, layer->kernel, &target, layer->out_width,
-                    state->scratch);
+    nanodet_conv_s8(layer->layer, sources, layer->kernel,
+                    piece_row(state, layer->out_buffer, y, 0), layer->out_width, state->scratch);
 }
 
 static void depthwise(const running *state, const nanodet_layer *layer, uint32_t y) {

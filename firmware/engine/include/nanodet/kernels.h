@@ -27,27 +27,37 @@ typedef struct {
     uint16_t pitch;
 } nanodet_view;
 
+/* Channels of neighbouring pixels, `pitch` bytes from one pixel to the next. */
+typedef struct {
+    int8_t *first;
+    uint16_t pitch;
+} nanodet_row;
+
 /* A convolution of one pixel at a time, and the activation behind it.
  *
  * stream: for each pair of output channels, two doubled biases; two weights of the first channel and
  * two of the second for inputs (0, 2), (1, 3), (4, 6), ...; multiplier, offset and shift of the first
- * and of the second. Weights are doubled, biases hold the input's zero point. */
+ * and of the second. Weights are doubled, biases hold the input's zero point. The lower byte of
+ * `shift` is the shift, the others are the byte of a pixel that the channel goes to. */
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
     uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
-    uint16_t outputs;         /* A multiple of 2; the last may be nobody's. */
+    uint16_t outputs;         /* A multiple of 2. */
+    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3. */
+    uint16_t block;           /* Outputs, an even number, whose weights are read for all of these. */
+    uint8_t form;             /* Pixels of a turn, 2 or 3: the same numbers, at another speed. */
     bool any_shift;           /* Some shift is not in 1..22. */
 } nanodet_conv;
 
 /* Words of scratch memory for a convolution. */
-uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t outputs);
+uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 
-/* sources: their runs hold at most `inputs` channels together, in their order. target: as many channels as
- * the layer has. A pixel's channels are read before they are written, three pixels at a time, so that
- * source and target may share memory pixel by pixel. */
+/* sources: their runs hold at most `inputs` channels together, in their order. Reads whole words: up
+ * to three bytes beyond a run. So many pixels are read before they are written, so that source and
+ * target may share memory pixel by pixel. */
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
-                     const nanodet_view *target, uint32_t pixels, uint32_t *scratch);
+                     nanodet_row target, uint32_t pixels, uint32_t *scratch);
 
 /* A convolution of every channel by itself, and the activation behind it.
  *
@@ -95,12 +105,6 @@ typedef struct {
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
     int32_t rule[3];
 } nanodet_add;
-
-/* Channels of neighbouring pixels, `pitch` bytes from one pixel to the next. */
-typedef struct {
-    int8_t *first;
-    uint16_t pitch;
-} nanodet_row;
 
 void nanodet_add_s8(const nanodet_add *layer, nanodet_row first, nanodet_row second,
                     nanodet_row out, uint32_t channels, uint32_t pixels);
