@@ -39,8 +39,8 @@ class Packed:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each `block` of
-    output channels. See `nanodet_conv`."""
+    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each
+    `block` of output channels. See `nanodet_conv`."""
 
     turn: int
     pixels: int
@@ -48,7 +48,8 @@ class Blocks:
 
 
 def blocks(inputs: int, outputs: int, width: int) -> Blocks:
-    """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be held.
+    """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
+    held.
 
     inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
     """
@@ -65,8 +66,8 @@ def pack_conv(
 ) -> Packed:
     """The stream of a 1x1 convolution.
 
-    weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias: int32
-    (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
+    weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
+    int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
     places: int (outputs,), the byte of a pixel that each channel goes to.
     """
     outputs, given = weight.shape
@@ -99,10 +100,32 @@ def pack_depthwise(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, str
     flat, biases, rules, any_shift = _settled(weight.reshape(-1, channels).T, bias, rounding)
     doubled = np.zeros((channels, kernel, kernel + 1), np.int64)  # Channel, column, row.
     doubled[..., :kernel] = 2 * flat.reshape(channels, kernel, kernel).transpose(0, 2, 1)
-    first = np.arange(0, kernel - 1) if stride == 1 else np.arange(0, kernel, 2)
-    words = (doubled[..., first] & 0xFFFF) | doubled[..., first + 1] << 16
-    stream = np.concatenate([biases[:, None], rules, words.reshape(channels, -1)], axis=1)
+    if stride == 1:
+        first = np.arange(kernel - 1)
+        low, high = doubled[..., first], doubled[..., first + 1]
+    else:
+        places = _leaps(kernel)
+        low, high = (doubled[:, places[..., i, 0], places[..., i, 1]] for i in range(2))
+    words = ((low & 0xFFFF) | high << 16).reshape(channels, -1)
+    stream = np.concatenate([biases[:, None], rules, words], axis=1)
     return Packed(_as_int32(stream.ravel()), any_shift)
+
+
+def _leaps(kernel: int) -> np.ndarray:
+    """int (words, 2 halves, 2): column and row of a kernel of stride 2, row `kernel` for none.
+
+    Pairs of rows of a column, the last of an odd number of rows of two columns, and pairs of rows of
+    the next column.
+    """
+    whole, found = range(0, kernel - 1, 2), []
+    for column in range(0, kernel, 2):
+        found += [((column, row), (column, row + 1)) for row in whole]
+        if kernel % 2:
+            beside = (column + 1, kernel - 1) if column + 1 < kernel else (column, kernel)
+            found.append(((column, kernel - 1), beside))
+        if column + 1 < kernel:
+            found += [((column + 1, row), (column + 1, row + 1)) for row in whole]
+    return np.array(found)
 
 
 def _settled(

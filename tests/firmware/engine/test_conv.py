@@ -49,7 +49,7 @@ class Layer:
         found = np.clip(np.stack(columns, 1) + self.rounding.output_zero_point, -128, 127)
         return found.astype(np.int8) if self.activation is None else self.activation[found + 128]
 
-    def packed(self, places: Sequence[int] | None = None) -> tuple[Packed, int, int]:
+    def packed(self, places: Sequence[int] | np.ndarray | None = None) -> tuple[Packed, int, int]:
         """The stream, and the channels that the kernel reads and writes. places: by default one
         channel after another."""
         outputs, inputs = self.weight.shape

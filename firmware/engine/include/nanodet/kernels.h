@@ -61,10 +61,11 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
 
 /* A convolution of every channel by itself, and the activation behind it.
  *
- * stream: for each channel doubled bias, multiplier, offset, shift; then for each column of the
- * kernel pairs of neighbouring rows' weights: with stride 1 (0, 1), (1, 2), (2, 3), ..., with stride
- * 2 (0, 1), (2, 3), ..., the last with 0 where the number of rows is odd. Weights are doubled, biases hold
- * the input's zero point. */
+ * stream: for each channel doubled bias, multiplier, offset, shift; then its weights in pairs. With
+ * stride 1, for each column those of rows (0, 1), (1, 2), (2, 3), ... With stride 2, for each two
+ * columns those of rows (0, 1), (2, 3), ... of the left one, of the last of an odd number of rows in
+ * both, and of rows (0, 1), ... of the right one; 0 where there is none. Weights are doubled, biases
+ * hold the input's zero point. */
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
