@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from firmware.engine.layers import Channels, Layer
-from firmware.engine.pack import Rounding, blocks, pack_conv, pack_depthwise, pack_rule
+from firmware.engine.pack import IMAGE_ORDER, Rounding, blocks, pack_conv, pack_depthwise, pack_rule
 from firmware.engine.plan import Plan, whole_words
 from firmware.engine.rows import INPUT
 from quantize.fixed_point import multiply, quantize_multiplier
@@ -120,11 +120,9 @@ class _Emitter:
         outputs, inputs = weight.shape[0], weight[0].size
         reads = whole_words(inputs)
         targets = np.array([self._place((layer.value, c))[1] for c in range(outputs)])
-        order = list(range(inputs))
-        if layer.kernel > 1:
-            row = layer.kernel * weight.shape[3]
-            sources = self._part(f"row_{number}", self.storage.buffer[0], [(0, row)])
-        else:
+        sources, order = [], list(IMAGE_ORDER)
+        if layer.kernel == 1:
+            order = list(range(inputs))
             places = [self._place(channel) for channel in layer.sources[0]]
             order.sort(key=places.__getitem__)
             sources = self._runs(f"source_{number}", [places[i] for i in order])
@@ -137,7 +135,9 @@ class _Emitter:
         fields = f"{stream}, {table}, {reads}, {writes}, {how.pixels}, {how.block}, {how.turn}"
         fields += f", {int(packed.any_shift)}"
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
-        parts = self._array("nanodet_part", f"parts_{number}", sources)
+        parts = "NULL"
+        if sources:
+            parts = self._array("nanodet_part", f"parts_{number}", sources)
         return parts, len(sources), f"&conv_{number}"
 
     def _split(self, layer: Layer) -> list[list[int]]:

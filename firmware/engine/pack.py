@@ -16,6 +16,10 @@ _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
 _WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
+# Bytes of a window of three rows of nine, in the order in which the image's kernel reads them.
+IMAGE_ORDER = (*range(8), *range(9, 17), *range(18, 26), 8, 26, 17)
+
+
 @dataclass(frozen=True)
 class Rounding:
     """From a layer's sums to int8, one entry per output channel.
@@ -114,8 +118,8 @@ def pack_depthwise(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, str
 def _leaps(kernel: int) -> np.ndarray:
     """int (words, 2 halves, 2): column and row of a kernel of stride 2, row `kernel` for none.
 
-    Pairs of rows of a column, the last of an odd number of rows of two columns, and pairs of rows of
-    the next column.
+    Pairs of rows of a column, the last of an odd number of rows of two columns, and pairs of rows
+    of the next column.
     """
     whole, found = range(0, kernel - 1, 2), []
     for column in range(0, kernel, 2):

@@ -59,6 +59,14 @@ uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      nanodet_row target, uint32_t pixels, uint32_t *scratch);
 
+/* The convolution of an image of three channels by 3x3, two pixels apart. Its 28 inputs are bytes 0 to
+ * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
+ * third and second row. rows: with a pixel of padding behind the last; the third is NULL for
+ * padding. */
+void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
+                           int8_t zero_point, nanodet_row target, uint32_t pixels,
+                           uint32_t *scratch);
+
 /* A convolution of every channel by itself, and the activation behind it.
  *
  * stream: for each channel doubled bias, multiplier, offset, shift; then its weights in pairs. With

@@ -35,7 +35,7 @@ typedef struct {
 
 typedef enum {
     NANODET_CONV,
-    NANODET_STEM, /* A convolution over several rows of the image. */
+    NANODET_STEM, /* The convolution of the image. */
     NANODET_DEPTHWISE,
     NANODET_ADD,
     NANODET_RESIZE,
