@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from firmware.engine.layers import Channels, Layer
-from firmware.engine.pack import Rounding, pack_conv, pack_depthwise, pack_rule
+from firmware.engine.pack import IMAGE_ORDER, Rounding, blocks, pack_conv, pack_depthwise, pack_rule
 from firmware.engine.plan import Plan, whole_words
 from firmware.engine.rows import INPUT
 from quantize.fixed_point import multiply, quantize_multiplier
@@ -119,36 +119,25 @@ class _Emitter:
         assert weight is not None and bias is not None
         outputs, inputs = weight.shape[0], weight[0].size
         reads = whole_words(inputs)
-        rounding = self._rounding(layer)
-        targets = [self._place((layer.value, c)) for c in range(outputs)]
-        to = sorted(range(outputs), key=targets.__getitem__)
-        order = list(range(inputs))
-        if layer.kernel > 1:
-            row = layer.kernel * weight.shape[3]
-            sources = self._part(f"row_{number}", self.storage.buffer[0], [(0, row)])
-        else:
+        targets = np.array([self._place((layer.value, c))[1] for c in range(outputs)])
+        sources, order = [], list(IMAGE_ORDER)
+        if layer.kernel == 1:
+            order = list(range(inputs))
             places = [self._place(channel) for channel in layer.sources[0]]
             order.sort(key=places.__getitem__)
-            buffer, at = places[order[0]]
-            if [places[i] for i in order] == [(buffer, at + i) for i in range(inputs)]:
-                # As it lies: what is read beyond has no weight.
-                sources = self._part(f"source_{number}", buffer, [(at, reads)])
-            else:
-                sources = self._runs(f"source_{number}", [places[i] for i in order])
-        target = self._runs(f"target_{number}", [targets[i] for i in to])
-        assert len(target) == 1
-        flat = weight.reshape(outputs, -1)[to][:, order]
-        chosen = Rounding(
-            rounding.multiplier[to], rounding.shift[to], rounding.input_zero_point,
-            rounding.output_zero_point,
-        )  # fmt: skip
-        packed = pack_conv(flat, bias[to], chosen, reads)
+            sources = self._runs(f"source_{number}", [places[i] for i in order])
+        flat = weight.reshape(outputs, -1)[:, order]
+        packed = pack_conv(flat, bias, self._rounding(layer), reads, targets)
         stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
         table = self._table(number, layer)
         writes = -(-outputs // 2) * 2
-        fields = f"{stream}, {table}, {reads}, {writes}, {int(packed.any_shift)}"
+        how = blocks(reads, writes, self.network.values[layer.value].width)
+        fields = f"{stream}, {table}, {reads}, {writes}, {how.pixels}, {how.block}, {how.turn}"
+        fields += f", {int(packed.any_shift)}"
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
-        parts = self._array("nanodet_part", f"parts_{number}", [*sources, *target])
+        parts = "NULL"
+        if sources:
+            parts = self._array("nanodet_part", f"parts_{number}", sources)
         return parts, len(sources), f"&conv_{number}"
 
     def _split(self, layer: Layer) -> list[list[int]]:

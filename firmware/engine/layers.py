@@ -15,6 +15,9 @@ from runtime.tflite_graph import Graph, Operator, Tensor
 
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _EVERY = np.arange(-128, 128)
+# Windows of convolutions.
+_PIXEL = {"kernel": 1, "stride": 1, "above": 0, "left": 0}
+_IMAGE = {"kernel": 3, "stride": 2, "above": 0, "left": 0}
 _ACTIVATIONS = ("LEAKY_RELU", "RELU", "RELU6")
 
 
@@ -147,9 +150,13 @@ class _Reader:
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
+        window, source = self._window(op, weight.shape[1]), op.inputs[0]
+        of_image = weight.shape[3] == 3 and source == self.graph.inputs[0]
+        if window != (_IMAGE if of_image else _PIXEL):
+            raise self._refuse(op, "the engine has no kernel for its window")
         self._layer(
             op, "conv", weight=weight.values, bias=bias.values,
-            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1]),
+            weight_scales=np.array(weight.scales), **window,
         )  # fmt: skip
 
     def _depthwise_conv_2d(self, op: Operator) -> None:

@@ -11,6 +11,13 @@ from runtime.errors import KitError
 # Of the shifts to the right that the short way of requantizing rounds exactly.
 LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
+_HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
+_HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
+_WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
+
+
+# Bytes of a window of three rows of nine, in the order in which the image's kernel reads them.
+IMAGE_ORDER = (*range(8), *range(9, 17), *range(18, 26), 8, 26, 17)
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,50 @@ class Packed:
     any_shift: bool
 
 
-def pack_conv(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int) -> Packed:
+@dataclass(frozen=True)
+class Blocks:
+    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each
+    `block` of output channels. See `nanodet_conv`."""
+
+    turn: int
+    pixels: int
+    block: int
+
+
+def blocks(inputs: int, outputs: int, width: int) -> Blocks:
+    """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
+    held.
+
+    inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
+    """
+    turn = 2 if inputs >= _WIDE else 3
+    of_two = 4 * (inputs + 2 + _PARAMETERS)
+    if outputs // 2 * of_two <= _HALF_CACHE_BYTES:
+        return Blocks(turn, 3, outputs)
+    held = max(_HELD_BYTES // (2 * inputs), 3)
+    return Blocks(turn, min(held, max(width, 3)), 2 * max(_HALF_CACHE_BYTES // of_two, 1))
+
+
+def pack_conv(
+    weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int, places: np.ndarray
+) -> Packed:
     """The stream of a 1x1 convolution.
 
-    weight: int8 (outputs, inputs), in the order in which the channels lie in memory. bias: int32
-    (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
+    weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
+    int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
+    places: int (outputs,), the byte of a pixel that each channel goes to.
     """
     outputs, given = weight.shape
     pairs = -(-outputs // 2)
     whole, biases = np.zeros((2 * pairs, inputs), np.int64), np.zeros(2 * pairs, np.int64)
     settled = _settled(weight, bias, rounding)
-    whole[:outputs, :given], biases[:outputs], rules, any_shift = settled
+    own = np.arange(outputs)
+    own[-1] = 2 * pairs - 1  # Of an odd number, the one before the last is nobody's.
+    whole[own, :given], biases[own], rules, any_shift = settled
     padded_rules = np.zeros((2 * pairs, 3), np.int64)
-    padded_rules[:, 2] = LEAST_SHIFT
-    padded_rules[:outputs] = rules
+    padded_rules[-2:, 2] = LEAST_SHIFT | places[-1] << 8  # It is overwritten by the last.
+    rules[:, 2] = (rules[:, 2] & 0xFF) | places << 8
+    padded_rules[own] = rules
     # (pair, channel of two, four of inputs, low or high half, even or odd pair)
     halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
     words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16
@@ -67,10 +104,32 @@ def pack_depthwise(weight: np.ndarray, bias: np.ndarray, rounding: Rounding, str
     flat, biases, rules, any_shift = _settled(weight.reshape(-1, channels).T, bias, rounding)
     doubled = np.zeros((channels, kernel, kernel + 1), np.int64)  # Channel, column, row.
     doubled[..., :kernel] = 2 * flat.reshape(channels, kernel, kernel).transpose(0, 2, 1)
-    first = np.arange(0, kernel - 1) if stride == 1 else np.arange(0, kernel, 2)
-    words = (doubled[..., first] & 0xFFFF) | doubled[..., first + 1] << 16
-    stream = np.concatenate([biases[:, None], rules, words.reshape(channels, -1)], axis=1)
+    if stride == 1:
+        first = np.arange(kernel - 1)
+        low, high = doubled[..., first], doubled[..., first + 1]
+    else:
+        places = _leaps(kernel)
+        low, high = (doubled[:, places[..., i, 0], places[..., i, 1]] for i in range(2))
+    words = ((low & 0xFFFF) | high << 16).reshape(channels, -1)
+    stream = np.concatenate([biases[:, None], rules, words], axis=1)
     return Packed(_as_int32(stream.ravel()), any_shift)
+
+
+def _leaps(kernel: int) -> np.ndarray:
+    """int (words, 2 halves, 2): column and row of a kernel of stride 2, row `kernel` for none.
+
+    Pairs of rows of a column, the last of an odd number of rows of two columns, and pairs of rows
+    of the next column.
+    """
+    whole, found = range(0, kernel - 1, 2), []
+    for column in range(0, kernel, 2):
+        found += [((column, row), (column, row + 1)) for row in whole]
+        if kernel % 2:
+            beside = (column + 1, kernel - 1) if column + 1 < kernel else (column, kernel)
+            found.append(((column, kernel - 1), beside))
+        if column + 1 < kernel:
+            found += [((column + 1, row), (column + 1, row + 1)) for row in whole]
+    return np.array(found)
 
 
 def _settled(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from firmware.engine import groups
 from firmware.engine.layers import Network
+from firmware.engine.pack import blocks
 from firmware.engine.rows import Rows, Schedule
 from firmware.engine.storage import Storage, least_bytes, store
 
@@ -59,12 +60,19 @@ def scratch_bytes(network: Network) -> int:
             outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
             reads = whole_words(inputs * layer.kernel**2)
             writes = -(-outputs // 2) * 2
-            most = max(most, 12 * (reads // 2) + whole_words(3 * max(reads, writes) + 9))
+            pixels = blocks(reads, writes, width).pixels
+            most = max(most, 2 * pixels * reads + 3 * reads + 4)
         elif layer.kind == "depthwise":
-            pairs = (layer.kernel + (2 if layer.stride == 1 else 1)) // 2
-            columns = (-(-width // 2) * 2 - 1) * layer.stride + layer.kernel
-            most = max(most, 16 * pairs * columns)
+            one = layer.stride == 1
+            words = (layer.kernel + 2) // 2 if one else layer.kernel
+            columns = -(-width // 2) * 2 + (layer.kernel - 1) // (1 if one else 2)
+            most = max(most, 16 * whole_twos(words) * columns)
     return most
+
+
+def whole_twos(count: int) -> int:
+    """The next multiple of 2."""
+    return -(-count // 2) * 2
 
 
 def whole_words(count: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from firmware.describe import Description, StemDescription
-from firmware.engine.pack import Packed
+from firmware.engine.pack import Blocks, Packed
 from firmware.frames import PIXEL_FORMATS
 from runtime import integer
 from runtime.spec import ModelSpec
@@ -130,6 +130,7 @@ class Writer:
         packed: Packed,
         inputs: int,
         outputs: int,
+        how: Blocks,
         activation: np.ndarray | None,
         sources: Sequence[View],
         target: View,
@@ -138,9 +139,12 @@ class Writer:
     ) -> None:
         """in_place: the target's bytes are the first source's."""
         flags = activation is not None, in_place
-        words = pixels, len(packed.stream), *flags, inputs, outputs, packed.any_shift
+        words = (
+            *(pixels, len(packed.stream), *flags, inputs, outputs),
+            *(how.pixels, how.block, how.turn, packed.any_shift),
+        )
         table = b"" if activation is None else activation.tobytes()
-        parts = [struct.pack("<7I", *words), packed.stream.astype("<i4").tobytes(), table]
+        parts = [struct.pack("<10I", *words), packed.stream.astype("<i4").tobytes(), table]
         parts += [struct.pack("<I", len(sources)), *map(View.encode, (*sources, target))]
         self._add(CONV, b"".join(parts))
 

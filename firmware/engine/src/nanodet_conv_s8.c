@@ -2,132 +2,79 @@
 
 #include <string.h>
 
+#include "nanodet_conv.h"
 #include "nanodet_pairs.h"
-#include "nanodet_requantize.h"
 
-#define AT_ONCE 3
-#define PARAMETERS 6
+/* Do all runs but the last hold whole words, so that pixels are widened where they lie? */
+static bool in_words(const nanodet_view *sources, uint32_t count) {
+    uint32_t bytes = 0;
+    for (const nanodet_view *view = sources; view < sources + count; view++) {
+        for (uint32_t i = 0; i < view->run_count; i++) {
+            if (bytes % 4 != 0) return false;
+            bytes += view->runs[i].bytes;
+        }
+    }
+    return true;
+}
 
-/* Channels of one pixel, one after another. */
+/* Channels of one pixel, one after another, word by word. */
 static void gather(const nanodet_view *sources, uint32_t count, uint32_t pixel, int8_t *bytes) {
     for (const nanodet_view *view = sources; view < sources + count; view++) {
-        const int8_t *from = view->first + (size_t)pixel * view->pitch;
+        const int8_t *row = view->first + (size_t)pixel * view->pitch;
         for (const nanodet_run *run = view->runs; run < view->runs + view->run_count; run++) {
-            memcpy(bytes, from + run->offset, run->bytes);
+            const int8_t *from = row + run->offset;
+            for (uint32_t i = 0; i < run->bytes; i += 4) {
+                uint32_t word = nanodet_load(from + i);
+                memcpy(bytes + i, &word, sizeof word);
+            }
             bytes += run->bytes;
         }
     }
 }
 
-static void scatter(const nanodet_view *target, uint32_t pixel, const int8_t *bytes) {
-    int8_t *to = target->first + (size_t)pixel * target->pitch;
-    for (const nanodet_run *run = target->runs; run < target->runs + target->run_count; run++) {
-        memcpy(to + run->offset, bytes, run->bytes);
-        bytes += run->bytes;
-    }
-}
-
-/* Pixels as pairs of 16 bits: (0, 2) of each pixel, (1, 3) of each, (4, 6) of each, ... */
-static void widen(const int8_t *const pixel[AT_ONCE], uint32_t inputs, uint32_t *pairs) {
-    const int8_t *a = pixel[0], *b = pixel[1], *c = pixel[2];
-    for (uint32_t i = 0; i < inputs; i += 4, pairs += 2 * AT_ONCE) {
-        uint32_t x = nanodet_load(a + i), y = nanodet_load(b + i), z = nanodet_load(c + i);
-        pairs[0] = nanodet_even(x);
-        pairs[1] = nanodet_even(y);
-        pairs[2] = nanodet_even(z);
-        pairs[3] = nanodet_odd(x);
-        pairs[4] = nanodet_odd(y);
-        pairs[5] = nanodet_odd(z);
-    }
-}
-
-/* All output channels of three pixels, `pitch` bytes apart. */
-static void three_pixels(const nanodet_conv *layer, const uint32_t *pairs, int8_t *out,
-                         uint32_t pitch) {
-    const int32_t *word = layer->stream;
-    for (uint32_t n = 0; n < layer->outputs; n += 2) {
-        int32_t sum[2][AT_ONCE];
-        for (int p = 0; p < AT_ONCE; p++) {
-            sum[0][p] = word[0];
-            sum[1][p] = word[1];
+/* `turn` pixels from `at` on; of a single one, the second is the same again. */
+static void widen(const nanodet_view *sources, uint32_t count, uint32_t at, uint32_t turn,
+                  bool single, uint32_t *pairs) {
+    for (const nanodet_view *view = sources; view < sources + count; view++) {
+        const int8_t *row = view->first + (size_t)at * view->pitch;
+        for (const nanodet_run *run = view->runs; run < view->runs + view->run_count; run++) {
+            uint32_t bytes = (run->bytes + 3u) / 4 * 4;
+            nanodet_conv_widen(row + run->offset, single ? 0 : view->pitch, turn, bytes, pairs);
+            pairs += turn * (bytes / 2);
         }
-        word += 2;
-        const uint32_t *pair = pairs;
-        for (uint32_t k = 0; k < layer->inputs; k += 2, word += 2, pair += AT_ONCE) {
-            for (int p = 0; p < AT_ONCE; p++) {
-                sum[0][p] = nanodet_multiply_pairs(pair[p], (uint32_t)word[0], sum[0][p]);
-                sum[1][p] = nanodet_multiply_pairs(pair[p], (uint32_t)word[1], sum[1][p]);
-            }
-        }
-        for (uint32_t j = 0; j < 2; j++) {
-            for (uint32_t p = 0; p < AT_ONCE; p++) {
-                int32_t value = nanodet_requantize(sum[j][p], word + 3 * j);
-                if (layer->activation != NULL) value = layer->activation[value + 128];
-                out[p * pitch + n + j] = (int8_t)value;
-            }
-        }
-        word += PARAMETERS;
     }
-}
-
-#if defined(__ARM_FEATURE_DSP)
-/* nanodet_conv_px3.S */
-void nanodet_conv_px3(const uint32_t *pairs, const int32_t *stream, int8_t *out,
-                      const int8_t *activation, uint32_t pitch, uint32_t inputs,
-                      const int32_t *end);
-void nanodet_conv_px3_plain(const uint32_t *pairs, const int32_t *stream, int8_t *out,
-                            const int8_t *activation, uint32_t pitch, uint32_t inputs,
-                            const int32_t *end);
-
-static void convolve(const nanodet_conv *layer, const uint32_t *pairs, int8_t *out,
-                     uint32_t pitch) {
-    const int32_t *end =
-        layer->stream + layer->outputs / 2u * (layer->inputs + 2u + PARAMETERS);
-    if (layer->any_shift) {
-        three_pixels(layer, pairs, out, pitch);
-    } else if (layer->activation != NULL) {
-        nanodet_conv_px3(pairs, layer->stream, out, layer->activation + 128, pitch,
-                         layer->inputs, end);
-    } else {
-        nanodet_conv_px3_plain(pairs, layer->stream, out, NULL, pitch, layer->inputs, end);
-    }
-}
-#else
-#define convolve three_pixels
-#endif
-
-static uint32_t channels(const nanodet_view *view) {
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < view->run_count; i++) sum += view->runs[i].bytes;
-    return sum;
 }
 
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
-                     const nanodet_view *target, uint32_t pixels, uint32_t *scratch) {
-    uint32_t inputs = layer->inputs, outputs = layer->outputs;
-    int8_t *bytes = (int8_t *)(scratch + AT_ONCE * (inputs / 2));
-    bool as_it_lies = source_count == 1 && sources->run_count == 1 && sources->runs->bytes == inputs;
-    bool straight = target->run_count == 1 && channels(target) == outputs;
-    for (uint32_t at = 0; at < pixels; at += AT_ONCE) {
-        const int8_t *pixel[AT_ONCE];
-        uint32_t count = pixels - at < AT_ONCE ? pixels - at : AT_ONCE;
-        for (uint32_t p = 0; p < AT_ONCE; p++) {
-            uint32_t here = at + (p < count ? p : count - 1); /* The last one stands in. */
+                     nanodet_row target, uint32_t pixels, uint32_t *scratch) {
+    uint32_t inputs = layer->inputs, words = inputs / 2;
+    int8_t *bytes = (int8_t *)(scratch + layer->pixels * words);
+    bool single = pixels == 1, as_it_lies = in_words(sources, source_count);
+    for (uint32_t from = 0, to = 0; from < pixels; from = to) {
+        uint32_t *pairs = scratch;
+        do {
+            uint32_t turn = nanodet_conv_turn(layer, pixels - to);
             if (as_it_lies) {
-                pixel[p] = sources->first + sources->runs->offset + (size_t)here * sources->pitch;
+                widen(sources, source_count, to, turn, single, pairs);
             } else {
-                int8_t *row = bytes + p * inputs;
-                gather(sources, source_count, here, row);
-                pixel[p] = row;
+                for (uint32_t p = 0; p < turn; p++) {
+                    gather(sources, source_count, single ? 0 : to + p, bytes + p * inputs);
+                }
+                nanodet_conv_widen(bytes, inputs, turn, inputs, pairs);
+            }
+            pairs += turn * words;
+            to += turn;
+        } while (to < pixels && to + NANODET_CONV_MOST <= from + layer->pixels);
+        for (uint32_t n = 0, next; n < layer->outputs; n = next) {
+            next = n + layer->block < layer->outputs ? n + layer->block : layer->outputs;
+            const int32_t *stream = nanodet_conv_at(layer, n), *end = nanodet_conv_at(layer, next);
+            pairs = scratch;
+            for (uint32_t x = from, turn; x < to; x += turn, pairs += turn * words) {
+                turn = nanodet_conv_turn(layer, pixels - x);
+                nanodet_row out = {target.first + (size_t)x * target.pitch,
+                                   single ? 0 : target.pitch};
+                nanodet_conv_pixels(layer, pairs, turn, stream, end, out);
             }
         }
-        widen(pixel, inputs, scratch);
-        if (straight && count == AT_ONCE) {
-            int8_t *out = target->first + target->runs->offset + (size_t)at * target->pitch;
-            convolve(layer, scratch, out, target->pitch);
-            continue;
-        }
-        convolve(layer, scratch, bytes, outputs);
-        for (uint32_t p = 0; p < count; p++) scatter(target, at + p, bytes + p * outputs);
     }
 }

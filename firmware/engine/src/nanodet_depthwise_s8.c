@@ -8,85 +8,93 @@
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 8")
 #else
 #define INLINE static inline
-#define UNROLLED
 #endif
 
 #define PARAMETERS 4 /* Bias, multiplier, offset, shift. */
+#define NEXT_WORDS 8 /* From two words of a channel to the next two. */
+#define MOST_WORDS 5
 
-/* Four channels of a column, as pairs of rows; a channel's columns follow each other. */
-INLINE void pack(const int8_t *const rows[], const uint32_t steps[], uint32_t count, uint32_t pairs,
-                 uint32_t columns, uint32_t plane, uint32_t *to) {
-    const int8_t *from[NANODET_DEPTHWISE_MAX_ROWS];
-    for (uint32_t i = 0; i < count; i++) from[i] = rows[i];
-    for (uint32_t x = 0; x < columns; x++, to += pairs) {
-        UNROLLED
-        for (uint32_t p = 0; p < pairs; p++) {
-            uint32_t a = nanodet_load(from[2 * p]);
-            uint32_t b = 2 * p + 1 < count ? nanodet_load(from[2 * p + 1]) : 0;
-            uint32_t even_a = nanodet_even(a), even_b = nanodet_even(b);
-            uint32_t odd_a = nanodet_odd(a), odd_b = nanodet_odd(b);
-            to[p] = nanodet_lower(even_a, even_b);
-            to[plane + p] = nanodet_lower(odd_a, odd_b);
-            to[2 * plane + p] = nanodet_upper(even_a, even_b);
-            to[3 * plane + p] = nanodet_upper(odd_a, odd_b);
-        }
-        UNROLLED
-        for (uint32_t i = 0; i < count; i++) from[i] += steps[i];
+/* Bytes of two rows or columns as a word of each of four channels. */
+INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
+    uint32_t *to = column + word / 2 * NEXT_WORDS + word % 2;
+    to[0] = nanodet_lower(nanodet_even(a), nanodet_even(b));
+    to[2] = nanodet_upper(nanodet_even(a), nanodet_even(b));
+    to[4] = nanodet_lower(nanodet_odd(a), nanodet_odd(b));
+    to[6] = nanodet_upper(nanodet_odd(a), nanodet_odd(b));
+}
+
+/* Four channels from `channel` on of pixel x of each row; padding where there is none. */
+INLINE void load(const nanodet_depthwise_rows *at, uint32_t count, uint32_t channel, uint32_t x,
+                 uint32_t padding, uint32_t *bytes) {
+    for (uint32_t i = 0; i < count; i++) {
+        const int8_t *row = at->rows[i];
+        bool there = row != NULL && x < at->width;
+        bytes[i] = there ? nanodet_load(row + x * at->pitch + channel) : padding;
     }
 }
 
-static void fill(uint32_t *to, uint32_t words, uint32_t word) {
-    for (uint32_t i = 0; i < words; i++) to[i] = word;
-}
-
-/* One column of the kernel into the sums of one column of outputs, of two rows with stride 1. */
-INLINE void tap(const uint32_t *x, const uint32_t *w, uint32_t kernel, uint32_t stride,
-                int32_t sum[2]) {
-    UNROLLED
-    for (uint32_t i = 0; 2 * i + 1 < kernel; i++) {
-        sum[0] = nanodet_multiply_pairs(x[i], w[stride == 1 ? 2 * i : i], sum[0]);
-    }
+/* One column, see nanodet_depthwise.h. x: of the image's first one; before it, it has wrapped. */
+INLINE void pack(const nanodet_depthwise_rows *at, uint32_t channel, uint32_t x, uint32_t padding,
+                 uint32_t kernel, uint32_t stride, uint32_t *column) {
+    uint32_t one[NANODET_DEPTHWISE_MAX_ROWS + 1], other[NANODET_DEPTHWISE_MAX_ROWS];
+    uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = kernel / 2, word = 0;
+    load(at, count, channel, x, padding, one);
     if (stride == 1) {
-        if (kernel % 2) sum[0] = nanodet_multiply_lower_upper(x[kernel / 2], w[kernel - 2], sum[0]);
-        sum[1] = nanodet_multiply_upper_lower(x[0], w[0], sum[1]);
-        UNROLLED
-        for (uint32_t i = 1; 2 * i < kernel; i++) {
-            sum[1] = nanodet_multiply_pairs(x[i], w[2 * i - 1], sum[1]);
-        }
-        if (kernel % 2 == 0) {
-            sum[1] = nanodet_multiply_lower_upper(x[kernel / 2], w[kernel - 2], sum[1]);
-        }
-    } else if (kernel % 2) {
-        sum[0] = nanodet_multiply_pairs(x[kernel / 2], w[kernel / 2], sum[0]);
+        one[count] = 0; /* Beside the last of an odd number of rows. */
+        for (uint32_t i = 0; i < count; i += 2) put(column, word++, one[i], one[i + 1]);
+        return;
     }
+    load(at, count, channel, x + 1, padding, other);
+    for (uint32_t i = 0; i < whole; i++) put(column, word++, one[2 * i], one[2 * i + 1]);
+    if (kernel % 2) put(column, word++, one[kernel - 1], other[kernel - 1]);
+    for (uint32_t i = 0; i < whole; i++) put(column, word++, other[2 * i], other[2 * i + 1]);
 }
 
-static inline int8_t finish(int32_t sum, const int32_t *rule, const int8_t *activation) {
-    int32_t value = nanodet_requantize(sum, rule);
-    return activation != NULL ? activation[value + 128] : (int8_t)value;
+/* The kernel's rows by one column of a channel into a sum of each of two rows. */
+INLINE void tap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum[2]) {
+    uint32_t x[MOST_WORDS];
+    for (uint32_t i = 0; i < (kernel + 2) / 2; i++) x[i] = column[i / 2 * NEXT_WORDS + i % 2];
+    for (uint32_t i = 0; 2 * i + 1 < kernel; i++) {
+        sum[0] = nanodet_multiply_pairs(x[i], w[2 * i], sum[0]);
+    }
+    sum[1] = nanodet_multiply_upper_lower(x[0], w[0], sum[1]);
+    for (uint32_t i = 1; 2 * i < kernel; i++) {
+        sum[1] = nanodet_multiply_pairs(x[i], w[2 * i - 1], sum[1]);
+    }
+    int32_t *rest = sum + (kernel % 2 ? 0 : 1);
+    *rest = nanodet_multiply_lower_upper(x[kernel / 2], w[kernel - 2], *rest);
 }
 
-/* One channel from `first` on. plane: its columns as pairs of rows. */
+/* The whole kernel by two columns of the image at a time. */
+INLINE int32_t leap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum) {
+    uint32_t weights = nanodet_depthwise_weights(kernel, 2);
+    for (uint32_t i = 0; i < weights; i++) {
+        uint32_t word = i % kernel;
+        if (i != 0 && word == 0) column += nanodet_depthwise_column(kernel, 2);
+        sum = nanodet_multiply_pairs(column[word / 2 * NEXT_WORDS + word % 2], w[i], sum);
+    }
+    return sum;
+}
+
+/* One channel. columns: from its first word on. */
 INLINE void convolve(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                     const int32_t *stream, const uint32_t *plane, uint32_t channel,
+                     const int32_t *stream, const uint32_t *columns, uint32_t channel,
                      uint32_t kernel, uint32_t stride) {
-    uint32_t pairs = nanodet_depthwise_pairs(kernel, stride);
-    uint32_t words = nanodet_depthwise_words(kernel, stride);
+    uint32_t step = nanodet_depthwise_column(kernel, stride);
     const uint32_t *weight = (const uint32_t *)stream + PARAMETERS;
-    for (uint32_t x = 0; x < at->out_width; x++) {
+    for (uint32_t x = 0; x < at->out_width; x++, columns += step) {
         int32_t sum[2] = {stream[0], stream[0]};
-        UNROLLED
-        for (uint32_t column = 0; column < kernel; column++) {
-            tap(plane + column * pairs, weight + column * words, kernel, stride, sum);
+        if (stride == 2) sum[0] = leap(columns, weight, kernel, sum[0]);
+        for (uint32_t i = 0; stride == 1 && i < kernel; i++) {
+            tap(columns + i * step, weight + i * (kernel - 1), kernel, sum);
         }
         for (uint32_t row = 0; row < 2 && at->out[row] != NULL; row++) {
+            int32_t value = nanodet_requantize(sum[row], stream + 1);
             at->out[row][x * at->out_pitch + channel] =
-                finish(sum[row], stream + 1, layer->activation);
+                layer->activation != NULL ? layer->activation[value + 128] : (int8_t)value;
         }
-        plane += stride * pairs;
     }
 }
 
@@ -96,39 +104,68 @@ typedef void channel_loop(const uint32_t *columns, const int32_t *stream, int8_t
                           int32_t row_bytes, uint32_t pitch, const uint32_t *end,
                           const int8_t *activation);
 typedef void pack_loop(const int8_t *const *rows, uint32_t pitch, uint32_t *columns,
-                       const uint32_t *end, uint32_t plane_bytes);
-channel_loop nanodet_depthwise_3_s1, nanodet_depthwise_3_s1_plain, nanodet_depthwise_5_s1,
-    nanodet_depthwise_5_s1_plain, nanodet_depthwise_3_s2, nanodet_depthwise_3_s2_plain,
-    nanodet_depthwise_5_s2, nanodet_depthwise_5_s2_plain;
-pack_loop nanodet_depthwise_pack_3, nanodet_depthwise_pack_4, nanodet_depthwise_pack_5,
-    nanodet_depthwise_pack_6;
-#define ROW_LOOPS(kernel, stride, active)                                                    \
-    ((active) ? ((kernel) == 3 ? ((stride) == 1 ? nanodet_depthwise_3_s1 : nanodet_depthwise_3_s2)   \
-                               : ((stride) == 1 ? nanodet_depthwise_5_s1 : nanodet_depthwise_5_s2))  \
-              : ((kernel) == 3 ? ((stride) == 1 ? nanodet_depthwise_3_s1_plain               \
-                                                : nanodet_depthwise_3_s2_plain)              \
-                               : ((stride) == 1 ? nanodet_depthwise_5_s1_plain               \
-                                                : nanodet_depthwise_5_s2_plain)))
+                       const uint32_t *end);
+channel_loop nanodet_depthwise_31, nanodet_depthwise_plain_31, nanodet_depthwise_51,
+    nanodet_depthwise_plain_51, nanodet_depthwise_32, nanodet_depthwise_plain_32,
+    nanodet_depthwise_52, nanodet_depthwise_plain_52;
+pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_51, nanodet_depthwise_pack_32,
+    nanodet_depthwise_pack_52;
+#define FORM(kernel, stride, name)                                                   \
+    ((kernel) == 3                                                                   \
+         ? ((stride) == 1 ? nanodet_depthwise_##name##31 : nanodet_depthwise_##name##32) \
+         : ((stride) == 1 ? nanodet_depthwise_##name##51 : nanodet_depthwise_##name##52))
 #define FAST(kernel, any_shift) ((kernel) != 4 && !(any_shift))
 
-INLINE void pack_rows(const int8_t *const rows[], uint32_t pitch, uint32_t count, uint32_t pairs,
-                      uint32_t columns, uint32_t plane, uint32_t *to) {
-    pack_loop *loops[] = {nanodet_depthwise_pack_3, nanodet_depthwise_pack_4,
-                          nanodet_depthwise_pack_5, nanodet_depthwise_pack_6};
-    loops[count - 3](rows, pitch, to, to + pairs * columns, 4 * plane);
+/* Rows of padding, for which another one stood in. */
+INLINE void pad_rows(const nanodet_depthwise_rows *at, uint32_t kernel, uint32_t columns,
+                     int16_t padding, uint32_t *to) {
+    uint32_t step = nanodet_depthwise_column(kernel, 1);
+    for (uint32_t i = 0; i <= kernel; i++) {
+        if (at->rows[i] != NULL) continue;
+        int8_t *half = (int8_t *)(to + i / 4 * NEXT_WORDS + i / 2 % 2) + 2 * (i % 2);
+        for (const int8_t *end = half + 4 * step * columns; half < end; half += 4 * step) {
+            memcpy(half, &padding, sizeof padding);
+            memcpy(half + 8, &padding, sizeof padding);
+            memcpy(half + 16, &padding, sizeof padding);
+            memcpy(half + 24, &padding, sizeof padding);
+        }
+    }
 }
 
-/* As `convolve`, two columns at a time. */
+/* The columns from pixel x on that hold no padding, where there is a form for them: how many. */
+INLINE uint32_t pack_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                          uint32_t channel, uint32_t x, uint32_t columns, uint32_t kernel,
+                          uint32_t stride, uint32_t *to) {
+    const int8_t *rows[NANODET_DEPTHWISE_MAX_ROWS];
+    uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = (at->width - x) / stride;
+    const int8_t *there = at->rows[count / 2];
+    if (whole > columns) whole = columns;
+    if (there == NULL || whole == 0) return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (at->rows[i] == NULL && stride == 2) return 0;
+        rows[i] = (at->rows[i] == NULL ? there : at->rows[i]) + x * at->pitch + channel;
+    }
+    const uint32_t *end = to + nanodet_depthwise_column(kernel, stride) * whole;
+    FORM(kernel, stride, pack_)(rows, at->pitch, to, end);
+    if (stride == 1) pad_rows(at, kernel, whole, layer->input_zero_point, to);
+    return whole;
+}
+
+/* As `convolve`, two outputs of a row at a time. */
 INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                          const int32_t *stream, const uint32_t *plane, uint32_t channel,
+                          const int32_t *stream, const uint32_t *columns, uint32_t channel,
                           uint32_t kernel, uint32_t stride) {
-    uint32_t two = 2 * stride * nanodet_depthwise_pairs(kernel, stride);
-    channel_loop *loop = ROW_LOOPS(kernel, stride, layer->activation != NULL);
-    const int8_t *activation = layer->activation + (layer->activation != NULL ? 128 : 0);
+    uint32_t two = 2 * nanodet_depthwise_column(kernel, stride);
+    const int8_t *activation = layer->activation;
+    channel_loop *loop = FORM(kernel, stride, plain_);
+    if (activation != NULL) {
+        loop = FORM(kernel, stride, );
+        activation += 128;
+    }
     int8_t *out = at->out[0] + channel;
     int32_t below = at->out[1] == NULL ? 0 : (int32_t)(at->out[1] - at->out[0]);
-    const uint32_t *end = plane + two * (at->out_width / 2u);
-    if (end != plane) loop(plane, stream, out, below, at->out_pitch, end, activation);
+    const uint32_t *end = columns + two * (at->out_width / 2u);
+    if (end != columns) loop(columns, stream, out, below, at->out_pitch, end, activation);
     if (at->out_width % 2u == 0) return;
     int8_t last[4]; /* Upper and lower row of the last column, and of one that is nobody's. */
     loop(end, stream, last, 1, 2, end + two, activation);
@@ -138,48 +175,39 @@ INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwis
 }
 #else
 #define FAST(kernel, any_shift) 0
-#define pack_rows(rows, pitch, count, pairs, columns, plane, to) ((void)0)
+#define pack_fast(layer, at, channel, x, columns, kernel, stride, to) 0
 #define convolve_fast convolve
 #endif
 
 INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                 uint32_t *scratch, uint32_t kernel, uint32_t stride) {
-    uint32_t pairs = nanodet_depthwise_pairs(kernel, stride);
+    uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
-    uint32_t plane = pairs * columns, count = kernel + (stride == 1 ? 1 : 0);
-    uint32_t here = at->left + at->width > columns ? columns - at->left : at->width;
-    uint32_t zero = (uint32_t)(uint16_t)layer->input_zero_point * 0x10001u;
-    int8_t pad[4];
-    bool padded = false;
-    memset(pad, layer->input_zero_point, sizeof pad);
-    for (uint32_t i = 0; i < count; i++) padded |= at->rows[i] == NULL;
-    for (uint32_t j = 0; j < NANODET_AT_ONCE; j++) {
-        uint32_t *from = scratch + j * plane;
-        fill(from, at->left * pairs, zero);
-        fill(from + (at->left + here) * pairs, plane - (at->left + here) * pairs, zero);
-    }
+    uint32_t padding = (uint8_t)layer->input_zero_point * 0x1010101u;
+    uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
     bool fast = FAST(kernel, layer->any_shift);
     const int32_t *stream = layer->stream;
     for (uint32_t channel = 0; channel < layer->channels; channel += NANODET_AT_ONCE) {
-        const int8_t *rows[NANODET_DEPTHWISE_MAX_ROWS];
-        uint32_t steps[NANODET_DEPTHWISE_MAX_ROWS], *to = scratch + at->left * pairs;
-        for (uint32_t i = 0; i < count; i++) {
-            rows[i] = at->rows[i] == NULL ? pad : at->rows[i] + channel;
-            steps[i] = at->rows[i] == NULL ? 0 : at->pitch;
-        }
-        if (fast && !padded) {
-            pack_rows(rows, at->pitch, count, pairs, here, plane, to);
-        } else {
-            pack(rows, steps, count, pairs, here, plane, to);
+        for (uint32_t i = 0; i < columns; i++) {
+            uint32_t x = i * stride - at->left, *to = scratch + i * step;
+            if (fast && i == before) {
+                i += pack_fast(layer, at, channel, x, columns - i, kernel, stride, to);
+                if (i >= columns) break;
+                to = scratch + i * step;
+                x = i * stride - at->left;
+            }
+            /* Columns that are nothing but padding stay. */
+            if (channel != 0 && x >= at->width && x + stride - 1 >= at->width) continue;
+            pack(at, channel, x, padding, kernel, stride, to);
         }
         for (uint32_t j = 0; j < NANODET_AT_ONCE && channel + j < layer->channels; j++) {
-            const uint32_t *from = scratch + j * plane;
+            const uint32_t *from = scratch + nanodet_depthwise_at(j);
             if (fast) {
                 convolve_fast(layer, at, stream, from, channel + j, kernel, stride);
             } else {
                 convolve(layer, at, stream, from, channel + j, kernel, stride);
             }
-            stream += PARAMETERS + kernel * nanodet_depthwise_words(kernel, stride);
+            stream += PARAMETERS + nanodet_depthwise_weights(kernel, stride);
         }
     }
 }

@@ -4,6 +4,6 @@
 
 uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride,
                                                 uint32_t out_width) {
-    return NANODET_AT_ONCE * nanodet_depthwise_pairs(kernel, stride) *
+    return nanodet_depthwise_column(kernel, stride) *
            nanodet_depthwise_columns(kernel, stride, out_width);
 }

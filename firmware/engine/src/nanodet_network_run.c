@@ -47,27 +47,20 @@ static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
     for (uint32_t i = 0; i < layer->part_count; i++) {
         sources[i] = view_of(state, layer->parts + i, y);
     }
-    nanodet_view target = view_of(state, layer->parts + layer->part_count, y);
-    nanodet_conv_s8(layer->layer, sources, layer->part_count, &target, layer->out_width,
-                    state->scratch);
+    nanodet_conv_s8(layer->layer, sources, layer->part_count,
+                    piece_row(state, layer->out_buffer, y, 0), layer->out_width, state->scratch);
 }
 
-/* Three neighbouring pixels of each of three rows are one pixel of so many channels. */
 static void stem(const running *state, const nanodet_layer *layer, uint32_t y) {
-    int8_t pad[16];
-    nanodet_view sources[MAX_PARTS];
-    memset(pad, state->network->image_zero_point, sizeof pad);
-    for (uint32_t i = 0; i < layer->kernel; i++) {
-        uint32_t row = y * layer->stride + i;
-        sources[i] = view_of(state, layer->parts, row);
-        sources[i].pitch = (uint16_t)(sources[i].pitch * layer->stride);
-        if (row < layer->height) continue;
-        sources[i].first = pad;
-        sources[i].pitch = 0;
+    const nanodet_network *network = state->network;
+    const int8_t *rows[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t row = 2 * y + i;
+        rows[i] = row < layer->height ? row_of(state, network->image_buffer, row) : NULL;
     }
-    nanodet_view target = view_of(state, layer->parts + 1, y);
-    nanodet_conv_s8(layer->layer, sources, layer->kernel, &target, layer->out_width,
-                    state->scratch);
+    nanodet_image_conv_s8(layer->layer, rows, network->image_zero_point,
+                          piece_row(state, layer->out_buffer, y, 0), layer->out_width,
+                          state->scratch);
 }
 
 static void depthwise(const running *state, const nanodet_layer *layer, uint32_t y) {

@@ -15,11 +15,14 @@ static inline int32_t nanodet_clamp_s8(int32_t value) {
     return value < -128 ? -128 : value > 127 ? 127 : value;
 }
 
-/* rule: multiplier, offset, shift. A shift of 1..22 is to the right and its offset is
+/* Of a channel: a byte beside the shift's. */
+static inline uint32_t nanodet_place(const int32_t rule[3]) { return (uint32_t)rule[2] >> 8; }
+
+/* rule: multiplier, offset, shift in the lower byte. A shift of 1..22 is to the right and its offset is
  * 2^(shift - 1) + zero point * 2^shift; any other is as in `nanodet_multiply`, its offset the zero
  * point alone. */
 static inline int32_t nanodet_requantize(int32_t doubled, const int32_t rule[3]) {
-    int32_t shift = rule[2];
+    int32_t shift = (int8_t)(uint8_t)rule[2];
     if (shift < NANODET_LEAST_SHIFT || shift > NANODET_MOST_SHIFT) {
         return nanodet_clamp_s8(nanodet_multiply(doubled / 2, rule[0], -shift) + rule[1]);
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from firmware.engine.pack import Packed, Rounding, pack_conv
+from firmware.engine.pack import Blocks, Packed, Rounding, blocks, pack_conv
 from quantize.fixed_point import multiply
 from runtime.errors import KitError
 from tests.firmware.cases import Runner, View, Writer
@@ -48,16 +49,24 @@ class Layer:
         found = np.clip(np.stack(columns, 1) + self.rounding.output_zero_point, -128, 127)
         return found.astype(np.int8) if self.activation is None else self.activation[found + 128]
 
-    def packed(self) -> tuple[Packed, int, int]:
-        """The stream, and the channels that the kernel reads and writes."""
+    def packed(self, places: Sequence[int] | np.ndarray | None = None) -> tuple[Packed, int, int]:
+        """The stream, and the channels that the kernel reads and writes. places: by default one
+        channel after another."""
         outputs, inputs = self.weight.shape
         reads = -(-inputs // 4) * 4
-        packed = pack_conv(self.weight, self.bias, self.rounding, reads)
+        to = np.arange(outputs) if places is None else np.array(places)
+        packed = pack_conv(self.weight, self.bias, self.rounding, reads, to)
         return packed, reads, -(-outputs // 2) * 2
 
 
 def _pixels(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
     return rng.integers(-128, 128, (count, channels)).astype(np.int8)
+
+
+def _ways(reads: int, writes: int, pixels: int) -> list[Blocks]:
+    """The planner's, turns of another length, and the smallest blocks of weights."""
+    planned = blocks(reads, writes, pixels)
+    return [planned, replace(planned, turn=5 - planned.turn), Blocks(3, 7, 2)]
 
 
 _USUAL = (-20, -1)
@@ -69,6 +78,10 @@ _CASES = [
     (96, 33, 5, _USUAL, "one class and 32 distances"),
     (4, 2, 3, _USUAL, "the smallest"),
     (3, 1, 1, _USUAL, "a single pixel and channel"),
+    (52, 5, 1, _USUAL, "a single pixel of many channels, whose number is odd"),
+    (100, 6, 9, _USUAL, "turns of two pixels, an odd number of them"),
+    (96, 96, 10, _USUAL, "weights in two blocks"),
+    (232, 116, 25, _USUAL, "weights in blocks, for part of the pixels at a time"),
     (24, 24, 2, (-22, -22), "the farthest shift of the short way"),
     (24, 24, 5, (-31, -23), "shifts that leave nothing"),
     (24, 24, 5, (-2, 0), "some channel without a shift"),
@@ -84,14 +97,15 @@ def test_answers(machine: str, request: pytest.FixtureRequest) -> None:
         for active in (True, False):
             layer = Layer.random(rng, inputs, outputs, shifts)
             layer = layer if active else replace(layer, activation=None)
-            packed, reads, writes = layer.packed()
-            slack = np.zeros((1, inputs), np.int8)  # Reads go on to whole words.
+            packed, reads, writes = layer.packed(range(1, outputs + 1))
+            slack = np.zeros((4, inputs), np.int8)  # Reads go on to whole words.
             source = View(np.vstack([_pixels(rng, pixels, inputs), slack]), [(0, inputs)])
             target = View(_pixels(rng, pixels, outputs + 3), [(1, outputs)])
-            writer.conv(packed, reads, writes, layer.activation, [source], target, pixels)
+            for how in _ways(reads, writes, pixels):
+                writer.conv(packed, reads, writes, how, layer.activation, [source], target, pixels)
             content = target.content.copy()
             content[:, 1 : 1 + outputs] = layer.answer(source.channels[:pixels])
-            expected.append((content, reason))
+            expected += [(content, reason)] * len(_ways(reads, writes, pixels))
     for answer, (content, reason) in zip(runner.run(writer), expected, strict=True):
         assert answer.payload == content.tobytes(), reason
 
@@ -100,27 +114,33 @@ def test_answers(machine: str, request: pytest.FixtureRequest) -> None:
 def test_runs_and_places(machine: str, request: pytest.FixtureRequest) -> None:
     """Channels from three buffers in pieces, and back into the first one in place."""
     runner: Runner = request.getfixturevalue(machine)
-    rng = np.random.default_rng(1)
+    rng, writer, expected = np.random.default_rng(1), Writer(), []
     layer = Layer.random(rng, 24, 24, _USUAL)
-    packed, reads, writes = layer.packed()
-    sources = [
-        View(_pixels(rng, 7, 30), [(2, 5), (20, 7)]),
-        View(_pixels(rng, 7, 6), [(0, 6)]),
-        View(_pixels(rng, 7, 9), [(8, 1), (1, 3), (5, 2)]),
-    ]
-    target = View(sources[0].content, [(1, 23), (27, 1)])
-    writer = Writer()
-    writer.conv(packed, reads, writes, layer.activation, sources, target, 7, in_place=True)
-    (answer,) = runner.run(writer)
-    made = layer.answer(np.concatenate([view.channels for view in sources], axis=1))
-    content = target.content.copy()
-    content[:, 1:24], content[:, 27] = made[:, :23], made[:, 23]
-    assert answer.payload == content.tobytes()
+    places = rng.permutation(30)[:24]
+    packed, reads, writes = layer.packed(places)
+    pieces = (
+        [[(2, 5), (20, 7)], [(0, 6)], [(8, 1), (1, 3), (5, 2)]],
+        [[(2, 4), (20, 8)], [(0, 4)], [(1, 8)]],  # In whole words.
+    )
+    for runs in pieces:
+        sources = [
+            View(_pixels(rng, 8, pitch), run) for pitch, run in zip((30, 6, 9), runs, strict=True)
+        ]
+        for how in _ways(reads, writes, 7):
+            writer.conv(
+                packed, reads, writes, how, layer.activation, sources, sources[0], 7, in_place=True
+            )
+            made = layer.answer(np.concatenate([view.channels for view in sources], axis=1))
+            content = sources[0].content.copy()
+            content[:7, places] = made[:7]
+            expected.append(content)
+    for answer, content in zip(runner.run(writer), expected, strict=True):
+        assert answer.payload == content.tobytes()
 
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "pixels", "most"),
-    [(24, 24, 1600, 1.30), (48, 48, 400, 1.0), (96, 96, 100, 0.9), (232, 232, 100, 0.85)],
+    [(24, 24, 40, 1.2), (48, 48, 40, 0.91), (96, 96, 20, 0.77), (232, 232, 10, 0.71)],
 )
 def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: float) -> None:
     """per multiplication: what the cost model and the README's table stand on."""
@@ -129,7 +149,8 @@ def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: 
     packed, reads, writes = layer.packed()
     source = View(_pixels(rng, pixels, inputs), [(0, inputs)])
     target = View(np.zeros((pixels, outputs), np.int8), [(0, outputs)])
-    writer.conv(packed, reads, writes, layer.activation, [source], target, pixels)
+    how = blocks(reads, writes, pixels)
+    writer.conv(packed, reads, writes, how, layer.activation, [source], target, pixels)
     (answer,) = m7.run(writer)
     found = answer.instructions / (pixels * inputs * outputs)
     print(f"{inputs}->{outputs}: {found:.3f}")

@@ -253,6 +253,9 @@ static void conv(reader *from, FILE *out) {
     uint32_t pixels = word(from), words = word(from), active = word(from), in_place = word(from);
     layer.inputs = (uint16_t)word(from);
     layer.outputs = (uint16_t)word(from);
+    layer.pixels = (uint16_t)word(from);
+    layer.block = (uint16_t)word(from);
+    layer.form = (uint8_t)word(from);
     layer.any_shift = word(from) != 0;
     int32_t *stream = take(from, words * sizeof *stream);
     int8_t *activation = active ? take(from, 256) : NULL;
@@ -266,13 +269,13 @@ static void conv(reader *from, FILE *out) {
         views[i] = sources[i].view;
     }
     target = read_view(from);
-    if (in_place) target.view.first = sources[0].buffer;
-    uint32_t needed = nanodet_conv_s8_get_scratch_words(layer.inputs, layer.outputs);
+    nanodet_row to = {in_place ? sources[0].buffer : target.buffer, target.view.pitch};
+    uint32_t needed = nanodet_conv_s8_get_scratch_words(layer.inputs, layer.pixels);
     uint32_t *scratch = malloc(needed * sizeof *scratch);
     uint32_t before = runner_ticks();
-    nanodet_conv_s8(&layer, views, count, &target.view, pixels, scratch);
+    nanodet_conv_s8(&layer, views, count, to, pixels, scratch);
     uint32_t ticks = runner_ticks() - before;
-    answer(out, 0, ticks, target.view.first, target.bytes);
+    answer(out, 0, ticks, to.first, target.bytes);
     free(scratch);
     forget_view(&target);
     for (uint32_t i = 0; i < count; i++) forget_view(&sources[i]);

@@ -27,34 +27,53 @@ typedef struct {
     uint16_t pitch;
 } nanodet_view;
 
+/* Channels of neighbouring pixels, `pitch` bytes from one pixel to the next. */
+typedef struct {
+    int8_t *first;
+    uint16_t pitch;
+} nanodet_row;
+
 /* A convolution of one pixel at a time, and the activation behind it.
  *
  * stream: for each pair of output channels, two doubled biases; two weights of the first channel and
  * two of the second for inputs (0, 2), (1, 3), (4, 6), ...; multiplier, offset and shift of the first
- * and of the second. Weights are doubled, biases hold the input's zero point. */
+ * and of the second. Weights are doubled, biases hold the input's zero point. The lower byte of
+ * `shift` is the shift, the others are the byte of a pixel that the channel goes to. */
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
     uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
-    uint16_t outputs;         /* A multiple of 2; the last may be nobody's. */
+    uint16_t outputs;         /* A multiple of 2. */
+    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3. */
+    uint16_t block;           /* Outputs, an even number, whose weights are read for all of these. */
+    uint8_t form;             /* Pixels of a turn, 2 or 3: the same numbers, at another speed. */
     bool any_shift;           /* Some shift is not in 1..22. */
 } nanodet_conv;
 
 /* Words of scratch memory for a convolution. */
-uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t outputs);
+uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 
-/* sources: their runs hold at most `inputs` channels together, in their order. target: as many channels as
- * the layer has. A pixel's channels are read before they are written, three pixels at a time, so that
- * source and target may share memory pixel by pixel. */
+/* sources: their runs hold at most `inputs` channels together, in their order. Reads whole words: up
+ * to three bytes beyond a run. So many pixels are read before they are written, so that source and
+ * target may share memory pixel by pixel. */
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
-                     const nanodet_view *target, uint32_t pixels, uint32_t *scratch);
+                     nanodet_row target, uint32_t pixels, uint32_t *scratch);
+
+/* The convolution of an image of three channels by 3x3, two pixels apart. Its 28 inputs are bytes 0 to
+ * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
+ * third and second row. rows: with a pixel of padding behind the last; the third is NULL for
+ * padding. */
+void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
+                           int8_t zero_point, nanodet_row target, uint32_t pixels,
+                           uint32_t *scratch);
 
 /* A convolution of every channel by itself, and the activation behind it.
  *
- * stream: for each channel doubled bias, multiplier, offset, shift; then for each column of the
- * kernel pairs of neighbouring rows' weights: with stride 1 (0, 1), (1, 2), (2, 3), ..., with stride
- * 2 (0, 1), (2, 3), ..., the last with 0 where the number of rows is odd. Weights are doubled, biases hold
- * the input's zero point. */
+ * stream: for each channel doubled bias, multiplier, offset, shift; then its weights in pairs. With
+ * stride 1, for each column those of rows (0, 1), (1, 2), (2, 3), ... With stride 2, for each two
+ * columns those of rows (0, 1), (2, 3), ... of the left one, of the last of an odd number of rows in
+ * both, and of rows (0, 1), ... of the right one; 0 where there is none. Weights are doubled, biases
+ * hold the input's zero point. */
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
@@ -95,12 +114,6 @@ typedef struct {
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
     int32_t rule[3];
 } nanodet_add;
-
-/* Channels of neighbouring pixels, `pitch` bytes from one pixel to the next. */
-typedef struct {
-    int8_t *first;
-    uint16_t pitch;
-} nanodet_row;
 
 void nanodet_add_s8(const nanodet_add *layer, nanodet_row first, nanodet_row second,
                     nanodet_row out, uint32_t channels, uint32_t pixels);

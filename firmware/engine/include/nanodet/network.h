@@ -35,7 +35,7 @@ typedef struct {
 
 typedef enum {
     NANODET_CONV,
-    NANODET_STEM, /* A convolution over several rows of the image. */
+    NANODET_STEM, /* The convolution of the image. */
     NANODET_DEPTHWISE,
     NANODET_ADD,
     NANODET_RESIZE,
@@ -52,7 +52,7 @@ typedef struct {
     uint8_t out_buffer;
     uint16_t height, width; /* Of what it reads. */
     uint16_t out_height, out_width;
-    const nanodet_part *parts; /* Of sources, then of the target. */
+    const nanodet_part *parts; /* Of sources. */
     const nanodet_piece *pieces;
     const void *layer; /* nanodet_conv, nanodet_depthwise or nanodet_add. */
     const int8_t *activation;

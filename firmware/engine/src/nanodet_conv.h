@@ -1,0 +1,31 @@
+/* Parts of a convolution that layers share. */
+#ifndef NANODET_CONV_H
+#define NANODET_CONV_H
+
+#include "nanodet/kernels.h"
+
+#define NANODET_CONV_MOST 3        /* Pixels of a turn. */
+#define NANODET_CONV_PARAMETERS 6u /* Words behind the weights of two output channels. */
+
+/* Where the weights of output channel `output`, an even number, begin. */
+static inline const int32_t *nanodet_conv_at(const nanodet_conv *layer, uint32_t output) {
+    return layer->stream + output / 2 * (2 + layer->inputs + NANODET_CONV_PARAMETERS);
+}
+
+/* Pixels of the next turn, where so many are left: 2 or 3. Of a single one left, the second is the
+ * same pixel again. */
+static inline uint32_t nanodet_conv_turn(const nanodet_conv *layer, uint32_t left) {
+    if (layer->form == 2) return left == 3 ? 3 : 2;
+    return left == 3 || left > 4 ? 3 : 2;
+}
+
+/* `inputs` channels, a multiple of 4, of neighbouring pixels, `pitch` bytes apart, to 16 bits:
+ * (0, 2) of each pixel, (1, 3) of each, (4, 6) of each, ... count: 2 or 3. */
+void nanodet_conv_widen(const int8_t *from, uint32_t pitch, uint32_t count, uint32_t inputs,
+                        uint32_t *pairs);
+
+/* Output channels whose weights are at `stream` to `end`, of `count` pixels. */
+void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,
+                         const int32_t *stream, const int32_t *end, nanodet_row out);
+
+#endif
