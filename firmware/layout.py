@@ -17,7 +17,7 @@ from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
 
-_CANDIDATE_BYTES = _TAP_BYTES = 8
+CANDIDATE_BYTES, TAP_BYTES = 16, 8
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,6 @@ def _arena(content: bytes, tables: int) -> Reservation:
 
 
 def _scratch(about: Description, stem: StemDescription | None) -> Scratch:
-    taps = _TAP_BYTES * about.width
+    taps = TAP_BYTES * about.width
     front = 0 if stem is None else stem.scratch_bytes
-    return Scratch(max(_CANDIDATE_BYTES * integer.MAX_CANDIDATES, front + taps), front)
+    return Scratch(max(CANDIDATE_BYTES * integer.MAX_CANDIDATES, front + taps), front)
