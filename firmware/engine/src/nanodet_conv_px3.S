@@ -39,7 +39,11 @@
  .endm
 
  .macro CONVOLUTION name, active
+#if defined(NANODET_CODE_SECTION)
+ .section NANODET_CODE_SECTION, "ax"
+#else
  .section .text.\name, "ax"
+#endif
  .global \name
  .type \name, %function
  .thumb_func

@@ -17,7 +17,11 @@
  .equ SAVED, 36
 
  .macro BEGIN name
+#if defined(NANODET_CODE_SECTION)
+ .section NANODET_CODE_SECTION, "ax"
+#else
  .section .text.\name, "ax"
+#endif
  .global \name
  .type \name, %function
  .thumb_func

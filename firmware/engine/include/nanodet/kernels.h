@@ -7,6 +7,7 @@
 #ifndef NANODET_KERNELS_H
 #define NANODET_KERNELS_H
 
+#include "nanodet/placement.h"
 #include "nanodet/types.h"
 
 #ifdef __cplusplus
@@ -46,6 +47,7 @@ uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t outputs);
 /* sources: their runs hold at most `inputs` channels together, in their order. target: as many channels as
  * the layer has. A pixel's channels are read before they are written, three pixels at a time, so that
  * source and target may share memory pixel by pixel. */
+NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      const nanodet_view *target, uint32_t pixels, uint32_t *scratch);
 
@@ -84,6 +86,7 @@ uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride
                                                 uint32_t out_width);
 
 /* Reads whole words: up to three bytes beyond a pixel's channels. */
+NANODET_CODE
 void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                           uint32_t *scratch);
 
@@ -102,21 +105,25 @@ typedef struct {
     uint16_t pitch;
 } nanodet_row;
 
+NANODET_CODE
 void nanodet_add_s8(const nanodet_add *layer, nanodet_row first, nanodet_row second,
                     nanodet_row out, uint32_t channels, uint32_t pixels);
 
 /* A row of an image twice as wide and twice as high, by bilinear interpolation with half-pixel
  * centres. near, far: the rows whose centres are 1/4 and 3/4 of a row away; at the border the same.
  * width: pixels of a row that is read. */
+NANODET_CODE
 void nanodet_resize_double_s8(nanodet_row near, nanodet_row far, uint32_t width, nanodet_row out,
                               uint32_t channels);
 
 /* Means of squares of `side` x `side` pixels. rows: [side] */
+NANODET_CODE
 void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
                              uint32_t out_width, uint32_t channels);
 
 /* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
  * border, of one pitch. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
+NANODET_CODE
 void nanodet_max_pool_s8(const nanodet_row *rows, uint32_t count, uint32_t width,
                          const int8_t *activation, nanodet_row out, uint32_t out_width,
                          uint32_t channels);
