@@ -8,28 +8,32 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from firmware import files
 from firmware.image import Recording
-from firmware.layout import Layout
+from firmware.layout import CODE_BYTES, EngineLayout, Layout
 from firmware.text import c_comment, c_string, one_line
 from runtime import integer
 
-HERE = Path(__file__).parent
-_TEMPLATES = HERE / "templates"
-_ALWAYS = (
-    *("model_data.h", "model_data.c", "nanodet_settings.h", "nanodet_settings.c"),
-    *("nanodet_ops.cc", "test_image.h", "test_image.c"),
-)
-_OF_STEM = ("stem_data.h", "stem_data.c")
-_OF_RECORDING = ("recorded.h",)
-# What some folders hold and others do not.
-OPTIONAL = tuple(f"generated/{name}" for name in (*_OF_STEM, *_OF_RECORDING))
-_BESIDE = ("CMakeLists.txt", "README.md")
+_TEMPLATES = Path(__file__).parent / "templates"
 _NUMBERS_A_LINE = 16
 
 
-def write(folder: Path, layout: Layout, recording: Recording, with_tensors: bool) -> None:
-    """Write everything that is generated into `folder`."""
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
+def write_tflm(folder: Path, layout: Layout, recording: Recording, with_tensors: bool) -> None:
+    """Write everything that is generated for TensorFlow Lite Micro into `folder`."""
+    (folder / "model.tflite").write_bytes(layout.content)
+    names = files.rendered("tflm", layout.stem is not None, with_tensors)
+    _render(folder, "tflm", names, {**_values(layout, recording), **_of_tflm(layout)})
+
+
+def write_engine(folder: Path, layout: EngineLayout, recording: Recording) -> None:
+    """Write everything that is generated for the kit's own engine into `folder`."""
+    values = {**_values(layout, recording), **_of_engine(layout)}
+    _render(folder, "c", files.rendered("c"), values)
+
+
+def _render(folder: Path, engine: str, names: list[str], values: dict[str, Any]) -> None:
+    """A template of the engine's folder goes before one that all share."""
+    loader = jinja2.FileSystemLoader([_TEMPLATES / engine, _TEMPLATES])
     templates = jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,
@@ -38,13 +42,12 @@ def write(folder: Path, layout: Layout, recording: Recording, with_tensors: bool
         keep_trailing_newline=True,
     )
     templates.filters |= {"numbers": numbers, "c_string": c_string, "c_comment": c_comment}
-    values = _values(layout, recording)
-    names = [*_ALWAYS, *(_OF_STEM if layout.stem else ())]
-    names += _OF_RECORDING if with_tensors else ()
+    sources = files.sources(engine)
     (folder / "generated").mkdir()
-    for name in [f"generated/{n}" for n in names] + list(_BESIDE):
+    for name in [*(f"generated/{n}" for n in names), "CMakeLists.txt", "README.md"]:
         template = templates.get_template(f"{Path(name).name}.jinja")
-        (folder / name).write_text(template.render(values), encoding="utf-8")
+        text = template.render(values, library_sources=sources)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def numbers(values: bytes | np.ndarray) -> str:
@@ -56,23 +59,14 @@ def numbers(values: bytes | np.ndarray) -> str:
     return ",\n".join(f"    {line}" for line in lines)
 
 
-def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
+def _values(layout: Layout | EngineLayout, recording: Recording) -> dict[str, Any]:
+    """What templates of all engines ask for."""
     frame = recording.frame
     memory, board, firmware = layout.memory, layout.board, layout.firmware
-    places = {name: i for i, name in enumerate(layout.output_names)}
-    strides = [level.stride for level in layout.about.levels]
     return {
         "note": f"/* Written by `./nanodet firmware` for {firmware.sdk_board}. */",
-        "model": {
-            "name": layout.name,
-            "sha256": layout.sha256,
-            "bytes": len(layout.content),
-            "content": layout.content,
-        },
+        "model": {"name": layout.name, "sha256": layout.sha256},
         "about": layout.about,
-        "stem": layout.stem,
-        "operators": layout.operators,
-        "arena": layout.arena,
         "arena_address": None if memory.address is None else f"0x{memory.address:08X}u",
         "memory": memory,
         "board": {
@@ -82,14 +76,10 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
             "core_flags": firmware.core_flags,
             "core_mhz": board.cores.mhz,
         },
-        "library_sources": sorted(path.name for path in (HERE / "nanodet" / "src").glob("*.c")),
-        "scratch": layout.scratch,
         "selection": layout.selection,
         "resize": f"NANODET_{layout.resize.upper()}",
         "iou_q10": round(layout.selection.iou_threshold * (1 << integer.IOU_BITS)),
         "max_candidates": integer.MAX_CANDIDATES,
-        "input_bytes": _input_bytes(layout),
-        "outputs": {kind: [places[f"{kind}_{s}"] for s in strides] for kind in ("cls", "reg")},
         "class_names": layout.class_names,
         "image": {
             "name": one_line(recording.name),
@@ -100,6 +90,38 @@ def _values(layout: Layout, recording: Recording) -> dict[str, Any]:
         },
         "expected": recording.lines,
         "recorded": recording,
+    }
+
+
+def _of_tflm(layout: Layout) -> dict[str, Any]:
+    places = {name: i for i, name in enumerate(layout.output_names)}
+    strides = [level.stride for level in layout.about.levels]
+    content = layout.content
+    return {
+        "model": {
+            "name": layout.name,
+            "sha256": layout.sha256,
+            "bytes": len(content),
+            "content": content,
+        },
+        "stem": layout.stem,
+        "operators": layout.operators,
+        "arena": layout.arena,
+        "scratch": layout.scratch,
+        "input_bytes": _input_bytes(layout),
+        "outputs": {kind: [places[f"{kind}_{s}"] for s in strides] for kind in ("cls", "reg")},
+    }
+
+
+def _of_engine(layout: EngineLayout) -> dict[str, Any]:
+    flash = layout.board.flash
+    return {
+        "network": layout.network,
+        "layers": len(layout.plan.network.layers),
+        "spare": layout.spare,
+        "flash_bytes": layout.flash_bytes,
+        "flash": "flash" if flash is None else flash.name,
+        "code_bytes": CODE_BYTES,
     }
 
 

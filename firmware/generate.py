@@ -1,4 +1,4 @@
-"""`./nanodet firmware MODEL.tflite --board evkbmimxrt1170 --out DIR`: firmware of a model.
+"""`./nanodet firmware MODEL.tflite --engine c --out DIR`: firmware of a model.
 
 DIR gets the C library, the application, the model and its settings as C sources, a test image with
 what is to be found in it, and README.md with the steps in the SDK. In a folder that was generated
@@ -11,13 +11,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from data import locate
-from firmware import emit
+from firmware import emit, files
+from firmware.engine.layers import read_layers
+from firmware.engine.plan import Plan, make_plan
 from firmware.image import RESIZES, Recording, record
-from firmware.layout import lay_out
+from firmware.layout import basis, lay_out, lay_out_engine
 from firmware.place import renew
+from firmware.plan_text import describe_plan
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
 from runtime.cli import Parser, fraction, positive
@@ -26,8 +30,11 @@ from runtime.errors import KitError
 from runtime.files import writing
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 
-HERE = Path(__file__).parent
+_ENGINE_HELP = (
+    "tflm: TensorFlow Lite Micro of NXP's SDK; c: plain C without it; default %(default)s"
+)
 _MARK = Path("generated", "nanodet_settings.h")
 
 
@@ -37,7 +44,9 @@ class Options:
 
     model: Path
     board: str
-    out: Path
+    out: Path | None
+    engine: str
+    plan: bool
     split_stem: bool
     resize: str
     image: Path | None
@@ -52,36 +61,65 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     add("model", type=Path, metavar="MODEL")
     boards = [name for board in microcontrollers() if board.firmware for name in board.names]
     add("--board", choices=boards, default="evkbmimxrt1170", help="default %(default)s")
-    add("--out", type=Path, required=True, metavar="DIR")
-    add("--split-stem", action="store_true", help="first layers in C: less memory, faster")
+    add("--out", type=Path, metavar="DIR", help="folder to write")
+    add("--engine", choices=files.ENGINES, default=files.DEFAULT, help=_ENGINE_HELP)
+    add("--plan", action="store_true", help="show how --engine c runs the model")
+    add("--split-stem", action="store_true", help="of tflm, first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
     add("--image", type=Path, help="test image; default: the first for calibration")
     add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
     add("--max-detections", type=positive, default=MAX_DETECTIONS, help="default %(default)s")
-    add("--record", action="store_true", help="also tensors, for app/model_runner_replay.c")
+    add("--record", action="store_true", help="of tflm, also tensors for app/model_runner_replay.c")
     found = parser.parse_args(words)
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
-    return Options(found.model, found.board, found.out, *chosen)
+    options = Options(found.model, found.board, found.out, found.engine, found.plan, *chosen)
+    for name, given in (("--split-stem", options.split_stem), ("--record", options.record)):
+        if given and options.engine != "tflm":
+            parser.error(f"{name}: only with --engine tflm")
+    if options.plan and options.engine != "c":
+        parser.error("--plan: only with --engine c")
+    if options.out is None and not options.plan:
+        parser.error("--out DIR is missing")
+    return options
 
 
-def generate(options: Options) -> tuple[Recording, list[str]]:
+def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
     """Write the folder; returns what is to be found in the test image, and files that were kept."""
     file = TfliteFile.read(options.model)
-    if options.out.exists() and not (options.out / _MARK).is_file():
-        raise KitError(f"--out {options.out}: holds something else; name a new folder")
-    stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
-    layout = lay_out(file, body, stem, load(options.board), options.selection, options.resize)
+    if out.exists() and not (out / _MARK).is_file():
+        raise KitError(f"--out {out}: holds something else; name a new folder")
+    board = load(options.board)
+    about = basis(file, board, options.selection, options.resize)
     picture = options.image or locate.calibration_images(file.spec, None)[0]
-    recording = record(file, layout, stem, picture)
+    if options.engine == "c":
+        engine = lay_out_engine(about, plan_of(options.model, file), file.path)
+        recording = record(file, engine, None, picture)
+        render = partial(emit.write_engine, layout=engine, recording=recording)
+    else:
+        stem, body = split(file.content, file.path) if options.split_stem else (None, file.content)
+        layout = lay_out(about, file, body, stem)
+        recording = record(file, layout, stem, picture)
+        render = partial(
+            emit.write_tflm, layout=layout, recording=recording, with_tensors=options.record
+        )
 
     def make(folder: Path) -> None:
-        _copy(folder)
-        (folder / "model.tflite").write_bytes(body)
-        emit.write(folder, layout, recording, with_tensors=options.record)
+        for name, source in files.copied(options.engine).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, folder / name)
+        render(folder)
 
-    return recording, _write(options.out, make)
+    return recording, _write(out, make)
+
+
+def plan_of(model: Path, file: TfliteFile) -> Plan:
+    """How the kit's own engine runs a file. Raises `KitError` where it cannot."""
+    graph = Graph.read(model)
+    names = graph.signature
+    outputs = [(names[f"cls_{s}"], names[f"reg_{s}"]) for s in file.spec.graph.strides]
+    return make_plan(read_layers(graph, outputs, file.path))
 
 
 def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
@@ -94,20 +132,19 @@ def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
     try:
         with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as scratch:
             make(Path(scratch))
-            return renew(Path(scratch), out, emit.OPTIONAL)
+            return renew(Path(scratch), out, files.of_any())
     except OSError as error:
         raise KitError(f"--out {out}: cannot be written ({error.strerror})") from None
-
-
-def _copy(folder: Path) -> None:
-    for name in ("nanodet", "app", "tflm", "board"):
-        shutil.copytree(HERE / name, folder / name)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Generate, and say what was made."""
     options = parse_arguments(words)
-    recording, kept = generate(options)
+    if options.plan:
+        print(describe_plan(plan_of(options.model, TfliteFile.read(options.model))))
+    if options.out is None:
+        return 0
+    recording, kept = generate(options, options.out)
     print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
     if kept:
         print(f"kept as they were, for they are yours now: {', '.join(kept)}")

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from firmware.frames import boxes_to_frame, nearest_canvas, to_rgb
-from firmware.layout import Layout
+from firmware.layout import Basis
 from firmware.stem import run_stem
 from firmware.text import one_line
 from quantize.split import Stem
@@ -44,7 +44,7 @@ class Recording:
     lines: list[str]
 
 
-def record(file: TfliteFile, layout: Layout, stem: Stem | None, picture: Path) -> Recording:
+def record(file: TfliteFile, layout: Basis, stem: Stem | None, picture: Path) -> Recording:
     """Run the picture through TensorFlow Lite Micro on this machine."""
     frame = to_rgb565(_small(load_rgb(picture)))
     canvas = RESIZES[layout.resize](to_rgb(frame, "RGB565"), file.spec.input)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.describe import Description, StemDescription, describe, describe_stem
+from firmware.engine.emit import Emitted, emit_measured
+from firmware.engine.plan import Plan
 from firmware.operators import registrations
+from firmware.spare import Spare, place
 from quantize.split import Stem
 from runtime import integer
 from runtime.benchmark.board import Board, Firmware, Memory
@@ -17,7 +20,9 @@ from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
 
-_CANDIDATE_BYTES = _TAP_BYTES = 8
+CANDIDATE_BYTES, TAP_BYTES = 16, 8
+_POINTER_BYTES, _SETTINGS_BYTES = 4, 256  # The latter of what has no names and no tables.
+CODE_BYTES = 32 * 1024  # The engine's code, with pre- and post-processing, is smaller.
 
 
 @dataclass(frozen=True)
@@ -43,63 +48,85 @@ class Scratch:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Everything about a model that becomes C. content: of the file that runs on the board."""
+class Basis:
+    """What becomes C whatever the engine is. sha256: of the whole file."""
 
     name: str
     sha256: str
-    content: bytes
     class_names: tuple[str, ...]
-    output_names: tuple[str, ...]
     about: Description
-    stem: StemDescription | None
-    operators: list[tuple[str, str, str]]
-    arena: Reservation
-    memory: Memory
     board: Board
     firmware: Firmware
-    scratch: Scratch
     selection: Selection
     resize: str
 
 
-def lay_out(
-    file: TfliteFile,
-    content: bytes,
-    stem: Stem | None,
-    board: Board,
-    selection: Selection,
-    resize: str,
-) -> Layout:
-    """content: the whole file, or what is left of it without `stem`.
+@dataclass(frozen=True)
+class Layout(Basis):
+    """Everything that becomes C for TensorFlow Lite Micro. content: of the file that runs on the
+    board."""
 
-    Raises `KitError` where the model does not fit the library or the board.
-    """
-    firmware = board.firmware
-    if firmware is None:
+    content: bytes
+    output_names: tuple[str, ...]
+    stem: StemDescription | None
+    operators: list[tuple[str, str, str]]
+    arena: Reservation
+    memory: Memory
+    scratch: Scratch
+
+
+@dataclass(frozen=True)
+class EngineLayout(Basis):
+    """Everything that becomes C for the kit's own engine. network: the plan as C. flash_bytes:
+    weights, plan and tables. spare: the arena, and what lies in it beside the network."""
+
+    network: Emitted
+    plan: Plan
+    spare: Spare
+    flash_bytes: int
+    memory: Memory
+
+
+def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> Basis:
+    """Raises `KitError` for a model that the library has no room for."""
+    if board.firmware is None:
         raise KitError(f"{board.title}: no firmware is known to run there")
     about = describe(file.spec, file.outputs, selection.score_threshold)
+    names = tuple(file.spec.classes)
+    chosen = board, board.firmware, selection, resize
+    return Basis(file.spec.name, file.sha256, names, about, *chosen)
+
+
+def lay_out_engine(basis: Basis, plan: Plan, path: str) -> EngineLayout:
+    """Raises `KitError` where the model does not fit the board."""
+    about = basis.about
+    columns = TAP_BYTES * about.width
+    spare = place(plan, columns, CANDIDATE_BYTES * integer.MAX_CANDIDATES)
+    emitted = emit_measured(plan, "nanodet_generated_network")
+    tables = sum(level.score.nbytes + level.weight.nbytes for level in about.levels)
+    names = sum(len(name.encode()) + 1 + _POINTER_BYTES for name in basis.class_names)
+    settings = tables + names + _SETTINGS_BYTES
+    flash_bytes = emitted.weight_bytes + emitted.plan_bytes + settings
+    needed = flash_bytes + CODE_BYTES
+    memory = _place(basis.board, spare.arena_bytes, needed, path)
+    return EngineLayout(**vars(basis), network=emitted, plan=plan, spare=spare,
+                        flash_bytes=flash_bytes, memory=memory)  # fmt: skip
+
+
+def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -> Layout:
+    """content: the whole file, or what is left of it without `stem`.
+
+    Raises `KitError` where the model does not fit the board.
+    """
     described = None if stem is None else describe_stem(stem, file.path)
     counts = Graph.parse(content, file.path).counts
     arena = _arena(content, counts["LEAKY_RELU"])
-    memory = _place(board, arena.bytes, len(content), file.path)
-    return Layout(
-        file.spec.name,
-        file.sha256,
-        content,
-        tuple(file.spec.classes),
-        tuple(file.spec.output_names),
-        about,
-        described,
-        registrations(counts, file.path),
-        arena,
-        memory,
-        board,
-        firmware,
-        _scratch(about, described),
-        selection,
-        resize,
-    )
+    memory = _place(basis.board, arena.bytes, len(content), file.path)
+    operators = registrations(counts, file.path)
+    scratch = _scratch(basis.about, described)
+    names = tuple(file.spec.output_names)
+    return Layout(**vars(basis), content=content, output_names=names, stem=described,
+                  operators=operators, arena=arena, memory=memory, scratch=scratch)  # fmt: skip
 
 
 def _place(board: Board, arena_bytes: int, file_bytes: int, path: str) -> Memory:
@@ -127,6 +154,6 @@ def _arena(content: bytes, tables: int) -> Reservation:
 
 
 def _scratch(about: Description, stem: StemDescription | None) -> Scratch:
-    taps = _TAP_BYTES * about.width
+    taps = TAP_BYTES * about.width
     front = 0 if stem is None else stem.scratch_bytes
-    return Scratch(max(_CANDIDATE_BYTES * integer.MAX_CANDIDATES, front + taps), front)
+    return Scratch(max(CANDIDATE_BYTES * integer.MAX_CANDIDATES, front + taps), front)

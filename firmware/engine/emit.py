@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -17,18 +18,45 @@ _EVERY = np.arange(-128, 128)
 _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
 
 
-def emit(plan: Plan) -> str:
-    """The C file's text; its symbol is `network`."""
-    return _Emitter(plan).text()
+# Bytes of each type on a 32-bit machine whose enumerations take four.
+_BYTES = {
+    "int32_t": 4, "int8_t": 1, "uint8_t": 1, "nanodet_run": 4, "nanodet_part": 8,
+    "nanodet_piece": 16, "nanodet_layer": 36, "nanodet_buffer": 12, "nanodet_conv": 20,
+    "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
+}  # fmt: skip
+_WEIGHTS = "int32_t"  # Streams, and the addends of sums.
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A C file, and how much of flash it takes: weights, and all else."""
+
+    text: str
+    weight_bytes: int
+    plan_bytes: int
+
+
+def emit(plan: Plan, symbol: str = "network") -> str:
+    """The text of a C file that defines `symbol`."""
+    return emit_measured(plan, symbol).text
+
+
+def emit_measured(plan: Plan, symbol: str) -> Emitted:
+    """The same with its sizes."""
+    emitter = _Emitter(plan)
+    text = emitter.text(symbol)
+    return Emitted(text, emitter.bytes.pop(_WEIGHTS), sum(emitter.bytes.values()))
 
 
 class _Emitter:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.network, self.storage = plan, plan.network, plan.storage
         self.parts: list[str] = []
+        self.bytes = dict.fromkeys(_BYTES, 0)
         self.any_shift = False  # Of the newest depthwise convolution.
 
-    def text(self) -> str:
+    def text(self, symbol: str) -> str:
+        """The whole file."""
         layers = [self._layer(n, layer) for n, layer in enumerate(self.network.layers)]
         buffers = [
             f"{{{b.offset}, {b.row_bytes}, {b.rows}, {b.pitch}}}" for b in self.storage.buffers
@@ -41,13 +69,22 @@ class _Emitter:
         fields = (
             "buffers", "layers", "steps", len(steps), self.storage.arena_bytes, len(layers),
             len(buffers), self.storage.buffer[0], len(buffers) - 1, image.zero_point, image.width,
-            image.height,
+            image.height, "NULL",
         )  # fmt: skip
-        self.parts.append(f"const nanodet_network network = {{{', '.join(map(str, fields))}}};\n")
-        return '#include "nanodet/network.h"\n\n' + "\n".join(self.parts)
+        self._define("nanodet_network", symbol, fields)
+        headers = '#include "nanodet/network.h"\n#include "nanodet/placement.h"\n\n'
+        return headers + "\n".join(self.parts)
+
+    def _define(self, kind: str, name: str, fields: Iterable[object]) -> None:
+        self.bytes[kind] += _BYTES[kind]
+        storage = "" if kind == "nanodet_network" else "static "
+        self.parts.append(f"{storage}const {kind} {name} = {{{', '.join(map(str, fields))}}};\n")
 
     def _array(self, kind: str, name: str, items: Iterable[object]) -> str:
-        self.parts.append(f"static const {kind} {name}[] = {{{','.join(map(str, items))}}};\n")
+        texts = list(map(str, items))
+        self.bytes[kind] += _BYTES[kind] * len(texts)
+        place = "NANODET_WEIGHTS " if kind == _WEIGHTS else ""
+        self.parts.append(f"{place}static const {kind} {name}[] = {{{','.join(texts)}}};\n")
         return name
 
     def _layer(self, number: int, layer: Layer) -> str:
@@ -132,12 +169,9 @@ class _Emitter:
         table = self._table(number, layer)
         writes = -(-outputs // 2) * 2
         how = blocks(reads, writes, self.network.values[layer.value].width)
-        fields = f"{stream}, {table}, {reads}, {writes}, {how.pixels}, {how.block}, {how.turn}"
-        fields += f", {int(packed.any_shift)}"
-        self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
-        parts = "NULL"
-        if sources:
-            parts = self._array("nanodet_part", f"parts_{number}", sources)
+        about = how.pixels, how.block, how.turn, int(packed.any_shift)
+        self._define("nanodet_conv", f"conv_{number}", (stream, table, reads, writes, *about))
+        parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"
         return parts, len(sources), f"&conv_{number}"
 
     def _split(self, layer: Layer) -> list[list[int]]:
@@ -193,9 +227,8 @@ class _Emitter:
 
     def _depthwise(self, number: int, layer: Layer) -> str:
         table = self._table(number, layer)
-        fields = f"NULL, {table}, 0, {layer.kernel}, {layer.stride}, {layer.zero_points[0]}"
-        fields += f", {int(self.any_shift)}"
-        self.parts.append(f"static const nanodet_depthwise depthwise_{number} = {{{fields}}};\n")
+        form = layer.kernel, layer.stride, layer.zero_points[0], int(self.any_shift)
+        self._define("nanodet_depthwise", f"depthwise_{number}", ("NULL", table, 0, *form))
         return f"&depthwise_{number}"
 
     def _add(self, number: int, layer: Layer) -> str:
@@ -208,6 +241,6 @@ class _Emitter:
         multiplier, shift = quantize_multiplier(most / ((1 << _ADD_BITS) * target.scale))
         rule = pack_rule(multiplier, shift, target.zero_point)
         table = self._table(number, layer)
-        fields = f"{', '.join(tables)}, {table}, {{{', '.join(map(str, rule))}}}"
-        self.parts.append(f"static const nanodet_add add_{number} = {{{fields}}};\n")
+        fields = *tables, table, f"{{{', '.join(map(str, rule))}}}"
+        self._define("nanodet_add", f"add_{number}", fields)
         return f"&add_{number}"

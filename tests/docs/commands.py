@@ -10,7 +10,10 @@ from tests.conftest import ROOT
 _FENCE = re.compile(r"^```(\w*)$")
 _INLINE = re.compile(r"`([^`]+)`")
 # What a line of shell begins with, after assignments.
-_STARTS = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:bash|python|pip|ssh|scp|\.venv/bin/\w+|\./nanodet) \S")
+_STARTS = re.compile(
+    r"^(?:[A-Z_]+=\S+ )*"
+    r"(?:bash|python|pip|ssh|scp|cmake|qemu-system-arm|\.venv/bin/\w+|\./nanodet) \S"
+)
 
 
 def documents() -> list[Path]:

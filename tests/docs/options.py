@@ -31,7 +31,10 @@ SCRIPTS = {
     **{f"nanodet {name}": module for name, module in _OF_NANODET.items()},
 }
 # Programs of others, whose options are theirs; those of tests/run.sh are pytest's.
-OTHERS = ("pip", "ssh", "scp", "git", "benchmark_model", "tests/run.sh")
+OTHERS = (
+    *("pip", "ssh", "scp", "git", "cmake", "qemu-system-arm", "benchmark_model"),
+    "tests/run.sh",
+)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _MODULE = re.compile(r"python -m ([a-z_.]+[a-z_])")
 _SPAN = re.compile(r"`([^`]+)`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ _LONG = re.compile(r"\.venv/bin/python -m (benchmarks\.\w+|tools\.pictures|tests
 # Sentences name these without arguments: their help must come.
 _PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+|\./nanodet [a-z]+")
 _MONITOR = "./nanodet monitor "
+# What compiles and emulates the firmware.
+_TOOLS = "cmake", "arm-none-eabi-gcc", "qemu-system-arm"
+_TOOLCHAIN = "cmake ", "qemu-system-arm "
 _SEVERAL_BUILDS = pytest.mark.full(reason="several builds, or a training and a build")
 _LONGEST = (
     *("docs/start/imx8mp.md", "docs/start/imx93.md", "docs/start/imxrt.md"),
@@ -53,6 +57,8 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
         elif command.startswith(_MONITOR):
             done = watch(tmp_path, [frame(0)], *shlex.split(command)[3:])
             assert "frame 0" in done.stdout, command
+        elif command.startswith(_TOOLCHAIN) and not all(map(shutil.which, _TOOLS)):
+            pytest.skip(f"{command}: needs {', '.join(_TOOLS)}")
         elif command not in _EXEMPT:
             named = _PROGRAM.fullmatch(command)
             done = sandbox.run(f"{command} --help" if named else command)

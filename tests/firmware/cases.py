@@ -14,12 +14,12 @@ import numpy as np
 from firmware.describe import Description, StemDescription
 from firmware.engine.pack import Blocks, Packed
 from firmware.frames import PIXEL_FORMATS
+from firmware.layout import CANDIDATE_BYTES, TAP_BYTES
 from runtime import integer
 from runtime.spec import ModelSpec
 
 POSTPROCESS, PREPROCESS, TO_FRAME, LEAKY_RELU, STEM, CONV, DEPTHWISE = range(1, 8)
 OK, NULL_POINTER, BAD_MODEL, BAD_BUFFER, BAD_SCRATCH, BAD_FRAME, BAD_OPTION = range(0, -7, -1)
-CANDIDATE_BYTES, TAP_BYTES = 8, 8
 DETECTION = np.dtype([("box", "<i4", 4), ("score", "<u2"), ("class_id", "<u2")])
 _SILENT = ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0,sleep=off"]
 

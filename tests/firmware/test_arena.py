@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from analysis.doctor import diagnose
-from firmware.layout import lay_out
+from firmware.layout import basis, lay_out
 from pipeline import stages
 from pipeline.budget import Choice, best, read_choices
 from pipeline.cache import Done
@@ -98,7 +98,8 @@ class Agreeing:
     def firmware(self, board: Board) -> str:
         selection = Selection(0.05, 0.6, 10)
         try:
-            laid = lay_out(self._file, self._file.content, None, board, selection, "bilinear")
+            about = basis(self._file, board, selection, "bilinear")
+            laid = lay_out(about, self._file, self._file.content, None)
         except KitError:
             return "nowhere"
         return laid.memory.name

@@ -16,7 +16,7 @@ from runtime.tflite_file import TfliteFile
 from tests.conftest import NANODET, Build, photo, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
-APP = ["application", "detection_responder", "image_provider", "main"]
+APP = ["application", "detection_responder", "image_provider", "main", "text"]
 REPLAY = [*APP, "port_posix", "model_runner_replay"]
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from firmware import emit
 from firmware.image import record
-from firmware.layout import lay_out
+from firmware.layout import basis, lay_out
 from firmware.serial_monitor import Frame
 from firmware.text import c_comment, c_string, one_line
 from runtime.benchmark.board import load
@@ -51,13 +51,14 @@ def folder(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names")
     Image.fromarray(photo(3, 200, 150)).save(folder / "photo.png")
     file, board = TfliteFile.read(build.tflite), load("evkbmimxrt1170")
-    layout = lay_out(file, file.content, None, board, Selection(0.05, 0.6, 10), "bilinear")
+    known = basis(file, board, Selection(0.05, 0.6, 10), "bilinear")
+    layout = lay_out(known, file, file.content, None)
     recording = record(file, layout, None, folder / "photo.png")
     about = dataclasses.replace(layout.about, classes=len(NAMES))
     layout = dataclasses.replace(layout, about=about, class_names=NAMES, name='*/ "x" ??/')
     lines = [f"{one_line(name)} 0.5000 1.0000" for name in NAMES]
     recording = dataclasses.replace(recording, lines=lines, name='a\n*/ "??/')
-    emit.write(folder, layout, recording, with_tensors=False)
+    emit.write_tflm(folder, layout, recording, with_tensors=False)
     (folder / "main.c").write_text(_MAIN)
     return folder
 
@@ -65,7 +66,8 @@ def folder(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("standard", ["c99", "c11", "gnu17"])
 def test_names_come_back(folder: Path, standard: str) -> None:
     app, library = ROOT / "firmware" / "app", ROOT / "firmware" / "nanodet"
-    sources = [folder / "main.c", app / "detection_responder.c", app / "port_posix.c"]
+    sources = [app / f"{n}.c" for n in ("detection_responder", "text", "port_posix")]
+    sources += [folder / "main.c"]
     sources += [folder / "generated" / f"{n}.c" for n in ("nanodet_settings", "test_image")]
     includes = [f"-I{p}" for p in (app, library / "include", folder / "generated")]
     program = folder / f"program_{standard}"

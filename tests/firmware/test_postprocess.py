@@ -150,7 +150,7 @@ def test_levels_that_contradict_themselves(
     [
         ({"iou_threshold_q10": 1025}, cases.BAD_OPTION, "more than all of it"),
         ({"max_candidates": 0}, cases.BAD_OPTION, "nothing to choose from"),
-        ({"scratch_bytes": 7999}, cases.BAD_SCRATCH, "one byte short"),
+        ({"scratch_bytes": 15999}, cases.BAD_SCRATCH, "one byte short"),
     ],
 )
 def test_settings_that_will_not_do(

@@ -7,7 +7,11 @@
  .equ SAVED, 36             @ Bytes of r4 to r11 and lr.
 
  .macro BEGIN name
+#if defined(NANODET_CODE_SECTION)
+ .section NANODET_CODE_SECTION, "ax"
+#else
  .section .text.\name, "ax"
+#endif
  .p2align 2
  .global \name
  .type \name, %function

@@ -176,11 +176,13 @@ nanodet_status nanodet_network_run(const nanodet_network *network, void *arena,
     state.take = take;
     state.context = context;
     for (uint32_t i = 0; i < network->step_count; i++) {
+        if (network->watch != NULL) network->watch(network->steps[i]);
         if (network->steps[i] == network->layer_count) {
             fetch_row(&state);
         } else {
             step(&state, network->steps[i]);
         }
     }
+    if (network->watch != NULL) network->watch(network->layer_count + 1u);
     return NANODET_OK;
 }

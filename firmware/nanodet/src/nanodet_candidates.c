@@ -17,10 +17,15 @@ static void sift_down(nanodet_candidate *items, uint32_t count, nanodet_candidat
     items[hole] = item;
 }
 
-void nanodet_candidates_add(nanodet_candidates *heap, nanodet_candidate item) {
+bool nanodet_candidates_want(const nanodet_decoding *heap, const nanodet_candidate *item) {
+    const nanodet_candidate *items = heap->items;
+    return heap->count < heap->selection->max_candidates || worse(&items[0], item);
+}
+
+void nanodet_candidates_add(nanodet_decoding *heap, nanodet_candidate item) {
     nanodet_candidate *items = heap->items;
-    if (heap->count == heap->capacity) {
-        if (worse(&items[0], &item)) sift_down(items, heap->count, item);
+    if (heap->count == heap->selection->max_candidates) {
+        sift_down(items, heap->count, item);
         return;
     }
     uint32_t hole = heap->count++;
@@ -31,10 +36,11 @@ void nanodet_candidates_add(nanodet_candidates *heap, nanodet_candidate item) {
     items[hole] = item;
 }
 
-void nanodet_candidates_sort(nanodet_candidates *heap) {
+void nanodet_candidates_sort(nanodet_decoding *heap) {
+    nanodet_candidate *items = heap->items;
     for (uint32_t end = heap->count; end > 1; end--) {
-        nanodet_candidate last = heap->items[end - 1];
-        heap->items[end - 1] = heap->items[0];
-        sift_down(heap->items, end - 1, last);
+        nanodet_candidate last = items[end - 1];
+        items[end - 1] = items[0];
+        sift_down(items, end - 1, last);
     }
 }

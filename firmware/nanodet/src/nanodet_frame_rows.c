@@ -2,10 +2,14 @@
 
 #include "nanodet/preprocess.h"
 #include "nanodet_check.h"
+#include "nanodet_pairs.h"
 #include "nanodet_pixels.h"
 #include "nanodet_taps.h"
 
 #define BLACK (-128)
+#define MOST_PIXEL_BYTES 3
+
+static const uint8_t PIXEL_BYTES[] = {2, 3, 3, 2, 1};
 
 /* Where a row of the canvas goes: its first pixel, the step to the next, and which byte of a pixel
  * is red. */
@@ -44,43 +48,69 @@ typedef void nearest_row(const uint8_t *, const uint16_t *, uint32_t, const dest
 static nearest_row *const NEAREST[] = {nearest_rgb565, nearest_rgb888, nearest_bgr888,
                                        nearest_yuyv, nearest_grey8};
 
-static nanodet_rgb pixel_of(const nanodet_frame *frame, const uint8_t *row, uint32_t x) {
-    switch (frame->format) {
-        case NANODET_RGB565: return nanodet_from_rgb565(row, x);
-        case NANODET_RGB888: return nanodet_from_rgb888(row, x);
-        case NANODET_BGR888: return nanodet_from_bgr888(row, x);
-        case NANODET_YUYV: return nanodet_from_yuyv(row, x);
-        default: return nanodet_from_grey8(row, x);
+/* Rows and their weights. The result is rounded to whole grey levels by `shift` bits. */
+typedef struct {
+    const uint8_t *upper, *lower;
+    uint32_t weight_upper, weight_lower;
+    uint32_t shift;
+} blend;
+
+/* (p00 wx0 + p01 wx1) wy0 + (p10 wx0 + p11 wx1) wy1 of each colour; the sum begins with half a grey
+ * level, and with the 128 that are taken off. */
+#define COLOUR(c)                                                                         \
+    (int8_t)(uint8_t)((start +                                                            \
+                       (uint32_t)nanodet_multiply_pairs(p.c, weights, 0) * of.weight_upper + \
+                       (uint32_t)nanodet_multiply_pairs(q.c, weights, 0) * of.weight_lower) >> \
+                      of.shift)
+#define DEFINE_BILINEAR(name, pair_of)                                                    \
+    static void name(blend of, const nanodet_column *columns, uint32_t width,             \
+                     const destination *to) {                                             \
+        uint32_t start = (1u << (of.shift - 1)) - (128u << of.shift), red = to->red;      \
+        int32_t step = to->step;                                                          \
+        int8_t *at = to->first;                                                           \
+        for (const nanodet_column *x = columns; x < columns + width; x++, at += step) {   \
+            uint32_t weights = x->weights;                                                \
+            nanodet_rgb_pair p = pair_of(of.upper, x->first), q = pair_of(of.lower, x->first); \
+            at[red] = COLOUR(red);                                                        \
+            at[1] = COLOUR(green);                                                        \
+            at[2 - red] = COLOUR(blue);                                                   \
+        }                                                                                 \
     }
-}
+
+DEFINE_BILINEAR(bilinear_rgb565, nanodet_pair_rgb565)
+DEFINE_BILINEAR(bilinear_rgb888, nanodet_pair_rgb888)
+DEFINE_BILINEAR(bilinear_bgr888, nanodet_pair_bgr888)
+DEFINE_BILINEAR(bilinear_yuyv, nanodet_pair_yuyv)
+DEFINE_BILINEAR(bilinear_grey8, nanodet_pair_grey8)
+
+typedef void bilinear_row(blend, const nanodet_column *, uint32_t, const destination *);
+
+static bilinear_row *const BILINEAR[] = {bilinear_rgb565, bilinear_rgb888, bilinear_bgr888,
+                                         bilinear_yuyv, bilinear_grey8};
 
 static const uint8_t *row_of(const nanodet_frame *frame, uint32_t y) {
     return frame->pixels + (size_t)y * frame->row_bytes;
 }
 
-/* (p00 wy0 + p10 wy1) wx0 + (p01 wy0 + p11 wy1) wx1, rounded to whole grey levels. */
-static void bilinear_row(const nanodet_frame *frame, nanodet_tap y, const nanodet_tap *columns,
-                         uint32_t width, uint32_t shift, const destination *to) {
-    const uint8_t *upper = row_of(frame, y.first), *lower = row_of(frame, y.second);
-    uint32_t half = 1u << (shift - 1);
-    int8_t *at = to->first;
-    for (uint32_t i = 0; i < width; i++, at += to->step) {
-        nanodet_tap x = columns[i];
-        nanodet_rgb p00 = pixel_of(frame, upper, x.first), p01 = pixel_of(frame, upper, x.second);
-        nanodet_rgb p10 = pixel_of(frame, lower, x.first), p11 = pixel_of(frame, lower, x.second);
-#define BLEND(c)                                                                          \
-    (uint8_t)((((uint32_t)p00.c * y.weight_first + (uint32_t)p10.c * y.weight_second) *   \
-                   x.weight_first +                                                       \
-               ((uint32_t)p01.c * y.weight_first + (uint32_t)p11.c * y.weight_second) *   \
-                   x.weight_second + half) >> shift)
-        nanodet_rgb pixel = {BLEND(red), BLEND(green), BLEND(blue)};
-#undef BLEND
-        put(at, to->red, pixel);
+/* A row of a canvas from two of the frame, of which the second may weigh nothing. */
+static void blend_rows(const nanodet_frame_rows *rows, nanodet_tap y, const destination *to) {
+    const nanodet_frame *frame = rows->frame;
+    uint32_t bytes = PIXEL_BYTES[frame->format];
+    uint8_t twice[2][2 * MOST_PIXEL_BYTES];
+    blend of = {row_of(frame, y.first), row_of(frame, y.weight_second ? y.second : y.first),
+                y.weight_first, y.weight_second, rows->model->keep_ratio ? 10 : 22};
+    if (frame->width == 1) { /* The only pixel has no neighbour. */
+        for (uint32_t i = 0; i < 2 * bytes; i++) {
+            twice[0][i] = of.upper[i % bytes];
+            twice[1][i] = of.lower[i % bytes];
+        }
+        of.upper = twice[0];
+        of.lower = twice[1];
     }
+    BILINEAR[frame->format](of, rows->columns, rows->model->width, to);
 }
 
 static nanodet_status check_frame(const nanodet_frame *frame) {
-    static const uint8_t PIXEL_BYTES[] = {2, 3, 3, 2, 1};
     if (frame->pixels == NULL) return NANODET_NULL_POINTER;
     if ((uint32_t)frame->format > NANODET_GREY8) return NANODET_BAD_FRAME;
     if (frame->width == 0 || frame->width > NANODET_MAX_FRAME) return NANODET_BAD_FRAME;
@@ -112,7 +142,7 @@ nanodet_status nanodet_frame_rows_init(nanodet_frame_rows *rows, const nanodet_m
         if (resize == NANODET_NEAREST) {
             ((uint16_t *)scratch)[x] = nanodet_nearest(&rows->axes[0], x);
         } else {
-            ((nanodet_tap *)scratch)[x] = nanodet_bilinear_tap(&rows->axes[0], x);
+            ((nanodet_column *)scratch)[x] = nanodet_bilinear_column(&rows->axes[0], x);
         }
     }
     return NANODET_OK;
@@ -142,6 +172,6 @@ void nanodet_frame_row(void *context, uint32_t y, int8_t *row) {
     if (tap.weight_first == 0 && tap.weight_second == 0) {
         memset(row, BLACK, 3u * width);
     } else {
-        bilinear_row(frame, tap, rows->columns, width, model->keep_ratio ? 10 : 22, &to);
+        blend_rows(rows, tap, &to);
     }
 }

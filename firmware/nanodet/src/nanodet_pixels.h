@@ -2,6 +2,8 @@
 #ifndef NANODET_PIXELS_H
 #define NANODET_PIXELS_H
 
+#include <string.h>
+
 #include "nanodet/preprocess.h"
 
 typedef struct {
@@ -47,5 +49,34 @@ static inline nanodet_rgb nanodet_from_grey8(const uint8_t *row, uint32_t x) {
     nanodet_rgb pixel = {row[x], row[x], row[x]};
     return pixel;
 }
+
+/* Two neighbouring pixels, the first in the lower halves. */
+typedef struct {
+    uint32_t red, green, blue;
+} nanodet_rgb_pair;
+
+static inline nanodet_rgb_pair nanodet_pair_rgb565(const uint8_t *row, uint32_t x) {
+    uint32_t word;
+    memcpy(&word, row + 2 * x, sizeof word);
+    uint32_t red = word & 0xF800F800u, green = word & 0x07E007E0u, blue = word & 0x001F001Fu;
+    nanodet_rgb_pair pair = {red >> 8 | (red & 0xE000E000u) >> 13,
+                             green >> 3 | (green & 0x06000600u) >> 9,
+                             blue << 3 | (blue & 0x001C001Cu) >> 2};
+    return pair;
+}
+
+#define NANODET_DEFINE_PAIR(name, pixel_of)                                    \
+    static inline nanodet_rgb_pair name(const uint8_t *row, uint32_t x) {      \
+        nanodet_rgb a = pixel_of(row, x), b = pixel_of(row, x + 1);            \
+        nanodet_rgb_pair pair = {a.red | (uint32_t)b.red << 16,                \
+                                 a.green | (uint32_t)b.green << 16,            \
+                                 a.blue | (uint32_t)b.blue << 16};             \
+        return pair;                                                           \
+    }
+
+NANODET_DEFINE_PAIR(nanodet_pair_rgb888, nanodet_from_rgb888)
+NANODET_DEFINE_PAIR(nanodet_pair_bgr888, nanodet_from_bgr888)
+NANODET_DEFINE_PAIR(nanodet_pair_yuyv, nanodet_from_yuyv)
+NANODET_DEFINE_PAIR(nanodet_pair_grey8, nanodet_from_grey8)
 
 #endif

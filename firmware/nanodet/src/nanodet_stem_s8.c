@@ -4,19 +4,8 @@
 
 #include "nanodet_check.h"
 #include "nanodet_fixed_point.h"
+#include "nanodet_pairs.h"
 #include "nanodet_stem.h"
-
-#if defined(__ARM_FEATURE_DSP)
-#include <arm_acle.h>
-#define MULTIPLY_PAIRS(a, b, sum) __smlad((int16x2_t)(a), (int16x2_t)(b), (sum))
-#else
-static inline int32_t half(int32_t word, int upper) {
-    uint32_t bits = (uint32_t)word >> (upper ? 16 : 0) & 0xFFFFu;
-    return (int32_t)(bits ^ 0x8000u) - 0x8000;
-}
-#define MULTIPLY_PAIRS(a, b, sum) \
-    ((sum) + half((a), 0) * half((b), 0) + half((a), 1) * half((b), 1))
-#endif
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLLED _Pragma("GCC unroll 8")
@@ -68,17 +57,17 @@ static inline void convolve(const int16_t *const rows[3], const int32_t *weight,
         UNROLLED
         for (int i = 0; i < NANODET_STEM_ROW_WORDS; i++) {
             const int32_t *four = weight + 4 * (NANODET_STEM_ROW_WORDS * row + i);
-            int32_t here, next;
+            uint32_t here, next;
             memcpy(&here, pixels + 2 * i, sizeof here);
             memcpy(&next, pixels + 2 * i + NEXT, sizeof next);
-            a = MULTIPLY_PAIRS(here, four[0], a);
-            e = MULTIPLY_PAIRS(next, four[0], e);
-            b = MULTIPLY_PAIRS(here, four[1], b);
-            f = MULTIPLY_PAIRS(next, four[1], f);
-            c = MULTIPLY_PAIRS(here, four[2], c);
-            g = MULTIPLY_PAIRS(next, four[2], g);
-            d = MULTIPLY_PAIRS(here, four[3], d);
-            h = MULTIPLY_PAIRS(next, four[3], h);
+            a = nanodet_multiply_pairs(here, (uint32_t)four[0], a);
+            e = nanodet_multiply_pairs(next, (uint32_t)four[0], e);
+            b = nanodet_multiply_pairs(here, (uint32_t)four[1], b);
+            f = nanodet_multiply_pairs(next, (uint32_t)four[1], f);
+            c = nanodet_multiply_pairs(here, (uint32_t)four[2], c);
+            g = nanodet_multiply_pairs(next, (uint32_t)four[2], g);
+            d = nanodet_multiply_pairs(here, (uint32_t)four[3], d);
+            h = nanodet_multiply_pairs(next, (uint32_t)four[3], h);
             IN_ORDER;
         }
     }

@@ -51,6 +51,20 @@ nanodet_tap nanodet_bilinear_tap(const nanodet_axis *axis, int32_t position) {
     return axis->keep_ratio ? warped(axis, position) : resized(axis, position);
 }
 
+nanodet_column nanodet_bilinear_column(const nanodet_axis *axis, int32_t position) {
+    nanodet_tap tap = nanodet_bilinear_tap(axis, position);
+    uint32_t first = tap.first, before = tap.weight_first, behind = tap.weight_second;
+    if (tap.second == tap.first) { /* At a border one pixel has both weights. */
+        uint32_t both = before + behind;
+        bool last = first > 0;
+        first -= last;
+        before = last ? 0 : both;
+        behind = last ? both : 0;
+    }
+    nanodet_column column = {first, before | behind << 16};
+    return column;
+}
+
 uint16_t nanodet_nearest(const nanodet_axis *axis, int32_t position) {
     if (!axis->keep_ratio) {
         return (uint16_t)((2 * position + 1) * axis->source / (2 * axis->target));

@@ -7,6 +7,7 @@
 #ifndef NANODET_KERNELS_H
 #define NANODET_KERNELS_H
 
+#include "nanodet/placement.h"
 #include "nanodet/types.h"
 
 #ifdef __cplusplus
@@ -56,6 +57,7 @@ uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 /* sources: their runs hold at most `inputs` channels together, in their order. Reads whole words: up
  * to three bytes beyond a run. So many pixels are read before they are written, so that source and
  * target may share memory pixel by pixel. */
+NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      nanodet_row target, uint32_t pixels, uint32_t *scratch);
 
@@ -63,6 +65,7 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
  * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
  * third and second row. rows: with a pixel of padding behind the last; the third is NULL for
  * padding. */
+NANODET_CODE
 void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
                            int8_t zero_point, nanodet_row target, uint32_t pixels,
                            uint32_t *scratch);
@@ -103,6 +106,7 @@ uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride
                                                 uint32_t out_width);
 
 /* Reads whole words: up to three bytes beyond a pixel's channels. */
+NANODET_CODE
 void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                           uint32_t *scratch);
 
@@ -115,21 +119,25 @@ typedef struct {
     int32_t rule[3];
 } nanodet_add;
 
+NANODET_CODE
 void nanodet_add_s8(const nanodet_add *layer, nanodet_row first, nanodet_row second,
                     nanodet_row out, uint32_t channels, uint32_t pixels);
 
 /* A row of an image twice as wide and twice as high, by bilinear interpolation with half-pixel
  * centres. near, far: the rows whose centres are 1/4 and 3/4 of a row away; at the border the same.
  * width: pixels of a row that is read. */
+NANODET_CODE
 void nanodet_resize_double_s8(nanodet_row near, nanodet_row far, uint32_t width, nanodet_row out,
                               uint32_t channels);
 
 /* Means of squares of `side` x `side` pixels. rows: [side] */
+NANODET_CODE
 void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
                              uint32_t out_width, uint32_t channels);
 
 /* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
  * border, of one pitch. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
+NANODET_CODE
 void nanodet_max_pool_s8(const nanodet_row *rows, uint32_t count, uint32_t width,
                          const int8_t *activation, nanodet_row out, uint32_t out_width,
                          uint32_t channels);

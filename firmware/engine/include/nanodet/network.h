@@ -58,6 +58,10 @@ typedef struct {
     const int8_t *activation;
 } nanodet_layer;
 
+/* Called before each step with its layer, layer_count for a row of the image, and after the last
+ * with layer_count + 1: to see where time goes. */
+typedef void nanodet_watch(uint32_t layer);
+
 typedef struct {
     const nanodet_buffer *buffers;
     const nanodet_layer *layers;
@@ -69,6 +73,7 @@ typedef struct {
     uint8_t image_buffer, scratch_buffer;
     int8_t image_zero_point;
     uint16_t image_width, image_height;
+    nanodet_watch *watch; /* NULL: none. */
 } nanodet_network;
 
 /* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes. */

@@ -34,6 +34,28 @@ nanodet_status nanodet_postprocess_s8(const nanodet_model *model, const nanodet_
                                       size_t scratch_bytes, nanodet_detection *detections,
                                       uint16_t capacity, uint16_t *count);
 
+/* The same row by row, for outputs that are never there as a whole. Fields are private. */
+typedef struct {
+    const nanodet_model *model;
+    const nanodet_selection *selection;
+    void *items;
+    uint32_t count;
+} nanodet_decoding;
+
+/* model, selection and scratch must outlive `state`. scratch: as above. */
+nanodet_status nanodet_decode_init(nanodet_decoding *state, const nanodet_model *model,
+                                   const nanodet_selection *selection, void *scratch,
+                                   size_t scratch_bytes);
+
+/* Row y of level `index`, as it lies in the network's tensors, in any order. From one cell to the
+ * next are `cls_pitch` bytes of class logits, and `reg_pitch` of distance logits. */
+void nanodet_decode_row(nanodet_decoding *state, uint32_t index, uint32_t y, const int8_t *cls,
+                        uint32_t cls_pitch, const int8_t *reg, uint32_t reg_pitch);
+
+/* Detections on the canvas, best first, at most `capacity`; returns how many. */
+uint16_t nanodet_decode_finish(nanodet_decoding *state, nanodet_detection *detections,
+                               uint16_t capacity);
+
 /* Detections on the canvas -> in the frame of `width` x `height` pixels it was made from, clipped
  * to it; to the nearest 1/16 pixel. In place. */
 nanodet_status nanodet_boxes_to_frame(const nanodet_model *model, uint16_t width, uint16_t height,

@@ -1,0 +1,254 @@
+"""The folder of `--engine c`: one call that detects, on this machine and on QEMU's Cortex-M7."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firmware.engine.plan import Plan
+from firmware.generate import plan_of
+from firmware.serial_monitor import Frame
+from firmware.spare import place
+from runtime.tflite_file import TfliteFile
+from tests.conftest import NANODET, Build, photo, run_here
+from tests.firmware.conftest import HERE, SANITIZERS, STRICT, compiled, tool
+
+CODE_BYTES = 32 * 1024
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "photo.png"
+    Image.fromarray(photo(3, 200, 150)).save(path)
+    return path
+
+
+def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
+    """Lines of what is to be found."""
+    words = [str(build.tflite), "--engine", "c", "--out", "out", "--image", str(image)]
+    done = run_here(folder, NANODET, "firmware", *words, "--score-threshold", "0.05", *options)
+    assert done.returncode == 0, done.stderr
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+
+
+@pytest.fixture(scope="module")
+def made(
+    build: Build, image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """A folder that all may read, and what is to be found in its image."""
+    folder = tmp_path_factory.mktemp("made")
+    return folder / "out", generate(folder, build, image)
+
+
+def on_this_machine(out: Path, program: Path, main: list[Path], *flags: str) -> str:
+    """What a program says that is compiled of the whole folder."""
+    sources = [p for part in ("nanodet/src", "generated") for p in (out / part).glob("*.[cS]")]
+    includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src", "generated", "app")]
+    strict = ["-std=c99", "-pedantic", "-g", *STRICT, *SANITIZERS, *flags, *includes]
+    command = [tool("gcc", "gcc"), *strict, *map(str, (*sources, *main)), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def application(out: Path, name: str = "detect_frames") -> list[Path]:
+    names = (name, "detection_responder", "image_provider", "main", "port_posix", "text", "timed")
+    return [out / "app" / f"{n}.c" for n in names]
+
+
+def lines(sent: str) -> list[str]:
+    found: dict[str, Any] = json.loads(sent)
+    return [
+        f"{d['class']} {d['score']:.4f} " + " ".join(f"{v:.4f}" for v in d["box"])
+        for d in found["detections"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ([], "as it comes"),
+        (["--score-threshold", "0"], "the list of candidates is full, and drops some"),
+        (["--resize", "nearest", "--iou-threshold", "0.2"], "the other settings"),
+    ],
+)
+def test_it_finds_what_python_finds(
+    build: Build, image: Path, tmp_path: Path, options: list[str], reason: str
+) -> None:
+    expected = generate(tmp_path, build, image, *options)
+    out = tmp_path / "out"
+    flags = "-DNANODET_FRAMES=1", "-DNANODET_ARENA_AS_DATA"
+    sent = on_this_machine(out, tmp_path / "program", application(out), *flags)
+    assert lines(sent) == expected and expected, reason
+
+
+@pytest.fixture(scope="module")
+def emulated(made: tuple[Path, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What CMake builds for QEMU."""
+    tool("qemu-system-arm", "qemu-system-arm")
+    tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    built = tmp_path_factory.mktemp("emulated") / "build"
+    for words in (["-S", str(made[0] / "qemu"), "-B", str(built)], ["--build", str(built)]):
+        done = subprocess.run([tool("cmake", "cmake"), *words], capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    return built
+
+
+def emulate(program: Path) -> str:
+    machine = "qemu-system-arm -M mps2-an500 -nographic -semihosting -icount shift=0 -kernel"
+    command = [*machine.split(), str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_qemu_finds_what_python_finds(emulated: Path, made: tuple[Path, list[str]]) -> None:
+    assert lines(emulate(emulated / "nanodet.elf")) == made[1]
+
+
+def test_the_benchmark_times_every_layer(emulated: Path, made: tuple[Path, list[str]]) -> None:
+    sent = emulate(emulated / "benchmark.elf").strip()
+    frame, layers = Frame.parse(sent), json.loads(sent)["layers"]
+    assert len(layers) == int(define(made[0], "NANODET_LAYERS"))
+    assert all(layer["cycles"] > 0 for layer in layers)
+    decoding = sum(layer["cycles"] for layer in layers if layer["kind"] == "decode")
+    assert sum(layer["cycles"] for layer in layers) - decoding == frame.cycles["infer"]
+    assert frame.cycles["postprocess"] > decoding and frame.cycles["preprocess"] > 0
+
+
+def define(out: Path, name: str) -> str:
+    text = (out / "generated" / "nanodet_settings.h").read_text()
+    return re.findall(rf"#define {name} (\S+)", text)[0]
+
+
+def test_sizes_are_as_the_header_says(emulated: Path, made: tuple[Path, list[str]]) -> None:
+    command = ["arm-none-eabi-size", str(emulated / "library" / "libnanodet.a")]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in table.splitlines()[1:]]
+    sizes = {row[5].partition(".")[0]: int(row[0]) for row in rows}
+    assert all(row[1:3] == ["0", "0"] for row in rows), "no data of its own"
+    constants = sizes.pop("nanodet_network") + sizes.pop("nanodet_settings")
+    told = int(define(made[0], "NANODET_FLASH_BYTES"))
+    assert constants <= told <= constants * 1.03
+    assert sum(sizes.values()) <= CODE_BYTES
+
+
+def test_calls_that_will_not_do(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    on_this_machine(made[0], tmp_path / "program", [HERE / "runner" / "detect.c"])
+
+
+def test_sections(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """Kernels and weights go where the macros say."""
+    out, gcc = made[0], tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    for name, section in (
+        ("nanodet/src/nanodet_conv_s8.c", "fast"),
+        ("nanodet/src/nanodet_conv_pixels.S", "fast"),
+        ("generated/nanodet_network.c", "slow"),
+    ):
+        flags = ["-DNANODET_CODE_SECTION=fast", "-DNANODET_WEIGHTS_SECTION=slow"]
+        includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src")]
+        flags += ["-mcpu=cortex-m7", "-mthumb", "-c", *includes, str(out / name)]
+        compiled(gcc, tmp_path / "object.o", *flags)
+        command = ["arm-none-eabi-objdump", "-h", str(tmp_path / "object.o")]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        sizes = {
+            row.split()[1]: int(row.split()[2], 16) for row in told.splitlines() if "2**" in row
+        }
+        assert sizes[section] > 100, name
+
+
+def test_the_other_engine_in_the_same_folder(build: Build, image: Path, tmp_path: Path) -> None:
+    """Each leaves what it would leave in an empty folder, and the user's own files."""
+    for name, engine in (("one", "c"), ("two", "tflm")):
+        generated(tmp_path / name, engine, build, image)
+    folder = tmp_path / "one" / "out"
+    (folder / "app" / "image_provider.c").write_text("mine")
+    (folder / "app" / "timed.c").write_text("mine, too")
+    generated(tmp_path / "one", "tflm", build, image)
+    wanted = contents(tmp_path / "two" / "out")
+    wanted |= {"app/image_provider.c": b"mine", "app/timed.c": b"mine, too"}
+    assert contents(folder) == wanted
+    done = generated(tmp_path / "two", "c", build, image)
+    assert "kept" not in done.stdout
+    generated(tmp_path / "three", "c", build, image)
+    assert contents(tmp_path / "two" / "out") == contents(tmp_path / "three" / "out")
+
+
+def generated(folder: Path, engine: str, build: Build, image: Path) -> Any:
+    folder.mkdir(exist_ok=True)
+    words = [str(build.tflite), "--engine", engine, "--out", "out", "--image", str(image)]
+    done = run_here(folder, NANODET, "firmware", *words)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {p.parent for p in files} == {p for p in folder.rglob("*") if p.is_dir()} - {
+        folder / "nanodet", folder / "nanodet" / "include",
+    } | {folder}, "no empty folder"  # fmt: skip
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--engine", "c", "--split-stem", "--out", "out"], "--split-stem: only with"),
+        (["--engine", "c", "--record", "--out", "out"], "--record: only with"),
+        (["--engine", "tflm", "--plan", "--out", "out"], "--plan: only with --engine c"),
+        (["--engine", "c"], "--out DIR is missing"),
+        (["--engine", "rust", "--out", "out"], "tflm"),
+    ],
+)
+def test_bad_input(build: Build, tmp_path: Path, words: list[str], message: str) -> None:
+    done = run_here(tmp_path, NANODET, "firmware", str(build.tflite), *words)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_is_shown(build: Build, tmp_path: Path) -> None:
+    done = run_here(tmp_path, NANODET, "firmware", str(build.tflite), "--engine", "c", "--plan")
+    plan = plan_of(build.tflite, TfliteFile.read(build.tflite))
+    assert done.returncode == 0 and f"{plan.storage.arena_bytes:,}" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def plan(build: Build) -> Plan:
+    return plan_of(build.tflite, TfliteFile.read(build.tflite))
+
+
+@pytest.mark.parametrize(("columns", "candidates"), [(768, 16000), (4, 4), (64, 100_000)])
+def test_what_lies_beside_the_network(plan: Plan, columns: int, candidates: int) -> None:
+    """Step by step: whatever a row is written to or still read from is neither's at that time."""
+    spare, steps = place(plan, columns, candidates), plan.schedule.steps
+    decodes = {n for n, layer in enumerate(plan.network.layers) if layer.kind == "decode"}
+    fetches = [i for i, (number, _) in enumerate(steps) if number == -1]
+    first = next(i for i, (number, _) in enumerate(steps) if number in decodes)
+    sizes = {"columns": (spare.columns_at, columns), "found": (spare.candidates_at, candidates)}
+    for at, count in sizes.values():
+        assert at % 4 == 0 and at + count <= spare.arena_bytes
+    for i in range(len(steps)):
+        owned = np.zeros(spare.arena_bytes, bool)
+        for value, number in plan.storage.buffer.items():
+            buffer = plan.storage.buffers[number]
+            for y, birth in enumerate(plan.schedule.birth[value]):
+                last = int(plan.schedule.death[value][y].max(initial=-1))
+                if birth <= 2 * i + 1 and max(last, birth) >= 2 * i:
+                    start = buffer.offset + y % buffer.rows * buffer.row_bytes
+                    owned[start : start + buffer.row_bytes] = True
+        scratch = plan.storage.buffers[-1]
+        owned[scratch.offset : scratch.offset + scratch.bytes] = True
+        for name, (at, count) in sizes.items():
+            if i <= fetches[-1] if name == "columns" else i >= first:
+                assert not owned[at : at + count].any(), (name, i)
+                owned[at : at + count] = True
