@@ -169,8 +169,9 @@ class _Emitter:
         table = self._table(number, layer)
         writes = -(-outputs // 2) * 2
         how = blocks(reads, writes, self.network.values[layer.value].width)
-        about = how.pixels, how.block, how.turn, int(packed.any_shift)
-        self._define("nanodet_conv", f"conv_{number}", (stream, table, reads, writes, *about))
+        sizes = packed.stream.size, reads, writes, how.pixels, how.block, how.turn
+        fields = stream, table, *sizes, int(packed.any_shift)
+        self._define("nanodet_conv", f"conv_{number}", fields)
         parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"
         return parts, len(sources), f"&conv_{number}"
 
@@ -205,14 +206,16 @@ class _Emitter:
                 out = int(layer.name.split()[1])
             else:
                 out = self._place((layer.value, run[0]))[1]
-            stream = packed[position] if packed else "NULL"
-            fields = first[0], second[0], first[1], second[1], out, len(run), stream
+            stream, words = packed[position] if packed else ("NULL", 0)
+            fields = first[0], second[0], first[1], second[1], out, len(run), stream, words
             made.append(f"{{{', '.join(map(str, fields))}}}")
         return made
 
-    def _streams(self, number: int, layer: Layer) -> list[str]:
+    def _streams(self, number: int, layer: Layer) -> list[tuple[str, int]]:
+        """Name and words of each run's."""
         assert layer.weight is not None and layer.bias is not None
-        rounding, names = self._rounding(layer), []
+        rounding = self._rounding(layer)
+        found: list[tuple[str, int]] = []
         self.any_shift = False
         for position, run in enumerate(self._split(layer)):
             part = Rounding(
@@ -222,8 +225,9 @@ class _Emitter:
             packed = pack_depthwise(layer.weight[..., run], layer.bias[run], part, layer.stride)
             self.any_shift |= packed.any_shift
             name = f"stream_{number}_{position}"
-            names.append(self._array("int32_t", name, packed.stream.tolist()))
-        return names
+            array = self._array("int32_t", name, packed.stream.tolist())
+            found.append((array, packed.stream.size))
+        return found
 
     def _depthwise(self, number: int, layer: Layer) -> str:
         table = self._table(number, layer)

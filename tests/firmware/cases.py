@@ -211,10 +211,11 @@ def encode(about: Description) -> bytes:
 
 @dataclass(frozen=True)
 class Runner:
-    """The library on this machine, or on the emulated Cortex-M7."""
+    """The library on this machine, or on an emulated core, by default a Cortex-M7."""
 
     program: Path
     emulated: bool
+    machine: str = "mps2-an500"
 
     def run(self, cases: Writer) -> list[Answer]:
         """Answers in the order of the cases; a sanitizer's report fails."""
@@ -238,7 +239,7 @@ class Runner:
         """The emulator's command that runs the program with these arguments."""
         arguments = ",".join(f"arg={a}" for a in ("runner", *words))
         semihosting = ["-semihosting-config", f"enable=on,target=native,{arguments}"]
-        machine = ["qemu-system-arm", "-M", "mps2-an500", *_SILENT]
+        machine = ["qemu-system-arm", "-M", self.machine, *_SILENT]
         return [*machine, *semihosting, "-kernel", str(self.program)]
 
 

@@ -4,9 +4,6 @@
 
 #include "nanodet_check.h"
 
-#define MAX_LAYERS 255
-#define MAX_PARTS 16
-
 typedef struct {
     const nanodet_network *network;
     uint8_t *arena;
@@ -16,7 +13,7 @@ typedef struct {
     void *context;
     uint16_t image_row;
     uint16_t level;
-    uint16_t next[MAX_LAYERS]; /* Row of each layer. */
+    uint16_t next[NANODET_NETWORK_MAX_LAYERS]; /* Row of each layer. */
 } running;
 
 static int8_t *row_of(const running *state, uint32_t number, uint32_t y) {
@@ -43,7 +40,7 @@ static void fetch_row(running *state) {
 }
 
 static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
-    nanodet_view sources[MAX_PARTS];
+    nanodet_view sources[NANODET_NETWORK_MAX_PARTS];
     for (uint32_t i = 0; i < layer->part_count; i++) {
         sources[i] = view_of(state, layer->parts + i, y);
     }
@@ -164,7 +161,6 @@ nanodet_status nanodet_network_run(const nanodet_network *network, void *arena,
     if (network == NULL || arena == NULL || fetch == NULL || take == NULL) {
         return NANODET_NULL_POINTER;
     }
-    if (network->layer_count > MAX_LAYERS) return NANODET_BAD_MODEL;
     if (!nanodet_aligned(arena) || arena_bytes < network->arena_bytes) return NANODET_BAD_SCRATCH;
     running state;
     memset(&state, 0, sizeof state);

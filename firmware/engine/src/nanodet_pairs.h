@@ -11,6 +11,11 @@ static inline uint32_t nanodet_load(const int8_t *bytes) {
     return word;
 }
 
+/* A sum that wraps, as the instructions' do. */
+static inline int32_t nanodet_plus(int32_t sum, int32_t product) {
+    return (int32_t)((uint32_t)sum + (uint32_t)product);
+}
+
 #if defined(__ARM_FEATURE_DSP)
 #include <arm_acle.h>
 
@@ -63,15 +68,16 @@ static inline uint32_t nanodet_even(uint32_t bytes) {
 static inline uint32_t nanodet_odd(uint32_t bytes) { return nanodet_even(bytes >> 8); }
 
 static inline int32_t nanodet_multiply_pairs(uint32_t a, uint32_t b, int32_t sum) {
-    return sum + nanodet_half(a, 0) * nanodet_half(b, 0) + nanodet_half(a, 1) * nanodet_half(b, 1);
+    sum = nanodet_plus(sum, nanodet_half(a, 0) * nanodet_half(b, 0));
+    return nanodet_plus(sum, nanodet_half(a, 1) * nanodet_half(b, 1));
 }
 
 static inline int32_t nanodet_multiply_upper_lower(uint32_t a, uint32_t b, int32_t sum) {
-    return sum + nanodet_half(a, 1) * nanodet_half(b, 0);
+    return nanodet_plus(sum, nanodet_half(a, 1) * nanodet_half(b, 0));
 }
 
 static inline int32_t nanodet_multiply_lower_upper(uint32_t a, uint32_t b, int32_t sum) {
-    return sum + nanodet_half(a, 0) * nanodet_half(b, 1);
+    return nanodet_plus(sum, nanodet_half(a, 0) * nanodet_half(b, 1));
 }
 
 static inline uint32_t nanodet_lower(uint32_t a, uint32_t b) {

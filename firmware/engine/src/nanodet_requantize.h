@@ -11,10 +11,6 @@
 #define NANODET_LEAST_SHIFT 1 /* Of those that the short way rounds exactly. */
 #define NANODET_MOST_SHIFT 22
 
-static inline int32_t nanodet_clamp_s8(int32_t value) {
-    return value < -128 ? -128 : value > 127 ? 127 : value;
-}
-
 /* Of a channel: a byte beside the shift's. */
 static inline uint32_t nanodet_place(const int32_t rule[3]) { return (uint32_t)rule[2] >> 8; }
 
@@ -24,23 +20,13 @@ static inline uint32_t nanodet_place(const int32_t rule[3]) { return (uint32_t)r
 static inline int32_t nanodet_requantize(int32_t doubled, const int32_t rule[3]) {
     int32_t shift = (int8_t)(uint8_t)rule[2];
     if (shift < NANODET_LEAST_SHIFT || shift > NANODET_MOST_SHIFT) {
-        return nanodet_clamp_s8(nanodet_multiply(doubled / 2, rule[0], -shift) + rule[1]);
+        int64_t value = nanodet_multiply(doubled / 2, rule[0], -shift);
+        value += rule[1];
+        return value < -128 ? -128 : value > 127 ? 127 : (int32_t)value;
     }
     int32_t high = (int32_t)(((int64_t)doubled * rule[0] + ((int64_t)1 << 31)) >> 32);
-    return nanodet_clamp_s8((high + rule[1] - (doubled < 0)) >> shift);
-}
-
-/* The same where the shift is known to be 1..22. */
-static inline int32_t nanodet_requantize_short(int32_t doubled, const int32_t rule[3]) {
-#if defined(__ARM_FEATURE_DSP)
-    int32_t high;
-    __asm__("smmlar %0, %1, %2, %3"
-            : "=r"(high)
-            : "r"(doubled), "r"(rule[0]), "r"(rule[1] + (doubled >> 31)));
-    return __ssat(high >> rule[2], 8);
-#else
-    return nanodet_requantize(doubled, rule);
-#endif
+    int32_t value = (high + rule[1] - (doubled < 0)) >> shift;
+    return value < -128 ? -128 : value > 127 ? 127 : value;
 }
 
 #endif

@@ -43,6 +43,7 @@ typedef struct {
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
+    uint32_t words;           /* Of the stream. */
     uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
     uint16_t outputs;         /* A multiple of 2. */
     uint16_t pixels;          /* That are held at 16 bits at a time, at least 3. */

@@ -31,6 +31,7 @@ typedef struct {
     uint16_t first_at, second_at, out_at;
     uint16_t channels;
     const int32_t *stream; /* Of a depthwise convolution. */
+    uint32_t words;        /* Of the stream. */
 } nanodet_piece;
 
 typedef enum {
@@ -76,6 +77,9 @@ typedef struct {
     nanodet_watch *watch; /* NULL: none. */
 } nanodet_network;
 
+#define NANODET_NETWORK_MAX_LAYERS 255
+#define NANODET_NETWORK_MAX_PARTS 16 /* Of a convolution's sources. */
+
 /* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes. */
 typedef void nanodet_fetch(void *context, uint32_t y, int8_t *row);
 
@@ -83,7 +87,11 @@ typedef void nanodet_fetch(void *context, uint32_t y, int8_t *row);
 typedef void nanodet_take(void *context, uint32_t level, uint32_t y, const nanodet_row *cls,
                           const nanodet_row *reg);
 
-/* arena: aligned to 4 bytes. */
+/* Is all that the network says sound, so that running it reads and writes nothing beyond what it was
+ * given? Counts of arrays are believed, as are tables of 256. */
+nanodet_status nanodet_network_open(const nanodet_network *network);
+
+/* Compute a network that was opened. arena: aligned to 4 bytes. */
 nanodet_status nanodet_network_run(const nanodet_network *network, void *arena,
                                    size_t arena_bytes, nanodet_fetch *fetch, nanodet_take *take,
                                    void *context);

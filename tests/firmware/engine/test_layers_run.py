@@ -1,0 +1,93 @@
+"""Layers of every kind in small networks, on every core, against plain loops in Python."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.engine import proof
+from firmware.engine.emit import emit
+from firmware.engine.plan import make_plan
+from tests.firmware.cases import Runner
+from tests.firmware.conftest import HERE, SANITIZERS, compiled, sources, tool
+from tests.firmware.engine.small import answer, small_network
+from tests.firmware.engine.test_network import assert_same
+
+_MAIN = str(HERE / "engine" / "network.c")
+_HOST = "host"
+# Core, the emulator's machine, and where it has code and data.
+_CORES = {
+    "cortex-m7": ("mps2-an500", 0, 0x20000000),
+    "cortex-m4": ("mps2-an386", 0, 0x20000000),
+    "cortex-m33": ("mps2-an505", 0x10000000, 0x38000000),
+    "cortex-m3": ("mps2-an385", 0, 0x20000000),
+}
+_NETWORKS = [
+    ((16, 16, 4), True, "the smallest maps"),
+    ((20, 12, 5), False, "odd maps, and channels that are no whole word"),
+    ((40, 44, 24), True, "whole words"),
+    ((12, 20, 7), True, "maps of 3 and 5"),
+    ((32, 24, 52), False, "turns of two pixels"),
+    ((16, 88, 96), True, "weights in blocks"),
+]
+_CASES = [
+    pytest.param(*network, core, id=f"{core} {network[2]}")
+    for core in (_HOST, *_CORES)
+    for network in (_NETWORKS if core in (_HOST, "cortex-m7") else _NETWORKS[1::4])
+]
+
+
+@lru_cache
+def _library(core: str) -> tuple[str, list[str], list[str]]:
+    """Compiler, its options for compiling and for linking, and the compiled library."""
+    folder = Path(tempfile.mkdtemp())
+    compiler = tool("gcc", "gcc")
+    flags, link = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS], []
+    if core != _HOST:
+        tool("qemu-system-arm", "qemu-system-arm")
+        compiler = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+        flags = [f"-mcpu={core}", "-mthumb", "-mfloat-abi=soft", "-std=gnu99", "-O2"]
+        (folder / "memory.ld").write_text(_memory(*_CORES[core][1:]))
+        link = ["-nostartfiles", "--specs=rdimon.specs", "-T", str(folder / "memory.ld")]
+        link.append(str(HERE / "m7" / "startup.c"))
+    library = compiled(compiler, folder / "library.o", *flags, *sources(), "-r", "-nostdlib")
+    return compiler, flags, [str(library), *link]
+
+
+def _memory(code: int, data: int) -> str:
+    """The linker's script with so much of a machine's memory."""
+    script = (HERE / "m7" / "memory.ld").read_text()
+    script = script.replace("LENGTH = 16M", "LENGTH = 1M").replace("LENGTH = 4M", "LENGTH = 2M")
+    for old, new in ((0x0, code), (0x20000000, data), (0x60000000, data + 0x200000)):
+        script = script.replace(f"ORIGIN = 0x{old:08X}", f"ORIGIN = 0x{new:08X}")
+    return script
+
+
+@pytest.mark.parametrize(("size", "active", "reason", "core"), _CASES)
+def test_answers(
+    size: tuple[int, int, int], active: bool, reason: str, core: str, tmp_path: Path
+) -> None:
+    network = small_network(*size, active)
+    plan = make_plan(network)
+    proof.check(plan)
+    (tmp_path / "network.c").write_text(emit(plan))
+    compiler, flags, library = _library(core)
+    program = tmp_path / "program"
+    compiled(compiler, program, *flags, str(tmp_path / "network.c"), _MAIN, *library)
+    image = np.random.default_rng(1).integers(-128, 128, (*size[:2], 3)).astype(np.int8)
+    (tmp_path / "image").write_bytes(image.tobytes())
+    found = answer(network, image)
+    wanted = [found[source[0][0]] for source in network.layers[-1].sources]
+    words = [str(tmp_path / "image"), str(tmp_path / "out")]
+    words += map(str, (wanted[0].shape[1], *(values.shape[2] for values in wanted)))
+    command = [str(program), *words]
+    if core != _HOST:
+        command = Runner(program, True, _CORES[core][0]).start(words)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{reason}: {done.stdout} {done.stderr[-2000:]}"
+    assert_same((tmp_path / "out").read_bytes(), [wanted])
