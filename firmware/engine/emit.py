@@ -21,7 +21,7 @@ _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
 # Bytes of each type on a 32-bit machine whose enumerations take four.
 _BYTES = {
     "int32_t": 4, "int8_t": 1, "uint8_t": 1, "nanodet_run": 4, "nanodet_part": 8,
-    "nanodet_piece": 16, "nanodet_layer": 36, "nanodet_buffer": 12, "nanodet_conv": 20,
+    "nanodet_piece": 20, "nanodet_layer": 36, "nanodet_buffer": 12, "nanodet_conv": 24,
     "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
 }  # fmt: skip
 _WEIGHTS = "int32_t"  # Streams, and the addends of sums.
@@ -71,14 +71,13 @@ class _Emitter:
             len(buffers), self.storage.buffer[0], len(buffers) - 1, image.zero_point, image.width,
             image.height, "NULL",
         )  # fmt: skip
-        self._define("nanodet_network", symbol, fields)
+        self.parts.append(f"const nanodet_network {symbol} = {{{', '.join(map(str, fields))}}};\n")
+        for part in self.parts:
+            kind, name = part.partition("const ")[2].split()[:2]
+            if not name.endswith("[]"):
+                self.bytes[kind] += _BYTES[kind]
         headers = '#include "nanodet/network.h"\n#include "nanodet/placement.h"\n\n'
         return headers + "\n".join(self.parts)
-
-    def _define(self, kind: str, name: str, fields: Iterable[object]) -> None:
-        self.bytes[kind] += _BYTES[kind]
-        storage = "" if kind == "nanodet_network" else "static "
-        self.parts.append(f"{storage}const {kind} {name} = {{{', '.join(map(str, fields))}}};\n")
 
     def _array(self, kind: str, name: str, items: Iterable[object]) -> str:
         texts = list(map(str, items))
@@ -170,8 +169,8 @@ class _Emitter:
         writes = -(-outputs // 2) * 2
         how = blocks(reads, writes, self.network.values[layer.value].width)
         sizes = packed.stream.size, reads, writes, how.pixels, how.block, how.turn
-        fields = stream, table, *sizes, int(packed.any_shift)
-        self._define("nanodet_conv", f"conv_{number}", fields)
+        fields = ", ".join(map(str, (stream, table, *sizes, int(packed.any_shift))))
+        self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
         parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"
         return parts, len(sources), f"&conv_{number}"
 
@@ -231,8 +230,9 @@ class _Emitter:
 
     def _depthwise(self, number: int, layer: Layer) -> str:
         table = self._table(number, layer)
-        form = layer.kernel, layer.stride, layer.zero_points[0], int(self.any_shift)
-        self._define("nanodet_depthwise", f"depthwise_{number}", ("NULL", table, 0, *form))
+        fields = f"NULL, {table}, 0, {layer.kernel}, {layer.stride}, {layer.zero_points[0]}"
+        fields += f", {int(self.any_shift)}"
+        self.parts.append(f"static const nanodet_depthwise depthwise_{number} = {{{fields}}};\n")
         return f"&depthwise_{number}"
 
     def _add(self, number: int, layer: Layer) -> str:
@@ -245,6 +245,6 @@ class _Emitter:
         multiplier, shift = quantize_multiplier(most / ((1 << _ADD_BITS) * target.scale))
         rule = pack_rule(multiplier, shift, target.zero_point)
         table = self._table(number, layer)
-        fields = *tables, table, f"{{{', '.join(map(str, rule))}}}"
-        self._define("nanodet_add", f"add_{number}", fields)
+        fields = f"{', '.join(tables)}, {table}, {{{', '.join(map(str, rule))}}}"
+        self.parts.append(f"static const nanodet_add add_{number} = {{{fields}}};\n")
         return f"&add_{number}"

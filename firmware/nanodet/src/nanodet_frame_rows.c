@@ -93,7 +93,7 @@ static const uint8_t *row_of(const nanodet_frame *frame, uint32_t y) {
 }
 
 /* A row of a canvas from two of the frame, of which the second may weigh nothing. */
-static void blend_rows(const nanodet_frame_rows *rows, nanodet_tap y, const destination *to) {
+static void blend_rows(const nanodet_frame_rows *rows, nanodet_tap y, destination to) {
     const nanodet_frame *frame = rows->frame;
     uint32_t bytes = PIXEL_BYTES[frame->format];
     uint8_t twice[2][2 * MOST_PIXEL_BYTES];
@@ -107,7 +107,9 @@ static void blend_rows(const nanodet_frame_rows *rows, nanodet_tap y, const dest
         of.upper = twice[0];
         of.lower = twice[1];
     }
-    BILINEAR[frame->format](of, rows->columns, rows->model->width, to);
+    to.first += (int32_t)rows->first * to.step;
+    BILINEAR[frame->format](of, (const nanodet_column *)rows->columns + rows->first, rows->count,
+                            &to);
 }
 
 static nanodet_status check_frame(const nanodet_frame *frame) {
@@ -138,12 +140,17 @@ nanodet_status nanodet_frame_rows_init(nanodet_frame_rows *rows, const nanodet_m
     rows->resize = resize;
     rows->columns = scratch;
     nanodet_axes(model, frame->width, frame->height, rows->axes);
+    rows->first = rows->count = 0;
     for (int32_t x = 0; x < model->width; x++) {
         if (resize == NANODET_NEAREST) {
             ((uint16_t *)scratch)[x] = nanodet_nearest(&rows->axes[0], x);
-        } else {
-            ((nanodet_column *)scratch)[x] = nanodet_bilinear_column(&rows->axes[0], x);
+            continue;
         }
+        nanodet_column column = nanodet_bilinear_column(&rows->axes[0], x);
+        ((nanodet_column *)scratch)[x] = column;
+        if (column.weights == 0) continue;
+        if (rows->count == 0) rows->first = (uint32_t)x;
+        rows->count = (uint32_t)x + 1 - rows->first;
     }
     return NANODET_OK;
 }
@@ -169,9 +176,7 @@ void nanodet_frame_row(void *context, uint32_t y, int8_t *row) {
         return;
     }
     nanodet_tap tap = nanodet_bilinear_tap(&rows->axes[1], (int32_t)y);
-    if (tap.weight_first == 0 && tap.weight_second == 0) {
-        memset(row, BLACK, 3u * width);
-    } else {
-        blend_rows(rows, tap, &to);
-    }
+    bool black = tap.weight_first == 0 && tap.weight_second == 0;
+    if (black || rows->count < width) memset(row, BLACK, 3u * width);
+    if (!black) blend_rows(rows, tap, to);
 }

@@ -50,7 +50,8 @@ typedef struct {
     const nanodet_frame *frame;
     nanodet_resize resize;
     const void *columns;
-    nanodet_axis axes[2]; /* x, y */
+    uint32_t first, count; /* Of the columns that are not black. */
+    nanodet_axis axes[2];  /* x, y */
 } nanodet_frame_rows;
 
 /* model, frame and scratch must outlive `rows`. */
