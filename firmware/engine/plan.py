@@ -10,6 +10,8 @@ from firmware.engine.layers import Network
 from firmware.engine.rows import Rows, Schedule
 from firmware.engine.storage import Storage, least_bytes, store
 
+_POWERS = 4, 8, 16, 64  # Of peaks: how much the highest alone counts.
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -26,14 +28,11 @@ def make_plan(network: Network) -> Plan:
     rows = Rows(network)
 
     def cost(tried: groups.Groups) -> int:
-        return least_bytes(network, rows.schedule(tried), _whole(network, tried))
+        return least_bytes(rows, rows.schedule(tried), _whole(network, tried))
 
-    sizes = [v.height * v.width * v.channels for v in network.values]
-    values = sorted(range(1, len(sizes)), key=lambda v: -sizes[v])
-    # Values without channels are what a decoding layer writes; nothing reads them.
-    chosen = groups.choose(network, [v for v in values if sizes[v]], cost)
+    chosen = groups.choose(rows, cost, _POWERS)
     schedule = rows.schedule(chosen)
-    storage = store(network, schedule, _whole(network, chosen), scratch_bytes(network))
+    storage = store(rows, schedule, _whole(network, chosen), scratch_bytes(network))
     return Plan(network, chosen, schedule, storage)
 
 

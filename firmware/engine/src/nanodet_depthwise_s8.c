@@ -38,6 +38,14 @@ INLINE void pack(const int8_t *const rows[], const uint32_t steps[], uint32_t co
     }
 }
 
+/* Repeat the first and the last of `here` columns beside them. */
+static void repeat(uint32_t *plane, uint32_t pairs, uint32_t left, uint32_t here,
+                   uint32_t columns) {
+    uint32_t *first = plane + left * pairs, *end = first + here * pairs;
+    for (uint32_t *to = plane; to < first; to++) *to = first[(size_t)(to - plane) % pairs];
+    for (uint32_t *to = end; to < plane + columns * pairs; to++) *to = to[-(ptrdiff_t)pairs];
+}
+
 static void fill(uint32_t *to, uint32_t words, uint32_t word) {
     for (uint32_t i = 0; i < words; i++) to[i] = word;
 }
@@ -173,7 +181,8 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
             pack(rows, steps, count, pairs, here, plane, to);
         }
         for (uint32_t j = 0; j < NANODET_AT_ONCE && channel + j < layer->channels; j++) {
-            const uint32_t *from = scratch + j * plane;
+            uint32_t *from = scratch + j * plane;
+            if (layer->repeats) repeat(from, pairs, at->left, here, columns);
             if (fast) {
                 convolve_fast(layer, at, stream, from, channel + j, kernel, stride);
             } else {
