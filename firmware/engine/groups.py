@@ -6,12 +6,14 @@ there before and behind it and from the rows in flight within it; of all cuts, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from firmware.engine.layers import Layer, Network
 from firmware.engine.rows import INPUT, Rows, at_once, in_flight
+
+_POWERS = 64, 16, 8  # Of peaks: how much the highest alone counts.
 
 Groups = tuple[tuple[int, ...], ...]
 Order = tuple[int, ...]
@@ -156,13 +158,11 @@ def _ring_bytes(rows: Rows) -> list[int]:
     return found
 
 
-def choose(rows: Rows, cost: Callable[[Groups], float], powers: Sequence[float]) -> Groups:
-    """The groups that cost least of those that some order and power give."""
-    found: dict[Groups, float] = {}
+def candidates(rows: Rows) -> list[Groups]:
+    """Groups worth a look, each once."""
+    found: dict[Groups, None] = {}
     for order in dict.fromkeys(orders(rows)):
         cuts = Cuts(rows, order)
-        for power in powers:
-            groups = cuts.best(power)
-            if groups not in found:
-                found[groups] = cost(groups)
-    return min(found, key=found.__getitem__)
+        for power in _POWERS:
+            found[cuts.best(power)] = None
+    return list(found)

@@ -301,4 +301,3 @@ def rows_read(layer: Layer, y: int, height: int) -> Sequence[int]:
     if layer.repeats:
         return sorted({min(max(row, 0), height - 1) for row in rows})
     return [row for row in rows if 0 <= row < height]
-

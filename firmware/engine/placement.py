@@ -99,7 +99,9 @@ def _between(one: Block, other: Block) -> list[tuple[int, int]]:
     i, j = np.nonzero(both)
     at = np.unique(j * other.row_bytes - i * one.row_bytes)
     ranges: list[tuple[int, int]] = []
-    for low, high in zip((at - one.row_bytes).tolist(), (at + other.row_bytes).tolist(), strict=True):
+    for low, high in zip(
+        (at - one.row_bytes).tolist(), (at + other.row_bytes).tolist(), strict=True
+    ):
         if ranges and low < ranges[-1][1]:
             ranges[-1] = ranges[-1][0], high
         else:

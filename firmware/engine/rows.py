@@ -73,7 +73,9 @@ class Rows:
             for value in sorted({v for v, _ in sources}):
                 self.readers[value].append(number)
         self.parts = [  # Of each input of each layer: how many channels of which value.
-            Counter(v for v, _ in channels) for layer in network.layers for channels in layer.sources
+            Counter(v for v, _ in channels)
+            for layer in network.layers
+            for channels in layer.sources
         ]
         self.channel_readers: dict[int, list[tuple[int, ...]]] = {
             v: [()] * x.channels for v, x in enumerate(network.values)

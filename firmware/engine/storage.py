@@ -13,7 +13,6 @@ from firmware.engine.placement import Block, place
 from firmware.engine.rows import INPUT, Rows, Schedule, in_flight
 
 _ALIGNMENT = 4
-_TRIES = 500
 _WHOLE_STEP = 1  # Only within a pixel may a step write where it has read.
 
 
@@ -60,7 +59,9 @@ def least_bytes(rows: Rows, schedule: Schedule, whole: set[int]) -> int:
     return int(change.cumsum().max())
 
 
-def store(rows: Rows, schedule: Schedule, whole: set[int], scratch_bytes: int) -> Storage:
+def store(
+    rows: Rows, schedule: Schedule, whole: set[int], scratch_bytes: int, tries: int
+) -> Storage:
     """whole: values that must be there as a whole at some time."""
     made = _Layout(rows, schedule, whole)
     made.lay_out()
@@ -71,7 +72,7 @@ def store(rows: Rows, schedule: Schedule, whole: set[int], scratch_bytes: int) -
         else Block(buffer.bytes, lives[:1])
         for buffer, lives in zip(made.buffers, made.lives, strict=True)
     ]  # fmt: skip
-    offsets, arena_bytes = place(blocks, _TRIES)
+    offsets, arena_bytes = place(blocks, tries)
     buffers = tuple(replace(b, offset=at) for b, at in zip(made.buffers, offsets, strict=True))
     # Kernels read whole words, beyond the last pixel, too.
     return Storage(buffers, made.buffer, made.columns, arena_bytes + _ALIGNMENT)
