@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from firmware.engine.layers import Layer, Network
+from firmware.engine.layers import Layer
 from firmware.engine.rows import INPUT, Rows, at_once, in_flight
 
 _POWERS = 64, 16, 8  # Of peaks: how much the highest alone counts.

@@ -80,7 +80,7 @@ def _placed(
 
 
 def _spans(blocks: Sequence[Block]) -> list[dict[int, list[tuple[int, int]]]]:
-    """By block and other: above and below which offsets, relative to the other's, it must not lie."""
+    """By block and other: between which offsets, relative to the other's, it must not lie."""
     found: list[dict[int, list[tuple[int, int]]]] = [{} for _ in blocks]
     for one, block in enumerate(blocks):
         for other in range(one):

@@ -33,8 +33,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Run:
-    """A group by itself, in half steps from its beginning. layers: in order, one per step. birth: by
-    value. reads: by layer and value, when each row is read for the last time, -1 for never."""
+    """A group by itself, in half steps from its beginning.
+
+    layers: in order, one per step. birth: by value. reads: by layer and value, when each row is
+    read for the last time, -1 for never.
+    """
 
     layers: tuple[int, ...]
     birth: Mapping[int, np.ndarray]
@@ -122,7 +125,8 @@ class Rows:
 
     def _timed(self, layers: tuple[int, ...]) -> Run:
         sequence = np.array(layers)
-        birth, reads = {}, {}
+        birth: dict[int, np.ndarray] = {}
+        reads: dict[tuple[int, int], np.ndarray] = {}
         for number in sorted(set(layers)):
             times = np.flatnonzero(sequence == number)
             value = 0 if number == INPUT else self.network.layers[number].value

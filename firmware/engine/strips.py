@@ -28,7 +28,7 @@ def without_strips(graph: Graph) -> list[Operator]:
 
 
 def window_padding(op: Operator, source: int, target: int) -> int:
-    """Rows or columns of padding before the first of `source`, in a square window's SAME padding."""
+    """Rows or columns of padding before the first of `source`: SAME padding, a square window."""
     kernel = op.constant(1).shape[1] if "CONV" in op.name else op.options.filterHeight
     return max((target - 1) * int(op.options.strideH) + kernel - source, 0) // 2
 
