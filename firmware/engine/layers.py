@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from firmware.engine.strips import window_padding, without_strips
 from quantize.fixed_point import leaky_relu_table, multiply, quantize_multiplier
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph, Operator, Tensor
 
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _EVERY = np.arange(-128, 128)
+_ACTIVATED = ("conv", "depthwise", "add", "max")  # By the kernel that writes the value.
 # Windows of convolutions.
 _PIXEL = {"kernel": 1, "stride": 1, "above": 0, "left": 0}
 _IMAGE = {"kernel": 3, "stride": 2, "above": 0, "left": 0}
-_ACTIVATIONS = ("LEAKY_RELU", "RELU", "RELU6")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Layer:
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
     or (kernel, kernel, channels) of a depthwise convolution. above, left: rows and columns of
-    padding. scales, zero_points: of the sources.
+    padding. repeats: padding repeats the border; elsewhere it is the zero point. scales,
+    zero_points: of the sources.
     """
 
     name: str
@@ -51,12 +53,41 @@ class Layer:
     stride: int = 1
     above: int = 0
     left: int = 0
+    repeats: bool = False
     weight: np.ndarray | None = field(default=None, repr=False)
     bias: np.ndarray | None = field(default=None, repr=False)
     weight_scales: np.ndarray | None = field(default=None, repr=False)
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     activation: np.ndarray | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A tensor as channels, rows and columns of values that have `size` rows and columns."""
+
+    channels: Channels
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    size: tuple[int, int]
+
+    @property
+    def is_plain(self) -> bool:
+        """Are all rows and columns there, each once?"""
+        lines = self.rows, self.columns
+        return all(line == tuple(range(n)) for line, n in zip(lines, self.size, strict=True))
+
+    @property
+    def repeated(self) -> tuple[int, int] | None:
+        """How often the first row and the first column are repeated before them; None where it is
+        something else than the whole with borders repeated."""
+        found = []
+        for line, count in zip((self.rows, self.columns), self.size, strict=True):
+            before = line.count(0) - 1 if count > 1 else 0
+            if line != tuple(min(max(i - before, 0), count - 1) for i in range(len(line))):
+                return None
+            found.append(before)
+        return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -78,22 +109,23 @@ def read_layers(graph: Graph, outputs: Sequence[tuple[int, int]], path: str) -> 
 
 class _Reader:
     def __init__(self, graph: Graph, path: str) -> None:
-        self.graph, self.path = graph, path
+        self.path = path
         self.values: list[Value] = []
         self.layers: list[Layer] = []
-        self.channels: dict[int, Channels] = {}  # By tensor.
+        self.views: dict[int, _View] = {}  # By tensor.
         self.readers: dict[int, int] = {}
-        for op in graph.operators:
+        self.operators = without_strips(graph)
+        for op in self.operators:
             for tensor in op.inputs:
                 if tensor is not None:
                     self.readers[tensor.index] = self.readers.get(tensor.index, 0) + 1
         self._add_value(graph.inputs[0])
 
     def network(self, outputs: Sequence[tuple[int, int]]) -> Network:
-        for op in self.graph.operators:
+        for op in self.operators:
             getattr(self, f"_{op.name.lower()}", self._unknown)(op)
         for level, pair in enumerate(outputs):
-            sources = self.channels[pair[0]], self.channels[pair[1]]
+            sources = self.views[pair[0]].channels, self.views[pair[1]].channels
             about = self.values[sources[0][0][0]]
             self.values.append(replace(about, channels=0))
             self.layers.append(Layer(f"level {level}", "decode", sources, len(self.values) - 1))
@@ -110,22 +142,32 @@ class _Reader:
         value = Value(height, width, channels, tensor.scales[0], tensor.zero_points[0])
         self.values.append(value)
         number = len(self.values) - 1
-        self.channels[tensor.index] = tuple((number, c) for c in range(channels))
+        self.views[tensor.index] = _View(
+            tuple((number, c) for c in range(channels)),
+            tuple(range(height)),
+            tuple(range(width)),
+            (height, width),
+        )
         return number
 
+    def _view(self, op: Operator, place: int = 0) -> _View:
+        tensor = op.input(place)
+        if tensor is None or tensor.index not in self.views:
+            raise self._refuse(op, f"its input {place} is no activation")
+        return self.views[tensor.index]
+
     def _layer(self, op: Operator, kind: str, inputs: int = 1, **more: Any) -> None:
-        sources = [op.inputs[i] for i in range(inputs)]
-        if any(tensor is None or tensor.is_constant for tensor in sources):
-            raise self._refuse(op, "an input is a constant")
-        tensors: list[Tensor] = [tensor for tensor in sources if tensor is not None]
-        fused = getattr(op.options, "fusedActivationFunction", 0)
-        if fused:
+        views = [self._view(op, i) for i in range(inputs)]
+        if getattr(op.options, "fusedActivationFunction", 0):
             raise self._refuse(op, "its activation is fused")
+        if not all(view.is_plain or more.get("repeats") for view in views):
+            raise self._refuse(op, "it reads a part of the rows or columns")
+        tensors = [tensor for tensor in op.inputs[:inputs] if tensor is not None]
         self.layers.append(
             Layer(
                 op.label,
                 kind,
-                tuple(self.channels[tensor.index] for tensor in tensors),
+                tuple(view.channels for view in views),
                 self._add_value(op.outputs[0]),
                 scales=tuple(tensor.scales[0] for tensor in tensors),
                 zero_points=tuple(tensor.zero_points[0] for tensor in tensors),
@@ -133,25 +175,28 @@ class _Reader:
             )
         )
 
-    def _window(self, op: Operator, kernel: int) -> dict[str, int]:
-        """Kernel, stride and padding, the same in both directions."""
-        source, target, options = op.inputs[0], op.outputs[0], op.options
-        assert source is not None
-        stride = options.strideH
-        if stride != options.strideW or stride not in (1, 2, 4):
-            raise self._refuse(op, "its strides are not those of NanoDet")
+    def _window(self, op: Operator, shape: Sequence[int]) -> dict[str, Any]:
+        """Kernel, stride and padding. shape: of the kernel."""
+        view, target, options = self._view(op), op.outputs[0], op.options
+        kernel, stride = shape[0], options.strideH
+        dilations = {getattr(options, f"dilation{side}Factor", 1) for side in "HW"}
+        if shape[1] != kernel or options.strideW != stride or dilations != {1}:
+            raise self._refuse(op, "its window is not the same in both directions")
         above, left = (
-            max((target.shape[i] - 1) * stride + kernel - source.shape[i], 0) // 2
-            if options.padding == 0
-            else 0
-            for i in (1, 2)
+            window_padding(op, len(line), target.shape[i]) if options.padding == 0 else 0
+            for i, line in ((1, view.rows), (2, view.columns))
         )
-        return {"kernel": kernel, "stride": stride, "above": above, "left": left}
+        found = {"kernel": kernel, "stride": stride, "above": above, "left": left}
+        if view.is_plain:
+            return found
+        if view.repeated is None or options.padding == 0 or op.name != "DEPTHWISE_CONV_2D":
+            raise self._refuse(op, "it reads a part of the rows or columns")
+        return found | {"above": view.repeated[0], "left": view.repeated[1], "repeats": True}
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
-        window, source = self._window(op, weight.shape[1]), op.inputs[0]
-        of_image = weight.shape[3] == 3 and source == self.graph.inputs[0]
+        window = self._window(op, weight.shape[1:3])
+        of_image = weight.shape[3] == 3 and self._view(op).channels[0][0] == 0
         if window != (_IMAGE if of_image else _PIXEL):
             raise self._refuse(op, "the engine has no kernel for its window")
         self._layer(
@@ -163,14 +208,17 @@ class _Reader:
         weight, bias = op.constant(1), op.constant(2)
         self._layer(
             op, "depthwise", weight=weight.values[0], bias=bias.values,
-            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1]),
+            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1:3]),
         )  # fmt: skip
 
     def _max_pool_2d(self, op: Operator) -> None:
-        self._layer(op, "max", **self._window(op, op.options.filterHeight))
+        self._layer(op, "max", **self._window(op, self._filter(op)))
+
+    def _filter(self, op: Operator) -> tuple[int, int]:
+        return op.options.filterHeight, op.options.filterWidth
 
     def _average_pool_2d(self, op: Operator) -> None:
-        self._layer(op, "average", **self._window(op, op.options.filterHeight))
+        self._layer(op, "average", **self._window(op, self._filter(op)))
 
     def _add(self, op: Operator) -> None:
         self._layer(op, "add", inputs=2)
@@ -179,38 +227,48 @@ class _Reader:
         self._layer(op, "resize")
 
     def _slice(self, op: Operator) -> None:
-        source, begin = op.inputs[0], op.constant(1).integers
-        target = op.outputs[0]
-        assert source is not None
-        if any(begin[:3]) or source.shape[:3] != target.shape[:3]:
-            raise self._refuse(op, "it cuts rows or columns")
-        whole = self.channels[source.index]
-        self.channels[target.index] = whole[begin[3] : begin[3] + target.shape[3]]
+        view, target, begin = self._view(op), op.outputs[0], op.constant(1).integers
+        (_, y, x, c), (_, height, width, channels) = begin, target.shape
+        self.views[target.index] = _View(
+            view.channels[c : c + channels],
+            view.rows[y : y + height],
+            view.columns[x : x + width],
+            view.size,
+        )
 
     def _concatenation(self, op: Operator) -> None:
-        if op.options.axis not in (3, -1):
-            raise self._refuse(op, "it joins rows or columns")
         target = op.outputs[0]
-        found: list[tuple[int, int]] = []
         for tensor in op.inputs:
             assert tensor is not None
             if (tensor.scales, tensor.zero_points) != (target.scales, target.zero_points):
                 raise self._refuse(op, "its inputs differ in scale")
-            found += self.channels[tensor.index]
-        self.channels[target.index] = tuple(found)
+        views = [self._view(op, place) for place in range(len(op.inputs))]
+        names = ["rows", "columns", "channels", "size"]
+        joined = names.pop(op.options.axis % 4 - 1)
+        if any(getattr(view, name) != getattr(views[0], name) for view in views for name in names):
+            raise self._refuse(op, "it joins parts of different tensors")
+        whole = tuple(item for view in views for item in getattr(view, joined))
+        self.views[target.index] = replace(views[0], **{joined: whole})
 
     def _activate(self, op: Operator, table: np.ndarray) -> None:
         source = op.inputs[0]
         assert source is not None
-        channels = self.channels[source.index]
-        number = channels[0][0]
+        view = self._view(op)
+        number = view.channels[0][0]
         whole = tuple((number, c) for c in range(self.values[number].channels))
-        (place,) = (i for i, layer in enumerate(self.layers) if layer.value == number)
-        layer = self.layers[place]
-        if channels != whole or self.readers[source.index] > 1 or layer.activation is not None:
-            raise self._refuse(op, "what it activates is read elsewhere, too")
-        self.layers[place] = replace(layer, activation=table)
-        self.channels[op.outputs[0].index] = channels
+        written = {layer.value: place for place, layer in enumerate(self.layers)}
+        layer = self.layers[written[number]] if number in written else None
+        if (
+            layer is None
+            or view.channels != whole
+            or not view.is_plain
+            or self.readers[source.index] > 1
+            or layer.activation is not None
+            or layer.kind not in _ACTIVATED
+        ):
+            raise self._refuse(op, "what it activates is read elsewhere, too, or no convolution")
+        self.layers[written[number]] = replace(layer, activation=table)
+        self.views[op.outputs[0].index] = view
 
     def _leaky_relu(self, op: Operator) -> None:
         source, target = op.inputs[0], op.outputs[0]
@@ -246,4 +304,7 @@ def rows_read(layer: Layer, y: int, height: int) -> Sequence[int]:
         near, far = y // 2, y // 2 + (1 if y % 2 else -1)
         return sorted({near, min(max(far, 0), height - 1)})
     first = y * layer.stride - layer.above
-    return [row for row in range(first, first + layer.kernel) if 0 <= row < height]
+    rows = range(first, first + layer.kernel)
+    if layer.repeats:
+        return sorted({min(max(row, 0), height - 1) for row in rows})
+    return [row for row in rows if 0 <= row < height]

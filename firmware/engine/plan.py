@@ -9,7 +9,10 @@ from firmware.engine import groups
 from firmware.engine.layers import Network
 from firmware.engine.pack import blocks
 from firmware.engine.rows import Rows, Schedule
-from firmware.engine.storage import Storage, least_bytes, store
+from firmware.engine.storage import Storage, store
+
+_TRIES = 100  # Ways to pack.
+_FINALISTS = 4  # Groups that are packed with more care.
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,17 @@ class Plan:
 
 def make_plan(network: Network) -> Plan:
     """The plan that needs the least memory of those tried."""
-    rows = Rows(network)
+    rows, scratch = Rows(network), scratch_bytes(network)
 
-    def cost(tried: groups.Groups) -> int:
-        return least_bytes(network, rows.schedule(tried), _whole(network, tried))
+    def stored(tried: groups.Groups, tries: int) -> Storage:
+        return store(rows, rows.schedule(tried), _whole(network, tried), scratch, tries)
 
-    sizes = [v.height * v.width * v.channels for v in network.values]
-    values = sorted(range(1, len(sizes)), key=lambda v: -sizes[v])
-    # Values without channels are what a decoding layer writes; nothing reads them.
-    chosen = groups.choose(network, [v for v in values if sizes[v]], cost)
-    schedule = rows.schedule(chosen)
-    storage = store(network, schedule, _whole(network, chosen), scratch_bytes(network))
-    return Plan(network, chosen, schedule, storage)
+    found = groups.candidates(rows)
+    first = {tried: stored(tried, _TRIES).arena_bytes for tried in found}
+    best = sorted(found, key=first.__getitem__)[:_FINALISTS]
+    finals = {tried: stored(tried, 20 * _TRIES) for tried in best}
+    chosen = min(finals, key=lambda tried: finals[tried].arena_bytes)
+    return Plan(network, chosen, rows.schedule(chosen), finals[chosen])
 
 
 def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:

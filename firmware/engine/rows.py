@@ -6,7 +6,8 @@ groups, values are whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,19 @@ class Schedule:
     death: Mapping[int, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Run:
+    """A group by itself, in half steps from its beginning.
+
+    layers: in order, one per step. birth: by value. reads: by layer and value, when each row is
+    read for the last time, -1 for never.
+    """
+
+    layers: tuple[int, ...]
+    birth: Mapping[int, np.ndarray]
+    reads: Mapping[tuple[int, int], np.ndarray]
+
+
 def at_once(layer: Layer) -> int:
     """Rows of output that a step computes."""
     return 2 if layer.kind == "depthwise" and layer.stride == 1 else 1
@@ -40,14 +54,42 @@ def is_pointwise(layer: Layer) -> bool:
     return layer.kind == "conv" and layer.kernel == 1
 
 
+def in_flight(birth: np.ndarray, death: np.ndarray) -> int:
+    """Rows between the oldest that is needed and the newest, at any time."""
+    latest = np.maximum.accumulate(np.maximum(birth, death))
+    oldest = np.searchsorted(latest, birth)
+    newest = np.searchsorted(birth, birth, side="right")
+    return int((newest - oldest).max())
+
+
 class Rows:
-    """Rows that each step of each layer reads, whatever the order."""
+    """Rows that each step of each layer reads, and runs of groups."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self.heights = [value.height for value in network.values]
         self.sources = [self._sources(layer) for layer in network.layers]
         self.reads = [self._reads(layer) for layer in network.layers]
+        self.writer = {layer.value: n for n, layer in enumerate(network.layers)} | {0: INPUT}
+        self.readers: dict[int, list[int]] = defaultdict(list)  # Of each value.
+        for number, sources in enumerate(self.sources):
+            for value in sorted({v for v, _ in sources}):
+                self.readers[value].append(number)
+        self.parts = [  # Of each input of each layer: how many channels of which value.
+            Counter(v for v, _ in channels)
+            for layer in network.layers
+            for channels in layer.sources
+        ]
+        self.channel_readers: dict[int, list[tuple[int, ...]]] = {
+            v: [()] * x.channels for v, x in enumerate(network.values)
+        }
+        for number, sources in enumerate(self.sources):
+            for value, channels in sources:
+                for c in channels:
+                    self.channel_readers[value][c] += (number,)
+        self.needs = [[int(rows[-1]) for rows in reads] for reads in self.reads]
+        self._last = [self._last_steps(number) for number in range(len(network.layers))]
+        self._runs: dict[tuple[int, ...], Run] = {}
 
     def _sources(self, layer: Layer) -> list[tuple[int, np.ndarray]]:
         """(value, its channels) of all sources."""
@@ -68,65 +110,115 @@ class Rows:
             for y in range(0, own, step)
         ]
 
-    def schedule(self, groups: Sequence[Sequence[int]]) -> Schedule:
+    def _last_steps(self, number: int) -> np.ndarray:
+        """By row of its sources: the last step that reads it, -1 for none."""
+        last = np.full(self.heights[self.sources[number][0][0]], -1)
+        for step, rows in enumerate(self.reads[number]):
+            last[rows] = step
+        return last
+
+    def run(self, group: tuple[int, ...]) -> Run:
+        """The group by itself; what it reads from other groups is there."""
+        if group not in self._runs:
+            self._runs[group] = self._timed(_Group(self, group).layers())
+        return self._runs[group]
+
+    def _timed(self, layers: tuple[int, ...]) -> Run:
+        sequence = np.array(layers)
+        birth: dict[int, np.ndarray] = {}
+        reads: dict[tuple[int, int], np.ndarray] = {}
+        for number in sorted(set(layers)):
+            times = np.flatnonzero(sequence == number)
+            value = 0 if number == INPUT else self.network.layers[number].value
+            step = 1 if number == INPUT else at_once(self.network.layers[number])
+            birth[value] = 2 * np.repeat(times, step)[: self.heights[value]] + 1
+            if number != INPUT:
+                last = self._last[number]
+                late = not is_pointwise(self.network.layers[number])
+                read = np.where(last < 0, -1, 2 * times[last] + late)
+                reads |= {(number, v): read for v, _ in self.sources[number]}
+        return Run(layers, birth, reads)
+
+    def schedule(self, groups: Iterable[tuple[int, ...]]) -> Schedule:
         """Run the groups one after another."""
-        run = _Run(self)
+        values = self.network.values
+        steps: list[tuple[int, int]] = []
+        birth = {v: np.full(value.height, -1) for v, value in enumerate(values)}
+        death = {v: np.full((x.height, x.channels), -1) for v, x in enumerate(values)}
         for group in groups:
-            run.group(group)
-        return Schedule(tuple(run.steps), run.birth, run.death)
+            run, start = self.run(group), 2 * len(steps)
+            done: dict[int, int] = defaultdict(int)
+            for number in run.layers:
+                steps.append((number, done[number]))
+                done[number] += 1 if number == INPUT else at_once(self.network.layers[number])
+            for value, times in run.birth.items():
+                birth[value] = times + start
+            for number in group:
+                for value, channels in self.sources[number]:
+                    times = run.reads[number, value]
+                    times = np.where(times < 0, -1, times + start)[:, None]
+                    death[value][:, channels] = np.maximum(death[value][:, channels], times)
+        return Schedule(tuple(steps), birth, death)
 
 
-class _Run:
-    def __init__(self, rows: Rows) -> None:
-        self.rows, self.layers = rows, rows.network.layers
-        values = rows.network.values
-        self.steps: list[tuple[int, int]] = []
-        self.birth = {v: np.full(value.height, -1) for v, value in enumerate(values)}
-        self.death = {v: np.full((x.height, x.channels), -1) for v, x in enumerate(values)}
-        self.written = [0] * len(values)  # Rows of each value so far.
-        self.needs = [  # The last row of its sources that each step needs.
-            [int(rows[-1]) for rows in reads] for reads in rows.reads
-        ]
+class _Group:
+    """A layer that reads nothing of the group computes a row when one is wanted, all others as soon
+    as they can, the last one first."""
 
-    def group(self, group: Sequence[int]) -> None:
-        fetches = any(v == 0 for n in group for v, _ in self.rows.sources[n])
-        image = self.rows.heights[0]
+    def __init__(self, rows: Rows, group: Sequence[int]) -> None:
+        self.rows, self.order = rows, list(group)
+        network = rows.network
+        self.value = {n: network.layers[n].value for n in group}
+        self.step = {n: at_once(network.layers[n]) for n in group}
+        if any(v == 0 for n in group for v, _ in rows.sources[n]):
+            self.order.insert(0, INPUT)
+            self.value[INPUT], self.step[INPUT] = 0, 1
+        self.written = dict.fromkeys(self.value.values(), 0)
+        self.inner = {
+            n: sorted({v for v, _ in rows.sources[n] if v in self.written}) if n != INPUT else []
+            for n in self.order
+        }
+        self.left = {n: -(-rows.heights[v] // self.step[n]) for n, v in self.value.items()}
+        self.done = dict.fromkeys(self.order, 0)
+
+    def layers(self) -> tuple[int, ...]:
+        """One per step."""
+        place = {n: i for i, n in enumerate(self.order)}
+        readers: dict[int, list[int]] = defaultdict(list)
+        for n, values in self.inner.items():
+            for v in values:
+                readers[v].append(place[n])
+        found: list[int] = []
+        woken: set[int] = set()
+        last = len(self.order) - 1
         while True:
-            for number in reversed(group):
-                if self._can_go(number):
-                    self._step(number)
-                    break
+            if woken:
+                number = self.order[max(woken)]
+                if not self._can_go(number):
+                    woken.remove(place[number])
+                    continue
             else:
-                if not fetches or self.written[0] == image:
-                    break
-                self._write(INPUT, 0, 1)
-        for number in group:
-            value = self.layers[number].value
-            assert self.written[value] == self.rows.heights[value], self.layers[number].name
+                while last >= 0 and not self.left[self.order[last]]:
+                    last -= 1
+                if last < 0:
+                    return tuple(found)
+                number = self._wanted(self.order[last])
+            found.append(number)
+            self.left[number] -= 1
+            self.done[number] += 1
+            self.written[self.value[number]] += self.step[number]
+            woken.update(readers[self.value[number]])
 
     def _can_go(self, number: int) -> bool:
-        layer = self.layers[number]
-        y = self.written[layer.value]
-        if y == self.rows.heights[layer.value]:
+        if not self.left[number]:
             return False
-        last = self.needs[number][y // at_once(layer)]
-        return all(self.written[value] > last for value, _ in self.rows.sources[number])
+        last = self.rows.needs[number][self.done[number]]
+        return all(self.written[v] > last for v in self.inner[number])
 
-    def _step(self, number: int) -> None:
-        layer = self.layers[number]
-        step = at_once(layer)
-        rows = self.rows.reads[number][self.written[layer.value] // step]
-        now = 2 * len(self.steps) + (not is_pointwise(layer))
-        for value, channels in self.rows.sources[number]:
-            if len(channels) == self.death[value].shape[1]:
-                self.death[value][rows] = now
-            else:
-                self.death[value][rows[:, None], channels] = now
-        self._write(number, layer.value, step)
-
-    def _write(self, number: int, value: int, step: int) -> None:
-        y = self.written[value]
-        end = min(y + step, self.rows.heights[value])
-        self.birth[value][y:end] = 2 * len(self.steps) + 1
-        self.written[value] = end
-        self.steps.append((number, y))
+    def _wanted(self, number: int) -> int:
+        """What must go before a layer can."""
+        while not (number == INPUT or self._can_go(number)):
+            last = self.rows.needs[number][self.done[number]]
+            missing = next(v for v in self.inner[number] if self.written[v] <= last)
+            number = self.rows.writer[missing]
+        return number

@@ -25,9 +25,11 @@ INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
     to[6] = nanodet_upper(nanodet_odd(a), nanodet_odd(b));
 }
 
-/* Four channels from `channel` on of pixel x of each row; padding where there is none. */
-INLINE void load(const nanodet_depthwise_rows *at, uint32_t count, uint32_t channel, uint32_t x,
-                 uint32_t padding, uint32_t *bytes) {
+/* Four channels from `channel` on of pixel x of each row; where there is none padding, or the
+ * nearest one. x: before the first pixel, it has wrapped. */
+INLINE void load(const nanodet_depthwise_rows *at, bool repeats, uint32_t count, uint32_t channel,
+                 uint32_t x, uint32_t padding, uint32_t *bytes) {
+    if (repeats && x >= at->width) x = x > INT32_MAX ? 0 : at->width - 1u;
     for (uint32_t i = 0; i < count; i++) {
         const int8_t *row = at->rows[i];
         bool there = row != NULL && x < at->width;
@@ -35,18 +37,20 @@ INLINE void load(const nanodet_depthwise_rows *at, uint32_t count, uint32_t chan
     }
 }
 
-/* One column, see nanodet_depthwise.h. x: of the image's first one; before it, it has wrapped. */
-INLINE void pack(const nanodet_depthwise_rows *at, uint32_t channel, uint32_t x, uint32_t padding,
-                 uint32_t kernel, uint32_t stride, uint32_t *column) {
+/* One column, see nanodet_depthwise.h. x: of the image's first one. */
+INLINE void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                 uint32_t channel, uint32_t x, uint32_t kernel, uint32_t stride,
+                 uint32_t *column) {
+    uint32_t padding = (uint8_t)layer->input_zero_point * 0x1010101u;
     uint32_t one[NANODET_DEPTHWISE_MAX_ROWS + 1], other[NANODET_DEPTHWISE_MAX_ROWS];
     uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = kernel / 2, word = 0;
-    load(at, count, channel, x, padding, one);
+    load(at, layer->repeats, count, channel, x, padding, one);
     if (stride == 1) {
         one[count] = 0; /* Beside the last of an odd number of rows. */
         for (uint32_t i = 0; i < count; i += 2) put(column, word++, one[i], one[i + 1]);
         return;
     }
-    load(at, count, channel, x + 1, padding, other);
+    load(at, layer->repeats, count, channel, x + 1, padding, other);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, one[2 * i], one[2 * i + 1]);
     if (kernel % 2) put(column, word++, one[kernel - 1], other[kernel - 1]);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, other[2 * i], other[2 * i + 1]);
@@ -183,7 +187,6 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
                 uint32_t *scratch, uint32_t kernel, uint32_t stride) {
     uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
-    uint32_t padding = (uint8_t)layer->input_zero_point * 0x1010101u;
     uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
     bool fast = FAST(kernel, layer->any_shift);
     const int32_t *stream = layer->stream;
@@ -196,9 +199,9 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
                 to = scratch + i * step;
                 x = i * stride - at->left;
             }
-            /* Columns that are nothing but padding stay. */
-            if (channel != 0 && x >= at->width && x + stride - 1 >= at->width) continue;
-            pack(at, channel, x, padding, kernel, stride, to);
+            /* Columns of nothing but zero points stay. */
+            bool none = x >= at->width && x + stride - 1 >= at->width && !layer->repeats;
+            if (channel == 0 || !none) pack(layer, at, channel, x, kernel, stride, to);
         }
         for (uint32_t j = 0; j < NANODET_AT_ONCE && channel + j < layer->channels; j++) {
             const uint32_t *from = scratch + nanodet_depthwise_at(j);
