@@ -197,7 +197,7 @@ class _Emitter:
     def _depthwise(self, number: int, layer: Layer) -> str:
         table = self._table(number, layer)
         fields = f"NULL, {table}, 0, {layer.kernel}, {layer.stride}, {layer.zero_points[0]}"
-        fields += f", {int(self.any_shift)}"
+        fields += f", {int(self.any_shift)}, {int(layer.repeats)}"
         self.parts.append(f"static const nanodet_depthwise depthwise_{number} = {{{fields}}};\n")
         return f"&depthwise_{number}"
 

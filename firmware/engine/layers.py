@@ -15,9 +15,6 @@ from runtime.tflite_graph import Graph, Operator, Tensor
 
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _EVERY = np.arange(-128, 128)
-# Windows of convolutions.
-_PIXEL = {"kernel": 1, "stride": 1, "above": 0, "left": 0}
-_IMAGE = {"kernel": 3, "stride": 2, "above": 0, "left": 0}
 _ACTIVATIONS = ("LEAKY_RELU", "RELU", "RELU6")
 
 
@@ -40,7 +37,8 @@ class Layer:
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
     or (kernel, kernel, channels) of a depthwise convolution. above, left: rows and columns of
-    padding. scales, zero_points: of the sources.
+    padding. repeats: padding repeats the border; elsewhere it is the zero point. scales,
+    zero_points: of the sources.
     """
 
     name: str
@@ -51,6 +49,7 @@ class Layer:
     stride: int = 1
     above: int = 0
     left: int = 0
+    repeats: bool = False
     weight: np.ndarray | None = field(default=None, repr=False)
     bias: np.ndarray | None = field(default=None, repr=False)
     weight_scales: np.ndarray | None = field(default=None, repr=False)
@@ -150,13 +149,9 @@ class _Reader:
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
-        window, source = self._window(op, weight.shape[1]), op.inputs[0]
-        of_image = weight.shape[3] == 3 and source == self.graph.inputs[0]
-        if window != (_IMAGE if of_image else _PIXEL):
-            raise self._refuse(op, "the engine has no kernel for its window")
         self._layer(
             op, "conv", weight=weight.values, bias=bias.values,
-            weight_scales=np.array(weight.scales), **window,
+            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1]),
         )  # fmt: skip
 
     def _depthwise_conv_2d(self, op: Operator) -> None:
@@ -246,4 +241,7 @@ def rows_read(layer: Layer, y: int, height: int) -> Sequence[int]:
         near, far = y // 2, y // 2 + (1 if y % 2 else -1)
         return sorted({near, min(max(far, 0), height - 1)})
     first = y * layer.stride - layer.above
-    return [row for row in range(first, first + layer.kernel) if 0 <= row < height]
+    rows = range(first, first + layer.kernel)
+    if layer.repeats:
+        return sorted({min(max(row, 0), height - 1) for row in rows})
+    return [row for row in rows if 0 <= row < height]

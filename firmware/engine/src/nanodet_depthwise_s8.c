@@ -26,27 +26,30 @@ INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
 }
 
 /* Four channels from `channel` on of pixel x of each row; padding where there is none. */
-INLINE void load(const nanodet_depthwise_rows *at, uint32_t count, uint32_t channel, uint32_t x,
-                 uint32_t padding, uint32_t *bytes) {
+INLINE void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at, uint32_t count,
+                 uint32_t channel, int32_t x, uint32_t *bytes) {
+    int32_t last = (int32_t)at->width - 1, inside = x < 0 ? 0 : x > last ? last : x;
+    bool padded = x != inside && !layer->repeats;
     for (uint32_t i = 0; i < count; i++) {
         const int8_t *row = at->rows[i];
-        bool there = row != NULL && x < at->width;
-        bytes[i] = there ? nanodet_load(row + x * at->pitch + channel) : padding;
+        bytes[i] = padded || row == NULL ? (uint8_t)layer->input_zero_point * 0x1010101u
+                                         : nanodet_load(row + inside * at->pitch + channel);
     }
 }
 
-/* One column, see nanodet_depthwise.h. x: of the image's first one; before it, it has wrapped. */
-INLINE void pack(const nanodet_depthwise_rows *at, uint32_t channel, uint32_t x, uint32_t padding,
-                 uint32_t kernel, uint32_t stride, uint32_t *column) {
+/* One column, see nanodet_depthwise.h. x: of the image's first one. */
+INLINE void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                 uint32_t channel, int32_t x, uint32_t kernel, uint32_t stride,
+                 uint32_t *column) {
     uint32_t one[NANODET_DEPTHWISE_MAX_ROWS + 1], other[NANODET_DEPTHWISE_MAX_ROWS];
     uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = kernel / 2, word = 0;
-    load(at, count, channel, x, padding, one);
+    load(layer, at, count, channel, x, one);
     if (stride == 1) {
         one[count] = 0; /* Beside the last of an odd number of rows. */
         for (uint32_t i = 0; i < count; i += 2) put(column, word++, one[i], one[i + 1]);
         return;
     }
-    load(at, count, channel, x + 1, padding, other);
+    load(layer, at, count, channel, x + 1, other);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, one[2 * i], one[2 * i + 1]);
     if (kernel % 2) put(column, word++, one[kernel - 1], other[kernel - 1]);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, other[2 * i], other[2 * i + 1]);
@@ -183,22 +186,20 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
                 uint32_t *scratch, uint32_t kernel, uint32_t stride) {
     uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
-    uint32_t padding = (uint8_t)layer->input_zero_point * 0x1010101u;
     uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
     bool fast = FAST(kernel, layer->any_shift);
     const int32_t *stream = layer->stream;
     for (uint32_t channel = 0; channel < layer->channels; channel += NANODET_AT_ONCE) {
         for (uint32_t i = 0; i < columns; i++) {
-            uint32_t x = i * stride - at->left, *to = scratch + i * step;
             if (fast && i == before) {
-                i += pack_fast(layer, at, channel, x, columns - i, kernel, stride, to);
+                i += pack_fast(layer, at, channel, i * stride - at->left, columns - i, kernel,
+                               stride, scratch + i * step);
                 if (i >= columns) break;
-                to = scratch + i * step;
-                x = i * stride - at->left;
             }
-            /* Columns that are nothing but padding stay. */
-            if (channel != 0 && x >= at->width && x + stride - 1 >= at->width) continue;
-            pack(at, channel, x, padding, kernel, stride, to);
+            int32_t x = (int32_t)(i * stride) - at->left;
+            bool nothing = x + (int32_t)stride <= 0 || x >= at->width; /* But padding: it stays. */
+            if (nothing && channel != 0 && !layer->repeats) continue;
+            pack(layer, at, channel, x, kernel, stride, scratch + i * step);
         }
         for (uint32_t j = 0; j < NANODET_AT_ONCE && channel + j < layer->channels; j++) {
             const uint32_t *from = scratch + nanodet_depthwise_at(j);

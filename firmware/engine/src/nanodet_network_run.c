@@ -70,6 +70,9 @@ static void depthwise(const running *state, const nanodet_layer *layer, uint32_t
         about.channels = piece->channels;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t row = y * layer->stride + i - layer->above;
+            if (about.repeats && row >= layer->height) {
+                row = y * layer->stride + i < layer->above ? 0 : layer->height - 1u;
+            }
             at.rows[i] = row < layer->height
                              ? row_of(state, piece->first, row) + piece->first_at
                              : NULL;

@@ -294,6 +294,7 @@ static void depthwise(reader *from, FILE *out) {
     layer.stride = (uint8_t)word(from);
     layer.input_zero_point = (int8_t)(int32_t)word(from);
     layer.any_shift = word(from) != 0;
+    layer.repeats = false;
     at.width = (uint16_t)word(from);
     at.out_width = (uint16_t)word(from);
     at.left = (uint16_t)word(from);

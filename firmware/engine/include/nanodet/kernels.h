@@ -83,6 +83,7 @@ typedef struct {
     uint8_t stride; /* 1 or 2. */
     int8_t input_zero_point;
     bool any_shift; /* Some shift is not in 1..22. */
+    bool repeats;   /* Padding repeats the border; elsewhere it is the zero point. */
 } nanodet_depthwise;
 
 #define NANODET_DEPTHWISE_MAX_ROWS 6
