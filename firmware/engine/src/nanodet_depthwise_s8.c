@@ -108,16 +108,19 @@ typedef void channel_loop(const uint32_t *columns, const int32_t *stream, int8_t
                           const int8_t *activation);
 typedef void pack_loop(const int8_t *const *rows, uint32_t pitch, uint32_t *columns,
                        const uint32_t *end);
-channel_loop nanodet_depthwise_31, nanodet_depthwise_plain_31, nanodet_depthwise_51,
-    nanodet_depthwise_plain_51, nanodet_depthwise_32, nanodet_depthwise_plain_32,
-    nanodet_depthwise_52, nanodet_depthwise_plain_52;
-pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_51, nanodet_depthwise_pack_32,
-    nanodet_depthwise_pack_52;
-#define FORM(kernel, stride, name)                                                   \
-    ((kernel) == 3                                                                   \
-         ? ((stride) == 1 ? nanodet_depthwise_##name##31 : nanodet_depthwise_##name##32) \
-         : ((stride) == 1 ? nanodet_depthwise_##name##51 : nanodet_depthwise_##name##52))
-#define FAST(kernel, any_shift) ((kernel) != 4 && !(any_shift))
+channel_loop nanodet_depthwise_31, nanodet_depthwise_32, nanodet_depthwise_42,
+    nanodet_depthwise_51, nanodet_depthwise_52, nanodet_depthwise_plain_31,
+    nanodet_depthwise_plain_32, nanodet_depthwise_plain_42, nanodet_depthwise_plain_51,
+    nanodet_depthwise_plain_52;
+pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_32, nanodet_depthwise_pack_42,
+    nanodet_depthwise_pack_51, nanodet_depthwise_pack_52;
+#define FORM(kernel, stride, name)                                                     \
+    ((stride) == 1    ? ((kernel) == 3 ? nanodet_depthwise_##name##31                  \
+                                       : nanodet_depthwise_##name##51)                 \
+     : (kernel) == 3 ? nanodet_depthwise_##name##32                                    \
+     : (kernel) == 4 ? nanodet_depthwise_##name##42                                    \
+                     : nanodet_depthwise_##name##52)
+#define FAST(kernel, stride, any_shift) (((kernel) != 4 || (stride) != 1) && !(any_shift))
 
 /* Rows of padding, for which another one stood in. */
 INLINE void pad_rows(const nanodet_depthwise_rows *at, uint32_t kernel, uint32_t columns,
@@ -177,7 +180,7 @@ INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwis
     *out = last[0];
 }
 #else
-#define FAST(kernel, any_shift) 0
+#define FAST(kernel, stride, any_shift) 0
 #define pack_fast(layer, at, channel, x, columns, kernel, stride, to) 0
 #define convolve_fast convolve
 #endif
@@ -187,7 +190,7 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
     uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
     uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
-    bool fast = FAST(kernel, layer->any_shift);
+    bool fast = FAST(kernel, stride, layer->any_shift);
     const int32_t *stream = layer->stream;
     for (uint32_t channel = 0; channel < layer->channels; channel += NANODET_AT_ONCE) {
         for (uint32_t i = 0; i < columns; i++) {
