@@ -17,9 +17,6 @@ from runtime.tflite_graph import Graph, Operator, Tensor
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _EVERY = np.arange(-128, 128)
 _ACTIVATED = ("conv", "depthwise", "add", "max")  # By the kernel that writes the value.
-# Windows of convolutions.
-_PIXEL = {"kernel": 1, "stride": 1, "above": 0, "left": 0}
-_IMAGE = {"kernel": 3, "stride": 2, "above": 0, "left": 0}
 
 
 @dataclass(frozen=True)
@@ -195,13 +192,9 @@ class _Reader:
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
-        window = self._window(op, weight.shape[1:3])
-        of_image = weight.shape[3] == 3 and self._view(op).channels[0][0] == 0
-        if window != (_IMAGE if of_image else _PIXEL):
-            raise self._refuse(op, "the engine has no kernel for its window")
         self._layer(
             op, "conv", weight=weight.values, bias=bias.values,
-            weight_scales=np.array(weight.scales), **window,
+            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1:3]),
         )  # fmt: skip
 
     def _depthwise_conv_2d(self, op: Operator) -> None:

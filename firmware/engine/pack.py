@@ -51,6 +51,17 @@ class Blocks:
     block: int
 
 
+def conv_words(inputs: int, outputs: int) -> int:
+    """Of the stream of a 1x1 convolution with so many channels, outputs in pairs."""
+    return outputs // 2 * (2 + inputs + _PARAMETERS)
+
+
+def depthwise_words(kernel: int, stride: int) -> int:
+    """Of a channel's stream."""
+    weights = kernel * (kernel - 1) if stride == 1 else (kernel * kernel + 1) // 2
+    return 1 + _PARAMETERS // 2 + weights
+
+
 def blocks(inputs: int, outputs: int, width: int) -> Blocks:
     """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
     held.
@@ -58,8 +69,8 @@ def blocks(inputs: int, outputs: int, width: int) -> Blocks:
     inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
     """
     turn = 2 if inputs >= _WIDE else 3
-    of_two = 4 * (inputs + 2 + _PARAMETERS)
-    if outputs // 2 * of_two <= _HALF_CACHE_BYTES:
+    of_two = 4 * conv_words(inputs, 2)
+    if 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
         return Blocks(turn, 3, outputs)
     held = max(_HELD_BYTES // (2 * inputs), 3)
     return Blocks(turn, min(held, max(width, 3)), 2 * max(_HALF_CACHE_BYTES // of_two, 1))

@@ -183,6 +183,41 @@
  LEAP3 nanodet_depthwise_32, 1
  LEAP3 nanodet_depthwise_plain_32, 0
 
+@ A column of four words by the weights in r6 to r9.
+ .macro TAP4 at, sum
+ ldrd r10, r11, [r0, #(64 * \at)]
+ ldrd r12, lr, [r0, #(64 * \at + 32)]
+ smlad \sum, r10, r6, \sum
+ smlad \sum, r11, r7, \sum
+ smlad \sum, r12, r8, \sum
+ smlad \sum, lr, r9, \sum
+ .endm
+
+ .macro LEAP4 name, active
+ BEGIN \name
+1: ldr r4, [r1]
+ mov r5, r4
+ ldrd r6, r7, [r1, #16]
+ ldrd r8, r9, [r1, #24]
+ TAP4 0, r4
+ TAP4 1, r5
+ ldrd r6, r7, [r1, #32]
+ ldrd r8, r9, [r1, #40]
+ TAP4 1, r4
+ TAP4 2, r5
+ add r0, #128
+ RULE \active, 0
+ ROUND r4, \active
+ ROUND r5, \active
+ STORE2
+ cmp r0, r9
+ bne 1b
+ END \name
+ .endm
+
+ LEAP4 nanodet_depthwise_42, 1
+ LEAP4 nanodet_depthwise_plain_42, 0
+
 @ Column `at` of five words by the weights in r6 to r10, or the first three of them.
  .macro SUM5 at, sum, words
  ldrd r11, r12, [r0, #(96 * \at)]
@@ -302,6 +337,16 @@
  add r4, r1
  ONE_WORD
  NEXT nanodet_depthwise_pack_32
+
+ BEGIN nanodet_depthwise_pack_42
+ mov r4, #0
+1: .rept 2
+ FETCH 0, r5, r6
+ FETCH 2, r7, r8
+ add r4, r1
+ TWO_WORDS
+ .endr
+ NEXT nanodet_depthwise_pack_42
 
  BEGIN nanodet_depthwise_pack_52
  mov r4, #0

@@ -25,32 +25,31 @@ INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
     to[6] = nanodet_upper(nanodet_odd(a), nanodet_odd(b));
 }
 
-/* Four channels from `channel` on of pixel x of each row; where there is none padding, or the
- * nearest one. x: before the first pixel, it has wrapped. */
-INLINE void load(const nanodet_depthwise_rows *at, bool repeats, uint32_t count, uint32_t channel,
-                 uint32_t x, uint32_t padding, uint32_t *bytes) {
-    if (repeats && x >= at->width) x = x > INT32_MAX ? 0 : at->width - 1u;
+/* Four channels from `channel` on of pixel x of each row; padding where there is none. */
+INLINE void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at, uint32_t count,
+                 uint32_t channel, int32_t x, uint32_t *bytes) {
+    int32_t last = (int32_t)at->width - 1, inside = x < 0 ? 0 : x > last ? last : x;
+    bool padded = x != inside && !layer->repeats;
     for (uint32_t i = 0; i < count; i++) {
         const int8_t *row = at->rows[i];
-        bool there = row != NULL && x < at->width;
-        bytes[i] = there ? nanodet_load(row + x * at->pitch + channel) : padding;
+        bytes[i] = padded || row == NULL ? (uint8_t)layer->input_zero_point * 0x1010101u
+                                         : nanodet_load(row + inside * at->pitch + channel);
     }
 }
 
 /* One column, see nanodet_depthwise.h. x: of the image's first one. */
 INLINE void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                 uint32_t channel, uint32_t x, uint32_t kernel, uint32_t stride,
+                 uint32_t channel, int32_t x, uint32_t kernel, uint32_t stride,
                  uint32_t *column) {
-    uint32_t padding = (uint8_t)layer->input_zero_point * 0x1010101u;
     uint32_t one[NANODET_DEPTHWISE_MAX_ROWS + 1], other[NANODET_DEPTHWISE_MAX_ROWS];
     uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = kernel / 2, word = 0;
-    load(at, layer->repeats, count, channel, x, padding, one);
+    load(layer, at, count, channel, x, one);
     if (stride == 1) {
         one[count] = 0; /* Beside the last of an odd number of rows. */
         for (uint32_t i = 0; i < count; i += 2) put(column, word++, one[i], one[i + 1]);
         return;
     }
-    load(at, layer->repeats, count, channel, x + 1, padding, other);
+    load(layer, at, count, channel, x + 1, other);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, one[2 * i], one[2 * i + 1]);
     if (kernel % 2) put(column, word++, one[kernel - 1], other[kernel - 1]);
     for (uint32_t i = 0; i < whole; i++) put(column, word++, other[2 * i], other[2 * i + 1]);
@@ -109,16 +108,19 @@ typedef void channel_loop(const uint32_t *columns, const int32_t *stream, int8_t
                           const int8_t *activation);
 typedef void pack_loop(const int8_t *const *rows, uint32_t pitch, uint32_t *columns,
                        const uint32_t *end);
-channel_loop nanodet_depthwise_31, nanodet_depthwise_plain_31, nanodet_depthwise_51,
-    nanodet_depthwise_plain_51, nanodet_depthwise_32, nanodet_depthwise_plain_32,
-    nanodet_depthwise_52, nanodet_depthwise_plain_52;
-pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_51, nanodet_depthwise_pack_32,
-    nanodet_depthwise_pack_52;
-#define FORM(kernel, stride, name)                                                   \
-    ((kernel) == 3                                                                   \
-         ? ((stride) == 1 ? nanodet_depthwise_##name##31 : nanodet_depthwise_##name##32) \
-         : ((stride) == 1 ? nanodet_depthwise_##name##51 : nanodet_depthwise_##name##52))
-#define FAST(kernel, any_shift) ((kernel) != 4 && !(any_shift))
+channel_loop nanodet_depthwise_31, nanodet_depthwise_32, nanodet_depthwise_42,
+    nanodet_depthwise_51, nanodet_depthwise_52, nanodet_depthwise_plain_31,
+    nanodet_depthwise_plain_32, nanodet_depthwise_plain_42, nanodet_depthwise_plain_51,
+    nanodet_depthwise_plain_52;
+pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_32, nanodet_depthwise_pack_42,
+    nanodet_depthwise_pack_51, nanodet_depthwise_pack_52;
+#define FORM(kernel, stride, name)                                                     \
+    ((stride) == 1    ? ((kernel) == 3 ? nanodet_depthwise_##name##31                  \
+                                       : nanodet_depthwise_##name##51)                 \
+     : (kernel) == 3 ? nanodet_depthwise_##name##32                                    \
+     : (kernel) == 4 ? nanodet_depthwise_##name##42                                    \
+                     : nanodet_depthwise_##name##52)
+#define FAST(kernel, stride, any_shift) (((kernel) != 4 || (stride) != 1) && !(any_shift))
 
 /* Rows of padding, for which another one stood in. */
 INLINE void pad_rows(const nanodet_depthwise_rows *at, uint32_t kernel, uint32_t columns,
@@ -178,7 +180,7 @@ INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwis
     *out = last[0];
 }
 #else
-#define FAST(kernel, any_shift) 0
+#define FAST(kernel, stride, any_shift) 0
 #define pack_fast(layer, at, channel, x, columns, kernel, stride, to) 0
 #define convolve_fast convolve
 #endif
@@ -188,20 +190,19 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
     uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
     uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
-    bool fast = FAST(kernel, layer->any_shift);
+    bool fast = FAST(kernel, stride, layer->any_shift);
     const int32_t *stream = layer->stream;
     for (uint32_t channel = 0; channel < layer->channels; channel += NANODET_AT_ONCE) {
         for (uint32_t i = 0; i < columns; i++) {
-            uint32_t x = i * stride - at->left, *to = scratch + i * step;
             if (fast && i == before) {
-                i += pack_fast(layer, at, channel, x, columns - i, kernel, stride, to);
+                i += pack_fast(layer, at, channel, i * stride - at->left, columns - i, kernel,
+                               stride, scratch + i * step);
                 if (i >= columns) break;
-                to = scratch + i * step;
-                x = i * stride - at->left;
             }
-            /* Columns of nothing but zero points stay. */
-            bool none = x >= at->width && x + stride - 1 >= at->width && !layer->repeats;
-            if (channel == 0 || !none) pack(layer, at, channel, x, kernel, stride, to);
+            int32_t x = (int32_t)(i * stride) - at->left;
+            bool nothing = x + (int32_t)stride <= 0 || x >= at->width; /* But padding: it stays. */
+            if (nothing && channel != 0 && !layer->repeats) continue;
+            pack(layer, at, channel, x, kernel, stride, scratch + i * step);
         }
         for (uint32_t j = 0; j < NANODET_AT_ONCE && channel + j < layer->channels; j++) {
             const uint32_t *from = scratch + nanodet_depthwise_at(j);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,13 @@ class _Maker:
     layers: list[Layer] = field(default_factory=list)
 
     def add(
-        self, kind: str, channels: int, sources: Sequence[int], kernel: int = 1, stride: int = 1
+        self,
+        kind: str,
+        channels: int,
+        sources: Sequence[int],
+        kernel: int = 1,
+        stride: int = 1,
+        repeats: bool = False,
     ) -> int:
         """A layer that reads all channels of these values, or of two by themselves. The number of
         the value that it writes."""
@@ -36,8 +42,8 @@ class _Maker:
         apart: tuple[Channels, ...] = tuple(
             tuple((s, c) for c in range(v.channels)) for s, v in zip(sources, taken, strict=True)
         )
-        joined = sum(apart, ())
-        shape = (channels, kernel, kernel, len(joined))
+        joined: Channels = tuple(channel for one in apart for channel in one)
+        shape: tuple[int, ...] = (channels, kernel, kernel, len(joined))
         if kind == "depthwise":
             shape = (kernel, kernel, channels)
         weighs, rng = kind in ("conv", "depthwise"), self.rng
@@ -48,7 +54,7 @@ class _Maker:
             Layer(
                 "level 0" if kind == "decode" else f"{kind} {len(self.layers)}",
                 kind, apart if kind in ("add", "decode") else (joined,), len(self.values) - 1,
-                kernel, stride, before[0], before[1],
+                kernel, stride, before[0], before[1], repeats,
                 weight=rng.integers(-127, 128, shape).astype(np.int8) if weighs else None,
                 bias=rng.integers(-999, 999, channels).astype(np.int32) if weighs else None,
                 weight_scales=2.0 ** rng.uniform(-9, -7, channels),
@@ -72,7 +78,9 @@ def small_network(height: int, width: int, channels: int, active: bool = True) -
     half = made.add("depthwise", channels, [five], 3, 2)
     quarter = made.add("depthwise", channels, [half], 5, 2)
     mean = made.add("average", channels, [made.add("resize", channels, [half])], 2, 2)
-    four = made.add("depthwise", channels, [made.add("add", channels, [half, mean])], 4)
+    summed = made.add("add", channels, [half, mean])
+    again = made.add("depthwise", channels, [summed], 3, repeats=True)
+    four = made.add("depthwise", channels, [again], 4, repeats=True)
     end = made.add("resize", channels, [made.add("depthwise", channels, [four], 4, 2)])
     also = made.add("resize", channels, [quarter])
     made.add(
@@ -99,7 +107,8 @@ def _weighted(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.
     assert layer.weight is not None and layer.bias is not None and layer.weight_scales is not None
     values = sources[0].astype(np.int64) - layer.zero_points[0]
     kernel, stride = layer.kernel, layer.stride
-    values = np.pad(values, ((layer.above, kernel + 1), (layer.left, kernel + 1), (0, 0)))
+    around = (layer.above, kernel + 1), (layer.left, kernel + 1), (0, 0)
+    values = np.pad(values, around, "edge" if layer.repeats else "constant")
     sums = np.zeros((target.height, target.width, target.channels), np.int64) + layer.bias
     for y in range(kernel):
         for x in range(kernel):
@@ -156,7 +165,7 @@ def _max(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarr
     return np.max(parts, 0)
 
 
-_KINDS: Mapping[str, object] = {
+_KINDS: Mapping[str, Callable[[Layer, Value, Sequence[np.ndarray]], np.ndarray]] = {
     "conv": _weighted, "depthwise": _weighted, "add": _add, "resize": _resize,
     "average": _average, "max": _max,
 }  # fmt: skip

@@ -2,7 +2,8 @@
  *
  * Each has a portable form, which is the specification, and one for Cortex-M cores with the DSP
  * extension. Weights are packed ahead of time by `firmware/engine/pack.py`, in the order in which the
- * kernels read them. Arguments are checked when a network is opened, not here.
+ * kernels read them. Whole words are read: up to three bytes beyond the channels that are asked for.
+ * Arguments are checked when a network is opened, not here.
  */
 #ifndef NANODET_KERNELS_H
 #define NANODET_KERNELS_H
@@ -55,9 +56,8 @@ typedef struct {
 /* Words of scratch memory for a convolution. */
 uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 
-/* sources: their runs hold at most `inputs` channels together, in their order. Reads whole words: up
- * to three bytes beyond a run. So many pixels are read before they are written, so that source and
- * target may share memory pixel by pixel. */
+/* sources: their runs hold at most `inputs` channels together, in their order. So many pixels are read
+ * before they are written, so that source and target may share memory pixel by pixel. */
 NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      nanodet_row target, uint32_t pixels, uint32_t *scratch);
@@ -107,7 +107,6 @@ typedef struct {
 uint32_t nanodet_depthwise_s8_get_scratch_words(uint32_t kernel, uint32_t stride,
                                                 uint32_t out_width);
 
-/* Reads whole words: up to three bytes beyond a pixel's channels. */
 NANODET_CODE
 void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                           uint32_t *scratch);

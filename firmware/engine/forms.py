@@ -1,0 +1,57 @@
+"""Which layers the C library's kernels take, and what they read from flash."""
+
+from __future__ import annotations
+
+from firmware.engine.layers import Layer, Network, Value
+from firmware.engine.pack import blocks, conv_words, depthwise_words
+from firmware.engine.plan import Plan, whole_words
+from firmware.engine.rows import INPUT
+from runtime.errors import KitError
+
+
+def check_forms(network: Network, path: str) -> None:
+    """Raises `KitError` for the first layer that no kernel takes, naming it."""
+    for layer in network.layers:
+        source = network.values[layer.sources[0][0][0]]
+        if not _has_kernel(layer, source, network.values[layer.value]):
+            raise KitError(
+                f"{path}: {layer.name}: the engine has no kernel for its window of "
+                f"{layer.kernel}x{layer.kernel}, stride {layer.stride}; use --engine tflm"
+            )
+
+
+def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
+    window = layer.kernel, layer.stride, layer.above, layer.left
+    of_image = layer.kind == "conv" and layer.sources[0][0][0] == 0
+    if layer.kind == "conv":
+        image = of_image and source.channels == 3 and len(layer.sources[0]) == 3
+        return window == ((3, 2, 0, 0) if image else (1, 1, 0, 0))
+    if layer.kind == "depthwise":
+        return layer.kernel in (3, 4, 5) and layer.stride in (1, 2)
+    if layer.kind == "max":
+        return window == (3, 2, 0, 0) and 2 * (target.height - 1) < source.height
+    if layer.kind == "average":
+        inside = target.height * layer.kernel <= source.height
+        return layer.kernel <= 4 and window == (layer.kernel, layer.kernel, 0, 0) and inside
+    if layer.kind == "resize":
+        return (target.height, target.width) == (2 * source.height, 2 * source.width)
+    return window == (1, 1, 0, 0)
+
+
+def weight_bytes_read(plan: Plan) -> int:
+    """Bytes of packed weights that a frame reads from flash, where the D-cache keeps none from one
+    row to the next."""
+    layers = plan.network.layers
+    return sum(_step_bytes(plan.network, layers[n]) for n, _ in plan.schedule.steps if n != INPUT)
+
+
+def _step_bytes(network: Network, layer: Layer) -> int:
+    if layer.weight is None:
+        return 0
+    if layer.kind == "depthwise":
+        return 4 * layer.weight.shape[2] * depthwise_words(layer.kernel, layer.stride)
+    outputs, width = layer.weight.shape[0], network.values[layer.value].width
+    reads, writes = whole_words(layer.weight[0].size), outputs + outputs % 2
+    held = blocks(reads, writes, width)
+    turns = 1 if held.block >= writes else -(-width // held.pixels)
+    return 4 * turns * conv_words(reads, writes)
