@@ -8,12 +8,20 @@
 #include "pin_mux.h"
 
 void port_init(void) {
+#if __CORTEX_M == 7
     BOARD_ConfigMPU();
+#endif
+#ifdef BOARD_DEBUG_UART_CLK_ATTACH /* MCX N: the UART has no clock before. */
+    CLOCK_SetClkDiv(kCLOCK_DivFlexcom4Clk, 1u);
+    CLOCK_AttachClk(BOARD_DEBUG_UART_CLK_ATTACH);
+#endif
     BOARD_InitBootPins();
     BOARD_InitBootClocks();
     BOARD_InitDebugConsole();
     CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
-    DWT->LAR = 0xC5ACCE55; /* Unlocks the counter on a Cortex-M7. */
+#if __CORTEX_M == 7
+    DWT->LAR = 0xC5ACCE55; /* Unlocks the counter. */
+#endif
     DWT->CYCCNT = 0;
     DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;
 }

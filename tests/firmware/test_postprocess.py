@@ -84,6 +84,25 @@ def test_m7_answers_as_python(m7: Runner, official: ModelSpec) -> None:
     check(m7, official, 3)
 
 
+@pytest.mark.parametrize("classes", [1, 3, 4, 5, 8, 11])
+def test_every_logit_at_the_threshold_is_found(host: Runner, tiny: ModelSpec, classes: int) -> None:
+    """Four are compared at a time, the rest one by one: as many as NumPy counts."""
+    spec = dataclasses.replace(tiny, class_names=tuple(map(str, range(classes)))).with_strides(
+        (32,)
+    )
+    rng = np.random.default_rng(classes)
+    outputs = tensors(spec, rng)
+    about = describe(spec, outputs, 0.5)
+    raw = random_raw(spec, outputs, rng)
+    raw["cls_32"] = rng.integers(-128, 128, raw["cls_32"].shape).astype(np.int8)
+    writer, wanted = Writer(), []
+    for least in (-128, -127, -64, -1, 0, 1, 2, 64, 126, 127, 128):
+        levels = (dataclasses.replace(about.levels[0], min_logit=least),)
+        writer.postprocess(dataclasses.replace(about, levels=levels), raw, iou_threshold_q10=1024)
+        wanted.append(int((raw["cls_32"].astype(int) >= least).sum()))
+    assert [len(a.detections) for a in host.run(writer)] == wanted and wanted[0] > wanted[-2]
+
+
 @pytest.fixture
 def sound(tiny: ModelSpec) -> tuple[Description, dict[str, np.ndarray]]:
     rng = np.random.default_rng(1)

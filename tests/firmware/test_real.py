@@ -26,9 +26,9 @@ pytestmark = pytest.mark.real
 SCORE, IOU, MOST = 0.35, 0.6, 100
 _MORE = pytest.mark.full(reason="builds another network of full size")
 STRIDES = ("32", pytest.param("16,32", marks=_MORE), pytest.param("8,16,32", marks=_MORE))
-# Most instructions of post-processing on the Cortex-M7, by strides. One stride took 62,360, nearest
-# preprocessing 2,452,040, bilinear 15,150,600: another version of GCC may take a tenth more.
-BUDGET = {"32": 69_000, "16,32": 1_200_000}
+# Most instructions of post-processing on the Cortex-M7, by strides. One stride took 41,960, nearest
+# preprocessing 2,448,040, bilinear 4,875,480: another version of GCC may take a tenth more.
+BUDGET = {"32": 46_000, "16,32": 1_200_000}
 
 
 @pytest.fixture(scope="module", params=STRIDES)
@@ -87,4 +87,4 @@ def test_preprocessing_within_its_budget(m7: Runner, engine: LiteRtEngine) -> No
     writer.preprocess(description(engine.spec), frame, "RGB565", 640, bilinear=True)
     nearest, bilinear = (a.instructions for a in m7.run(writer))
     print(f"preprocessing 640x480 RGB565: {nearest:,} nearest, {bilinear:,} bilinear")
-    assert nearest <= 2_700_000 and bilinear <= 16_700_000
+    assert nearest <= 2_700_000 and bilinear <= 5_400_000
