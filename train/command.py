@@ -186,6 +186,7 @@ def _name_unused(config: Path) -> None:
 def _start_from(training: Any, path: Path) -> None:
     """Fine-tune: take what fits of a checkpoint, and say what does not."""
     from convert.checkpoint import read_weights
+    from convert.checkpoint_layout import UNUSED_PREFIXES
 
     read = read_weights(path)
     found = read.weights
@@ -195,7 +196,7 @@ def _start_from(training: Any, path: Path) -> None:
     fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
     if not fitting:
         raise KitError(f"--weights {path}: nothing in it fits this network")
-    left = sorted(k for k in own if k not in fitting and not k.startswith("aux_"))
+    left = sorted(k for k in own if k not in fitting and not k.startswith(UNUSED_PREFIXES))
     for name in left:
         if not name.endswith("num_batches_tracked"):
             quiet.say(f"{path.name}: `{name}` starts at random")

@@ -16,8 +16,17 @@ from data.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.spec import ModelSpec
-from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
+from train.augment import (
+    Augmentation,
+    smallest_canvas,
+    vary_colour,
+    warp_boxes,
+    warp_matrix,
+    warp_picture,
+)
 from train.criterion import Objects
+
+_BATCH_STEP = 32  # Of which the sides of a batch are multiples: the coarsest stride of a backbone.
 
 # A sample is asked for by epoch and image, so that workers need no state.
 Key = tuple[int, int]
@@ -90,12 +99,22 @@ def check_pictures(pictures: Sequence[Picture]) -> None:
 
 
 class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
-    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them."""
+    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them.
+
+    bars: a picture that keeps its ratio fills the input, with bars beside it, as for inference;
+    else it is as large as the input allows, as upstream trains.
+    """
 
     def __init__(
-        self, pictures: Sequence[Picture], spec: ModelSpec, setting: Augmentation, seed: int
+        self,
+        pictures: Sequence[Picture],
+        spec: ModelSpec,
+        setting: Augmentation,
+        seed: int,
+        bars: bool = False,
     ) -> None:
         self.pictures, self.spec, self.setting, self.seed = pictures, spec, setting, seed
+        self.bars = bars
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -105,12 +124,17 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         rng = np.random.default_rng([self.seed, epoch, index])
         picture, spec = self.pictures[index], self.spec.input
         image = Image.fromarray(load_rgb(picture.path))
-        matrix = warp_matrix(rng, self.setting, image.size, spec)
-        canvas = warp_picture(image, matrix, spec)
-        xyxy, kept = warp_boxes(picture.xyxy, matrix, spec)
-        pixels = vary_colour(rng, canvas, self.setting, spec.colour_order)
+        size = spec.width, spec.height
+        if not self.bars:
+            size = smallest_canvas(image.size, spec, self.setting.divisible)
+        matrix = warp_matrix(rng, self.setting, image.size, size, spec.keep_ratio)
+        canvas = warp_picture(image, matrix, size)
+        pixels = vary_colour(rng, canvas, self.setting)
+        if spec.colour_order == "BGR":
+            pixels = pixels[..., ::-1]
         return normalised(pixels, self.spec), Objects(
-            torch.from_numpy(xyxy[kept]), torch.from_numpy(picture.class_id[kept])
+            torch.from_numpy(warp_boxes(picture.xyxy, matrix, size)),
+            torch.from_numpy(picture.class_id),
         )
 
 
@@ -123,8 +147,12 @@ def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:
 def collate(
     samples: Sequence[tuple[torch.Tensor, Objects]],
 ) -> tuple[torch.Tensor, list[Objects]]:
-    """Samples -> (B, 3, H, W) and the objects of each."""
-    return torch.stack([pixels for pixels, _ in samples]), [objects for _, objects in samples]
+    """Samples -> (B, 3, H, W), with zeros at their right and bottom, and the objects of each."""
+    sides = [max(pixels.shape[axis] for pixels, _ in samples) for axis in (1, 2)]
+    batch = torch.zeros(len(samples), 3, *(-(-side // _BATCH_STEP) * _BATCH_STEP for side in sides))
+    for place, (pixels, _) in zip(batch, samples, strict=True):
+        place[:, : pixels.shape[1], : pixels.shape[2]] = pixels
+    return batch, [objects for _, objects in samples]
 
 
 class EpochSampler(Sampler[Key]):

@@ -118,10 +118,13 @@ _KEYS: dict[str, tuple[str, Any]] = {
 }
 _REQUIRED = object()
 _LOSSES = {
-    "qfl_weight": "loss_qfl.loss_weight",
-    "qfl_beta": "loss_qfl.beta",
-    "box_weight": "loss_bbox.loss_weight",
-    "dfl_weight": "loss_dfl.loss_weight",
+    "qfl_weight": "loss.loss_qfl.loss_weight",
+    "qfl_beta": "loss.loss_qfl.beta",
+    "box_weight": "loss.loss_bbox.loss_weight",
+    "dfl_weight": "loss.loss_dfl.loss_weight",
+    "anchor_strides": "octave_base_scale",
+    "candidates": "assigner_cfg.topk",
+    "iou_factor": "assigner_cfg.iou_factor",
 }
 
 
@@ -174,7 +177,7 @@ class _Values:
             else 0.0,
             "precision": PRECISIONS[precision],
             "augmentation": self.record(Augmentation(), "data.train.pipeline"),
-            "loss": self.record(DEFAULT_LOSS, "model.arch.head.loss", _LOSSES),
+            "loss": self.record(DEFAULT_LOSS, "model.arch.head", _LOSSES),
         }
         return {name: value for name, value in found.items() if value is not MISSING}
 
