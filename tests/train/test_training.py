@@ -29,6 +29,7 @@ from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from tests.conftest import NANODET, photo, run_here, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
+from tests.train.literal import literal_losses
 from train.criterion import Criterion, LossSetting, Objects, flatten
 from train.geometry import Cells
 from train.guidance import TrainedNetwork
@@ -69,6 +70,33 @@ def test_loss_falls(name: str) -> None:
         optimizer.step()
         seen.append(float(losses["loss"].detach()))
     assert seen[-1] < 0.5 * seen[0], seen
+
+
+@pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
+def test_losses_and_gradients_are_the_literal_ones(name: str) -> None:
+    """In float64, of outputs that know something of the objects."""
+    spec = small(locate.model_spec(name), 96, 64)
+    cells = Cells.of(spec, 64, 96, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    shape = 2, len(cells.stride), len(spec.classes) + 4 * spec.num_bins
+    outputs, guide = (
+        (2 * torch.randn(shape, generator=generator, dtype=torch.float64) - 1).requires_grad_()
+        for _ in range(2)
+    )
+    chosen = guide if spec.architecture.neck == "ghost_pan" else None
+    annotated = [Objects(o.xyxy.double(), o.class_id) for o in objects()]
+    found = Criterion(spec)(outputs, annotated, (64, 96), chosen)
+    total = found.pop("loss")
+    expected = literal_losses(spec, outputs, annotated, cells, chosen)
+    assert found.keys() == expected.keys()
+    for term, value in expected.items():
+        assert float(found[term]) == pytest.approx(float(value), rel=1e-12), term
+        assert float(value) > 0.01
+    whole: torch.Tensor = sum(expected.values(), torch.zeros(()))
+    inputs = [outputs] if chosen is None else [outputs, guide]
+    pairs = zip(*(torch.autograd.grad(loss, inputs) for loss in (total, whole)), strict=True)
+    for own, literal in pairs:
+        assert float((own - literal).abs().max()) < 1e-12 < 1e-3 < float(literal.abs().max())
 
 
 def test_guidance_leaves_the_rest_alone_when_detached() -> None:
