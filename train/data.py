@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,11 +43,12 @@ class Picture:
 
 
 def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -> list[Picture]:
-    """The pictures of a COCO annotation file, by id; crowds and boxes without area are left out.
+    """The annotated pictures of a set, by id; crowds and boxes without area are left out, and so
+    are boxes of categories that the model lacks, which are named on stderr.
 
-    Raises `KitError` for a file that is none, or a category the model does not know.
+    Raises `KitError` for annotations that are none.
     """
-    content = read_annotations(annotations)
+    content = read_annotations(annotations, images)
     names = {c["id"]: c["name"] for c in content["categories"]}
     files = {image["id"]: image["file_name"] for image in content["images"]}
     boxes = [
@@ -60,10 +62,11 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     number = {plain(name): i for i, name in enumerate(class_names)}
     unknown = sorted({names[c] for _, c, _ in boxes if plain(names[c]) not in number})
     if unknown:
-        raise KitError(f"{annotations}: class `{unknown[0]}` is not one of the model's")
+        listed = ", ".join(f"`{name}`" for name in unknown)
+        print(f"{annotations}: not of the model's classes, left out: {listed}", file=sys.stderr)
     by_image: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for image_id, category, (x, y, w, h) in boxes:
-        if w >= 1 and h >= 1:
+        if w >= 1 and h >= 1 and plain(names[category]) in number:
             by_image[image_id].append((x, y, x + w, y + h, number[plain(names[category])]))
     pictures = []
     for image_id in sorted(files):
