@@ -129,7 +129,9 @@ _PICTURES: Rules = {
     "input_size": ACTS,
     "keep_ratio": ACTS,
     "pipeline.normalize": ACTS,
-    **{key: unused("--data") for key in ("name", "img_path", "ann_path", "class_names")},
+    **dict.fromkeys(("img_path", "ann_path"), ACTS),
+    "name": unused(like="CocoDataset"),
+    "class_names": unused(),
     **{
         key: unused(like=False)
         for key in ("load_mosaic", "use_instance_mask", "use_seg_mask", "use_keypoint")
@@ -164,7 +166,7 @@ _TRAINING: Rules = {
     "schedule.total_epochs": ACTS,
     "schedule.resume": unused("--resume"),
     "schedule.load_model": unused("--weights"),
-    "schedule.val_intervals": unused(),
+    "schedule.val_intervals": ACTS,
     "schedule.warmup.name": only(*WARMUPS, missing="linear"),
     "schedule.warmup.steps": ACTS,
     "schedule.warmup.ratio": ACTS,

@@ -78,7 +78,7 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     return pictures
 
 
-def check_pictures(pictures: Sequence[Picture]) -> None:
+def check_pictures(pictures: Sequence[Picture], annotations: Path) -> None:
     """Raise `KitError` for pictures that are missing or none, before hours of training.
 
     Reads their beginnings alone; one that is cut off later is found when it is loaded.
@@ -86,8 +86,8 @@ def check_pictures(pictures: Sequence[Picture]) -> None:
     missing = [picture.path for picture in pictures if not picture.path.is_file()]
     if missing:
         raise KitError(
-            f"{missing[0]}: no such image, {len(missing)} of {len(pictures)} are missing; --data "
-            "holds them in images/ under the names of annotations.json"
+            f"{missing[0]}: no such image, {len(missing)} of {len(pictures)} are missing that "
+            f"{annotations} names"
         )
     for picture in pictures:
         try:
@@ -98,7 +98,7 @@ def check_pictures(pictures: Sequence[Picture]) -> None:
         except (OSError, SyntaxError, ValueError) as error:
             raise KitError(f"{picture.path}: damaged or not an image ({error})") from None
     if not any(len(picture.xyxy) for picture in pictures):
-        raise KitError("--data: annotations.json has no box to learn from")
+        raise KitError(f"{annotations} has no box to learn from")
 
 
 class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):

@@ -277,7 +277,9 @@ OTHERS: dict[str, Any] = {
     f"{OPTIMIZER}.betas": [0.8, 0.9], f"{OPTIMIZER}.eps": 1e-4,
     f"{RATES}.T_max": 100, f"{RATES}.eta_min": 0.1,
     f"{RATES}.milestones": [7], f"{RATES}.gamma": 0.5,
-    "grad_clip": 3, "class_names": None,
+    "grad_clip": 3, "class_names": None, "schedule.val_intervals": 3,
+    "data.train.img_path": None, "data.train.ann_path": None,
+    "data.val.img_path": None, "data.val.ann_path": None,
 }  # fmt: skip
 # None: what changes with another key; `test_training_config` has those.
 CHOSEN: dict[str, tuple[Any, ...]] = {
