@@ -155,7 +155,11 @@ def test_a_starting_configuration_is_the_variant(tmp_path: Path, name: str) -> N
     assert found.architecture == spec.architecture and found.input == spec.input
     assert found.class_names == ("cat", "dog", "010")
     assert unused_keys(path, training=True) == ()
-    kits = Settings(epochs=50, batch=32, warmup_steps=100, momentum=0.0)  # Of SGD alone.
+    plus = spec.architecture.neck == "ghost_pan"
+    kits = Settings(
+        epochs=50, batch=32, warmup_steps=100,
+        momentum=0.0, detach_epoch=10 * plus,  # Of SGD, of NanoDet-Plus.
+    )  # fmt: skip
     assert read_settings(path) == kits
 
 
