@@ -186,6 +186,7 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any, An
     from train.data import TrainingSet, check_pictures, read_pictures
     from train.module import Training, TrainingData
     from train.settings import Settings, read_settings
+    from train.start import start_from
     from train.validation import Validation
 
     settings = read_settings(options.config) if options.config else Settings()
@@ -204,7 +205,7 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any, An
     dataset = TrainingSet(pictures, spec, settings.augmentation, options.seed)
     training = Training(spec, settings)
     if options.weights is not None:
-        _start_from(training, options.weights)
+        start_from(training, options.weights)
     return training, TrainingData(dataset, settings.batch, options.workers), validation
 
 
@@ -224,25 +225,3 @@ def _name_unused(config: Path) -> None:
     unused = unused_keys(config, training=True)
     if unused and os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"--config {config}: not used: {', '.join(unused)}", file=sys.stderr)
-
-
-def _start_from(training: Any, path: Path) -> None:
-    """Fine-tune: take what fits of a checkpoint, and say what does not."""
-    from convert.checkpoint import read_weights
-    from convert.checkpoint_layout import UNUSED_PREFIXES
-
-    read = read_weights(path)
-    found = read.weights
-    for note in read.notes:
-        quiet.say(f"{path.name}: {note}")
-    own = training.model.state_dict()
-    fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
-    if not fitting:
-        raise KitError(f"--weights {path}: nothing in it fits this network")
-    left = sorted(k for k in own if k not in fitting and not k.startswith(UNUSED_PREFIXES))
-    for name in left:
-        if not name.endswith("num_batches_tracked"):
-            quiet.say(f"{path.name}: `{name}` starts at random")
-    training.model.load_state_dict({**own, **fitting})
-    if training.avg_model is not None:
-        training.avg_model.load_state_dict(training.model.state_dict())

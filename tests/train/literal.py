@@ -1,4 +1,5 @@
-"""Assignments and losses of the papers, slow and literal, to hold the kit's against."""
+"""What training is held against: assignments and losses of the papers, slow and literal, and the
+uniform distribution."""
 
 from __future__ import annotations
 
@@ -198,3 +199,10 @@ def _literal_giou(a: Sequence[torch.Tensor], b: Sequence[float]) -> torch.Tensor
     hull = torch.clamp(a[2], min=b[2]) - torch.clamp(a[0], max=b[0])
     hull = hull * (torch.clamp(a[3], min=b[3]) - torch.clamp(a[1], max=b[1]))
     return shared / union - (hull - union) / hull
+
+
+def uniform_distance(values: np.ndarray, low: float, high: float) -> float:
+    """Kolmogorov's distance of sorted values from the uniform distribution."""
+    share = (np.sort(values) - low) / (high - low)
+    steps = np.arange(len(values) + 1) / len(values)
+    return float(max(np.abs(steps[1:] - share).max(), np.abs(steps[:-1] - share).max()))

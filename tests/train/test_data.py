@@ -20,6 +20,7 @@ from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
+from tests.train.literal import uniform_distance
 from train.augment import (
     Augmentation,
     Size,
@@ -196,13 +197,6 @@ def test_distribution_of_colours(
     changed = np.sort(values[np.abs(values - nothing) > 1e-6])
     assert abs(len(changed) / len(values) - 0.5) < 1.96 * 0.5 / len(values) ** 0.5
     assert uniform_distance(changed, low, high) < 1.358 / len(changed) ** 0.5, reason
-
-
-def uniform_distance(values: np.ndarray, low: float, high: float) -> float:
-    """Kolmogorov's distance of sorted values from the uniform distribution."""
-    share = (np.sort(values) - low) / (high - low)
-    steps = np.arange(len(values) + 1) / len(values)
-    return float(max(np.abs(steps[1:] - share).max(), np.abs(steps[:-1] - share).max()))
 
 
 @pytest.mark.parametrize(
