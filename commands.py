@@ -25,10 +25,12 @@ class Command(NamedTuple):
 _BUILD, _JUDGE, _BOARDS = "build and train", "judge", "boards"
 COMMANDS = (
     Command("build", _BUILD, "pipeline.__main__", "turn a checkpoint into an int8 TFLite file"),
-    Command("train", _BUILD, "train.command", "train or fine-tune on a COCO-format set"),
+    Command("train", _BUILD, "train.command", "train or fine-tune on annotated pictures"),
+    Command("config", _BUILD, "train.starting", "print a training configuration to start from"),
+    Command("data", _BUILD, "data.overview", "say what is in a data set, and draw some of it"),
     Command("shapes", _BUILD, "data.shapes.command", "write generated scenes with annotations"),
     Command("detect", _JUDGE, "example", "detect objects in an image, a folder or a video"),
-    Command("evaluate", _JUDGE, "evaluate", "measure a model's AP on a COCO-format set"),
+    Command("evaluate", _JUDGE, "evaluate", "measure a model's AP on annotated pictures"),
     Command("compare", _JUDGE, "evaluation.compare", "tell whether two results' AP really differ"),
     Command("waterfall", _JUDGE, "evaluation.waterfall", "show at which step AP is lost"),
     Command("inspect", _JUDGE, "evaluation.inspect", "list the tensors that cost most accuracy"),

@@ -129,7 +129,9 @@ _PICTURES: Rules = {
     "input_size": ACTS,
     "keep_ratio": ACTS,
     "pipeline.normalize": ACTS,
-    **{key: unused("--data") for key in ("name", "img_path", "ann_path", "class_names")},
+    **dict.fromkeys(("img_path", "ann_path"), ACTS),
+    "name": unused(like="CocoDataset"),
+    "class_names": unused(),
     **{
         key: unused(like=False)
         for key in ("load_mosaic", "use_instance_mask", "use_seg_mask", "use_keypoint")
@@ -155,7 +157,7 @@ _TRAINING: Rules = {
     **_under("data.train", _PICTURES),
     "data.train.multi_scale": only(None),
     **{f"data.train.pipeline.{key}": ACTS for key in _WARPS},
-    "data.train.pipeline.divisible": unused(like=0),
+    "data.train.pipeline.divisible": ACTS,
     **_under("data.val", _PICTURES),
     "device.batchsize_per_gpu": ACTS,
     "device.precision": only(*PRECISIONS),
@@ -164,7 +166,7 @@ _TRAINING: Rules = {
     "schedule.total_epochs": ACTS,
     "schedule.resume": unused("--resume"),
     "schedule.load_model": unused("--weights"),
-    "schedule.val_intervals": unused(),
+    "schedule.val_intervals": ACTS,
     "schedule.warmup.name": only(*WARMUPS, missing="linear"),
     "schedule.warmup.steps": ACTS,
     "schedule.warmup.ratio": ACTS,
@@ -186,15 +188,15 @@ _TRAINING: Rules = {
 }  # fmt: skip
 _TRAINING_BY_HEAD: dict[str, Rules] = {
     "NanoDetHead": {
-        "model.arch.head.octave_base_scale": only(5),
+        "model.arch.head.octave_base_scale": ACTS,
         "model.arch.head.scales_per_octave": unused(like=1),
         "model.arch.head.ignore_iof_thr": only(-1),
     },
     "NanoDetPlusHead": {
         "model.arch.name": only("NanoDetPlus"),  # With its guidance.
         "model.arch.detach_epoch": ACTS,
-        "model.arch.head.assigner_cfg.topk": only(13),
-        "model.arch.head.assigner_cfg.iou_factor": only(3),
+        "model.arch.head.assigner_cfg.topk": ACTS,
+        "model.arch.head.assigner_cfg.iou_factor": ACTS,
         "model.arch.head.assigner_cfg.ignore_iof_thr": only(-1),
         "model.arch.aux_head.name": only("SimpleConvHead"),
         "model.arch.aux_head.stacked_convs": only(4),

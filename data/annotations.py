@@ -1,24 +1,28 @@
-"""Reads COCO annotation and result files and believes nothing in them."""
+"""Reads annotations of COCO, Pascal VOC and YOLO, and COCO's results; believes nothing in them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data import voc, yolo
 from runtime.errors import KitError
 
+# Of the kit's own sets, and of Roboflow's.
+COCO_FILES = ("annotations.json", "_annotations.coco.json")
 # Detections in COCO's result format.
 Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class AnnotatedImages:
-    """A COCO annotation file and the folder of its images. limit: only the first so many by id."""
+    """Annotations, see `read_annotations`, and the folder of their images. limit: only the first so
+    many by id."""
 
     folder: Path
     path: Path
@@ -26,27 +30,55 @@ class AnnotatedImages:
 
     def files(self) -> list[Path]:
         """All that is read of it: the annotations, then the images."""
-        images = sorted(read_annotations(self.path)["images"], key=lambda image: image["id"])
-        return [self.path, *(self.folder / image["file_name"] for image in images[: self.limit])]
+        listed = read_annotations(self.path, self.folder)["images"]
+        images = sorted(listed, key=lambda image: image["id"])[: self.limit]
+        paths = [self.folder / image["file_name"] for image in images]
+        return [*self._annotation_files(paths), *paths]
+
+    def _annotation_files(self, images: Sequence[Path]) -> list[Path]:
+        path = _file(self.path)
+        kind = _format(path)
+        if kind == "Pascal VOC":
+            return voc.files(path)
+        if kind == "COCO":
+            return [path]
+        named = [yolo.config_of(path), *map(yolo.labels_of, images)]
+        return [path for path in named if path is not None and path.is_file()]
 
 
-def read_annotations(path: Path) -> dict[str, Any]:
-    """A COCO annotation file's `images`, `categories` and `annotations`, as COCO's tool needs them.
+def read_annotations(
+    path: Path, images: Path | None = None, broken: list[str] | None = None
+) -> dict[str, Any]:
+    """`images`, `categories` and `annotations` of a set, as COCO's tool needs them.
+
+    path: a COCO annotation file, or its folder; a folder of Pascal VOC's XML, or a list of its
+    `ImageSets`; a `data.yaml` of YOLO, or a folder of its labels. images: the folder of the
+    pictures, which YOLO needs for their sizes; else it is looked for. broken: takes what is wrong
+    with boxes that are none, which are then left out.
 
     Every `id` is a whole number. Boxes are numbered from 1, whatever their own `id`, for COCO's
     tool takes a match with box 0 for none, and keeps one box of each `id`. Those of images that
     are not listed are left out. A missing or empty `area` is the box's, a missing `iscrowd` is 0.
     Of categories with one name, boxes have the first. Raises `KitError` naming what is wrong.
     """
-    content = _read(path, "annotation")
-    with _named(path, "annotation"):
-        images = _listed(content, "images", "file_name")
+    path = _file(path)
+    kind = f"{_format(path)} annotation"
+    with _named(path, kind):
+        content = _read(path, images)
+        pictures = _listed(content, "images", "file_name")
         categories = _listed(content, "categories", "name")
         first = same_categories(categories)
-        boxes = [_box(entry, first) for entry in content.get("annotations", [])]
-    kept = [box for box in boxes if box["image_id"] in images]
+        boxes = []
+        for entry in content.get("annotations", []):
+            try:
+                boxes.append(_box(entry, first))
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
+                if broken is None:
+                    raise
+                broken.append(str(error))
+    kept = [box for box in boxes if box["image_id"] in pictures]
     return {
-        "images": [{"id": i, "file_name": name} for i, name in images.items()],
+        "images": [{"id": i, "file_name": name} for i, name in pictures.items()],
         "categories": [{"id": i, "name": name} for i, name in categories.items()],
         "annotations": [{"id": i, **box} for i, box in enumerate(kept, start=1)],
     }
@@ -58,9 +90,9 @@ def read_results(path: Path, images: Container[int], categories: Mapping[int, st
     images: `id`s that a detection may name. categories: names by `id`, as `read_annotations` has
     them; see there for those with one name. Raises `KitError` naming what is wrong.
     """
-    content = _read(path, "result")
     first = same_categories(categories)
-    with _named(path, "result"):
+    with _named(path, "COCO result"):
+        content = _read_json(path)
         if not isinstance(content, list):
             raise ValueError("no list of detections")
         return [_detection(entry, images, first) for entry in content]
@@ -77,10 +109,31 @@ def plain(name: str) -> str:
     return name.replace("_", " ").strip().lower()
 
 
-def _read(path: Path, kind: str) -> Any:
-    with _named(path, kind):
-        # UTF-8, -16 or -32, with a byte order mark or without.
-        return json.loads(path.read_bytes())
+def _file(path: Path) -> Path:
+    """`path`, or COCO's annotations in that folder."""
+    inside = (path / name for name in COCO_FILES)
+    return next((file for file in inside if file.is_file()), path)
+
+
+def _format(path: Path) -> str:
+    """Whose annotations these are."""
+    if path.suffix in (".yaml", ".yml"):
+        return "YOLO"
+    if path.is_dir():
+        return "YOLO" if not any(path.glob("*.xml")) else "Pascal VOC"
+    return "Pascal VOC" if path.suffix == ".txt" else "COCO"
+
+
+def _read(path: Path, images: Path | None) -> Any:
+    kind = _format(path)
+    if kind == "COCO":
+        return _read_json(path)
+    return voc.read(path, images) if kind == "Pascal VOC" else yolo.read(path, images)
+
+
+def _read_json(path: Path) -> Any:
+    # UTF-8, -16 or -32, with a byte order mark or without.
+    return json.loads(path.read_bytes())
 
 
 @contextlib.contextmanager
@@ -91,11 +144,11 @@ def _named(path: Path, kind: str) -> Iterator[None]:
     except OSError as error:
         raise KitError(f"{path}: {error.strerror}") from None
     except RecursionError:
-        raise KitError(f"{path}: not a COCO {kind} file (nested too deeply)") from None
+        raise KitError(f"{path}: not a {kind} file (nested too deeply)") from None
     except KeyError as error:
-        raise KitError(f"{path}: not a COCO {kind} file (no {error})") from None
+        raise KitError(f"{path}: not a {kind} file (no {error})") from None
     except (ValueError, TypeError, OverflowError) as error:
-        raise KitError(f"{path}: not a COCO {kind} file ({error})") from None
+        raise KitError(f"{path}: not a {kind} file ({error})") from None
 
 
 def _listed(content: Any, part: str, name: str) -> dict[int, str]:
@@ -111,7 +164,9 @@ def _listed(content: Any, part: str, name: str) -> dict[int, str]:
 
 
 def _box(entry: Any, first: Mapping[int, int]) -> dict[str, Any]:
-    """One annotation. first: see `same_categories`."""
+    """One annotation. first: see `same_categories`. Other formats' readers name a `fault`."""
+    if isinstance(entry, dict) and "fault" in entry:
+        raise ValueError(entry["fault"])
     category = _whole(entry["category_id"])
     left, top, width, height = (_finite(value) for value in entry["bbox"])
     if width < 0 or height < 0:

@@ -14,6 +14,7 @@ from pathlib import Path
 from calibration import dataset
 from data import coco
 from data.download import fetch, fetch_google_drive, verify_checksum
+from data.sets import find_sets
 from data.shapes import sets
 from runtime.errors import DataUnavailable, KitError
 from runtime.files import write_text
@@ -131,13 +132,18 @@ def evaluation_set(
     limit: int | None,
     download: bool = True,
 ) -> tuple[Path, Path] | None:
-    """Image folder and COCO annotation file to evaluate on.
+    """Image folder and annotations to evaluate on, see `read_annotations`; of `annotations` alone
+    those for validation, see `find_sets`.
 
     Without `download`, None when nothing is at hand. Raises `DataUnavailable` when a download is
     needed and fails.
     """
-    if (images is None) != (annotations is None):
+    if images is not None and annotations is None:
         raise KitError("--images and --annotations belong together; give both or neither")
+    if annotations is not None and images is None:
+        sets_of = find_sets(annotations)
+        chosen = next(sets_of[name] for name in ("val", "test", "train") if name in sets_of)
+        return chosen.folder, chosen.path
     if images is not None and annotations is not None:
         return images, annotations
     if spec.dataset == "shapes":

@@ -47,7 +47,7 @@ class CocoSet:
         if not folder.is_dir():
             raise KitError(f"--images {folder}: no such folder")
         try:
-            content = read_annotations(annotations)
+            content = read_annotations(annotations, folder)
         except KitError as error:
             raise KitError(f"--annotations {error}") from None
         image_ids = tuple(sorted(image["id"] for image in content["images"])[:limit])

@@ -12,23 +12,20 @@ from train.geometry import Cells, distance_to_box, iou
 from train.losses import BACKGROUND
 
 _ATSS_NEAREST = 9
-_ATSS_SIDE = 5.0  # Of a cell's anchor, in strides.
 _ATSS_MARGIN = 0.01
-_SOFT_CANDIDATES = 13
-_SOFT_IOU_FACTOR = 3.0
 
 
-def atss(cells: Cells, boxes: torch.Tensor) -> torch.Tensor:
+def atss(cells: Cells, boxes: torch.Tensor, anchor_strides: float = 5.0) -> torch.Tensor:
     """Adaptive training sample selection (Zhang et al., arXiv:1912.02424), for NanoDet-m.
 
     Of the nine nearest cells per stride, those whose anchor overlaps the object by more than the
     mean and standard deviation of all of them; their centres must lie inside.
-    boxes: (M, 4) xyxy.
+    boxes: (M, 4) xyxy. anchor_strides: the side of a cell's anchor, in strides.
     """
     count = len(cells.stride)
     if not len(boxes):
         return torch.full((count,), BACKGROUND, device=boxes.device)
-    half = (cells.stride * _ATSS_SIDE / 2)[:, None].expand(-1, 4)
+    half = (cells.stride * anchor_strides / 2)[:, None].expand(-1, 4)
     overlaps = iou(distance_to_box(cells.centre, half)[:, None], boxes[None])
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     away = (cells.centre[:, None] - middle[None]).square().sum(-1)
@@ -54,12 +51,15 @@ def dynamic_soft(
     decoded: torch.Tensor,
     boxes: torch.Tensor,
     class_id: torch.Tensor,
+    candidates: int = 13,
+    iou_factor: float = 3.0,
 ) -> torch.Tensor:
     """Dynamic soft label assigner of NanoDet-Plus (after SimOTA, Ge et al., arXiv:2107.08430).
 
-    Each object takes as many cells inside some box as the best 13 overlaps sum up to, those of
-    least cost; a cell wanted by several goes to the cheapest.
+    Each object takes as many cells inside some box as the best `candidates` overlaps sum up to,
+    those of least cost; a cell wanted by several goes to the cheapest.
     logits: (N, C). decoded: (N, 4) xyxy, as predicted. boxes: (M, 4). class_id: (M,).
+    iou_factor: weight of the overlap in the cost.
     """
     result = torch.full((len(logits),), BACKGROUND, device=logits.device)
     if not len(boxes):
@@ -69,8 +69,8 @@ def dynamic_soft(
         return result
     overlaps = iou(decoded[valid][:, None], boxes[None])
     cost = _class_cost(logits[valid], overlaps, class_id)
-    cost = cost - _SOFT_IOU_FACTOR * torch.log(overlaps + 1e-7)
-    best = overlaps.topk(min(_SOFT_CANDIDATES, len(valid)), 0).values
+    cost = cost - iou_factor * torch.log(overlaps + 1e-7)
+    best = overlaps.topk(min(candidates, len(valid)), 0).values
     wanted = torch.zeros_like(cost, dtype=torch.bool)
     for column, size in enumerate(best.sum(0).int().clamp(min=1).tolist()):
         wanted[cost[:, column].topk(size, largest=False).indices, column] = True

@@ -1,12 +1,14 @@
-"""`./nanodet train`: train or fine-tune a NanoDet on a COCO-format set."""
+"""`./nanodet train`: train or fine-tune a NanoDet on annotated pictures."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import logging
 import os
 import sys
+import types
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from runtime import quiet
 from runtime.cli import Parser, positive, whole
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
+from train.sources import add_options, chosen_sets
 
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 _PRECISIONS = (*PRECISIONS.values(), "16-true", "bf16-true", *map(str, PRECISIONS))
@@ -29,7 +32,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     add_model_options(parser.add_argument_group("network"), "default nanodet-m-0.5x")
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="annotations.json and images/")
+    add_options(parser.add_argument_group("pictures", "default as in --config"))
     add("--epochs", type=positive, help="default as in --config, else 100")
     add("--batch", type=positive, help="a process, default as in --config, else 16")
     add("--rate", type=float, help="peak learning rate, default as in --config, else 0.001")
@@ -77,23 +80,30 @@ def parse_devices(text: str) -> str | int | list[int]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Train; leaves `last.ckpt` and `metrics.csv` in --out."""
+    """Train; leaves `last.ckpt`, `best.ckpt` and `log/metrics.csv` in --out."""
     options = parse_arguments(words)
     import pytorch_lightning as lightning
 
     from convert.checkpoint import read_weights
+    from train.validation import check_run, draw_curve, keep_log
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    for module in ("pytorch_lightning", "lightning_fabric"):
+        warnings.filterwarnings("ignore", module=module)
     lightning.seed_everything(options.seed, verbose=False)
     spec = _spec(options)
-    training, data = _prepare(options, spec)
+    training, data, validation = _prepare(options, spec)
     last = options.out / "last.ckpt"
     if options.resume and not last.is_file():
         raise KitError(f"--resume: {last} is not there; start without --resume")
     if options.resume:
         read_weights(last)  # Refuses in one line what Lightning would.
-    trainer = _trainer(options, training.settings)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if options.resume and first:
+        keep_log(options.out / "log")
+    trainer = _trainer(options, training.settings, validation)
+    if first and (steps := data.steps(trainer.world_size)):
+        check_run(training.settings, steps, data.batch * trainer.world_size)
     if options.stop_after_epoch:
         trainer.fit_loop.max_epochs = options.stop_after_epoch
     if options.config:
@@ -102,15 +112,30 @@ def main(words: Sequence[str] | None = None) -> int:
         trainer.fit(training, data, ckpt_path=str(last) if options.resume else None)
     except KitError as error:
         raise KitError(_without_traceback(str(error))) from None
-    print(f"checkpoint {last}; convert it with: bash recipe.sh --weights {last} ...")
+    if trainer.is_global_zero:
+        draw_curve(options.out / "log", options.out / "curve.png")
+        best = options.out / "best.ckpt"
+        chosen = last if validation.images is None or not best.is_file() else best
+        print(f"checkpoint {chosen}; convert it with: bash recipe.sh --weights {chosen} ...")
     return 0
 
 
-def _trainer(options: argparse.Namespace, settings: Any) -> Any:
+def _loggers(out: Path) -> list[Any]:
+    """CSV, and TensorBoard where its package is at hand."""
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+    loggers: list[Any] = [CSVLogger(out, name="", version="log")]
+    if importlib.util.find_spec("tensorboard"):
+        # Asked for this module, it does without TensorFlow, which takes seconds to load.
+        sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("notf"))
+        loggers.append(TensorBoardLogger(out, name="", version="log"))
+    return loggers
+
+
+def _trainer(options: argparse.Namespace, settings: Any, validation: Any) -> Any:
     """Lightning's trainer. Raises `KitError` for a machine that this computer does not have."""
     import pytorch_lightning as lightning
     from pytorch_lightning.callbacks import ModelCheckpoint
-    from pytorch_lightning.loggers import CSVLogger
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
     try:
@@ -125,8 +150,11 @@ def _trainer(options: argparse.Namespace, settings: Any) -> Any:
             devices=options.devices,
             precision=precision,
             gradient_clip_val=settings.gradient_clip,
-            logger=CSVLogger(options.out, name="", version="log"),
-            callbacks=[ModelCheckpoint(options.out, filename="last", enable_version_counter=False)],
+            logger=_loggers(options.out),
+            callbacks=[
+                validation,
+                ModelCheckpoint(options.out, filename="last", enable_version_counter=False),
+            ],
             use_distributed_sampler=False,
             log_every_n_steps=1,
             enable_model_summary=False,
@@ -151,12 +179,15 @@ def _spec(options: argparse.Namespace) -> ModelSpec:
     return spec
 
 
-def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
-    """The Lightning module and its data."""
+def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any, Any]:
+    """The Lightning module, its data, and the callback that validates."""
+    from evaluation import CocoSet
     from train.augment import Augmentation
     from train.data import TrainingSet, check_pictures, read_pictures
     from train.module import Training, TrainingData
     from train.settings import Settings, read_settings
+    from train.start import start_from
+    from train.validation import Validation
 
     settings = read_settings(options.config) if options.config else Settings()
     given = {name: getattr(options, name) for name in ("epochs", "batch", "rate")}
@@ -164,14 +195,27 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any]:
     settings = dataclasses.replace(settings, **changed)
     if options.no_augmentation:
         settings = dataclasses.replace(settings, augmentation=Augmentation())
-    images, annotations = options.data / "images", options.data / "annotations.json"
-    pictures = read_pictures(images, annotations, spec.class_names)
-    check_pictures(pictures)
+    learned, judged = chosen_sets(options)
+    pictures = read_pictures(learned.folder, learned.path, spec.class_names)
+    check_pictures(pictures, learned.path)
+    deployed, images = _deployed(options, spec), None
+    if judged is not None:
+        images = CocoSet.load(judged.folder, judged.path, spec.class_names)
+    validation = Validation(deployed, images, settings.validate_every, options.out)
     dataset = TrainingSet(pictures, spec, settings.augmentation, options.seed)
     training = Training(spec, settings)
     if options.weights is not None:
-        _start_from(training, options.weights)
-    return training, TrainingData(dataset, settings.batch, options.workers)
+        start_from(training, options.weights)
+    return training, TrainingData(dataset, settings.batch, options.workers), validation
+
+
+def _deployed(options: argparse.Namespace, spec: ModelSpec) -> ModelSpec:
+    """The network with the input that it will be evaluated with."""
+    if options.config is None or options.input_size is not None:
+        return spec
+    from convert.training_config import read_training_config
+
+    return dataclasses.replace(spec, input=read_training_config(options.config).input)
 
 
 def _name_unused(config: Path) -> None:
@@ -181,24 +225,3 @@ def _name_unused(config: Path) -> None:
     unused = unused_keys(config, training=True)
     if unused and os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"--config {config}: not used: {', '.join(unused)}", file=sys.stderr)
-
-
-def _start_from(training: Any, path: Path) -> None:
-    """Fine-tune: take what fits of a checkpoint, and say what does not."""
-    from convert.checkpoint import read_weights
-
-    read = read_weights(path)
-    found = read.weights
-    for note in read.notes:
-        quiet.say(f"{path.name}: {note}")
-    own = training.model.state_dict()
-    fitting = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
-    if not fitting:
-        raise KitError(f"--weights {path}: nothing in it fits this network")
-    left = sorted(k for k in own if k not in fitting and not k.startswith("aux_"))
-    for name in left:
-        if not name.endswith("num_batches_tracked"):
-            quiet.say(f"{path.name}: `{name}` starts at random")
-    training.model.load_state_dict({**own, **fitting})
-    if training.avg_model is not None:
-        training.avg_model.load_state_dict(training.model.state_dict())

@@ -24,17 +24,25 @@ _LAST_BIN_MARGIN = 0.1
 
 @dataclass(frozen=True)
 class LossSetting:
-    """Weights of the three losses, and the power of the gap in quality focal loss."""
+    """Weights of the three losses, and the power of the gap in quality focal loss.
+
+    anchor_strides: of `atss`. candidates, iou_factor: of `dynamic_soft`.
+    """
 
     qfl_weight: float = 1.0
     box_weight: float = 2.0
     dfl_weight: float = 0.25
     qfl_beta: float = 2.0
+    anchor_strides: float = 5.0
+    candidates: int = 13
+    iou_factor: float = 3.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value < 0:
                 raise KitError(f"{name} is {value}, expected 0 or more")
+        if not self.candidates:
+            raise KitError("candidates is 0, expected 1 or more")
 
 
 DEFAULT_LOSS = LossSetting()
@@ -99,12 +107,15 @@ class Criterion:
         self, outputs: torch.Tensor, objects: Sequence[Objects], cells: Cells
     ) -> torch.Tensor:
         """Number of the object of each cell in its picture: (B, cells)."""
+        s = self.setting
         if not self._dynamic:
-            return torch.stack([atss(cells, o.xyxy) for o in objects])
+            return torch.stack([atss(cells, o.xyxy, s.anchor_strides) for o in objects])
         boxes = self._boxes(outputs, cells.centre, cells.stride)
         return torch.stack(
             [
-                dynamic_soft(cells, out[:, : self._classes], box, o.xyxy, o.class_id)
+                dynamic_soft(
+                    cells, out[:, : self._classes], box, *o[:2], s.candidates, s.iou_factor
+                )
                 for out, box, o in zip(outputs, boxes, objects, strict=True)
             ]
         )
@@ -164,6 +175,8 @@ class Criterion:
         boxes = self._boxes(chosen, centre, stride)
         giou = giou_loss(boxes, targets, weight)
         total = mean_over_processes(weight.sum(), 1.0 if self._dynamic else 1e-6)
+        if not self._dynamic:  # Upstream learns nothing of a batch in which no cell has an object.
+            qfl = qfl * (mean_over_processes(positive.sum(), 0) > 0)
         return {
             "qfl": self.setting.qfl_weight * qfl / mean_over_processes(count, 1.0),
             "giou": self.setting.box_weight * giou / total,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,17 @@ from data.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.spec import ModelSpec
-from train.augment import Augmentation, vary_colour, warp_boxes, warp_matrix, warp_picture
+from train.augment import (
+    Augmentation,
+    smallest_canvas,
+    vary_colour,
+    warp_boxes,
+    warp_matrix,
+    warp_picture,
+)
 from train.criterion import Objects
+
+_BATCH_STEP = 32  # Of which the sides of a batch are multiples: the coarsest stride of a backbone.
 
 # A sample is asked for by epoch and image, so that workers need no state.
 Key = tuple[int, int]
@@ -33,11 +43,12 @@ class Picture:
 
 
 def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -> list[Picture]:
-    """The pictures of a COCO annotation file, by id; crowds and boxes without area are left out.
+    """The annotated pictures of a set, by id; crowds and boxes without area are left out, and so
+    are boxes of categories that the model lacks, which are named on stderr.
 
-    Raises `KitError` for a file that is none, or a category the model does not know.
+    Raises `KitError` for annotations that are none.
     """
-    content = read_annotations(annotations)
+    content = read_annotations(annotations, images)
     names = {c["id"]: c["name"] for c in content["categories"]}
     files = {image["id"]: image["file_name"] for image in content["images"]}
     boxes = [
@@ -51,10 +62,11 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     number = {plain(name): i for i, name in enumerate(class_names)}
     unknown = sorted({names[c] for _, c, _ in boxes if plain(names[c]) not in number})
     if unknown:
-        raise KitError(f"{annotations}: class `{unknown[0]}` is not one of the model's")
+        listed = ", ".join(f"`{name}`" for name in unknown)
+        print(f"{annotations}: not of the model's classes, left out: {listed}", file=sys.stderr)
     by_image: dict[int, list[tuple[float, ...]]] = defaultdict(list)
     for image_id, category, (x, y, w, h) in boxes:
-        if w >= 1 and h >= 1:
+        if w >= 1 and h >= 1 and plain(names[category]) in number:
             by_image[image_id].append((x, y, x + w, y + h, number[plain(names[category])]))
     pictures = []
     for image_id in sorted(files):
@@ -66,7 +78,7 @@ def read_pictures(images: Path, annotations: Path, class_names: Sequence[str]) -
     return pictures
 
 
-def check_pictures(pictures: Sequence[Picture]) -> None:
+def check_pictures(pictures: Sequence[Picture], annotations: Path) -> None:
     """Raise `KitError` for pictures that are missing or none, before hours of training.
 
     Reads their beginnings alone; one that is cut off later is found when it is loaded.
@@ -74,8 +86,8 @@ def check_pictures(pictures: Sequence[Picture]) -> None:
     missing = [picture.path for picture in pictures if not picture.path.is_file()]
     if missing:
         raise KitError(
-            f"{missing[0]}: no such image, {len(missing)} of {len(pictures)} are missing; --data "
-            "holds them in images/ under the names of annotations.json"
+            f"{missing[0]}: no such image, {len(missing)} of {len(pictures)} are missing that "
+            f"{annotations} names"
         )
     for picture in pictures:
         try:
@@ -86,16 +98,26 @@ def check_pictures(pictures: Sequence[Picture]) -> None:
         except (OSError, SyntaxError, ValueError) as error:
             raise KitError(f"{picture.path}: damaged or not an image ({error})") from None
     if not any(len(picture.xyxy) for picture in pictures):
-        raise KitError("--data: annotations.json has no box to learn from")
+        raise KitError(f"{annotations} has no box to learn from")
 
 
 class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
-    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them."""
+    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them.
+
+    bars: a picture that keeps its ratio fills the input, with bars beside it, as for inference;
+    else it is as large as the input allows, as upstream trains.
+    """
 
     def __init__(
-        self, pictures: Sequence[Picture], spec: ModelSpec, setting: Augmentation, seed: int
+        self,
+        pictures: Sequence[Picture],
+        spec: ModelSpec,
+        setting: Augmentation,
+        seed: int,
+        bars: bool = False,
     ) -> None:
         self.pictures, self.spec, self.setting, self.seed = pictures, spec, setting, seed
+        self.bars = bars
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -105,12 +127,17 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         rng = np.random.default_rng([self.seed, epoch, index])
         picture, spec = self.pictures[index], self.spec.input
         image = Image.fromarray(load_rgb(picture.path))
-        matrix = warp_matrix(rng, self.setting, image.size, spec)
-        canvas = warp_picture(image, matrix, spec)
-        xyxy, kept = warp_boxes(picture.xyxy, matrix, spec)
-        pixels = vary_colour(rng, canvas, self.setting, spec.colour_order)
+        size = spec.width, spec.height
+        if not self.bars:
+            size = smallest_canvas(image.size, spec, self.setting.divisible)
+        matrix = warp_matrix(rng, self.setting, image.size, size, spec.keep_ratio)
+        canvas = warp_picture(image, matrix, size)
+        pixels = vary_colour(rng, canvas, self.setting)
+        if spec.colour_order == "BGR":
+            pixels = pixels[..., ::-1]
         return normalised(pixels, self.spec), Objects(
-            torch.from_numpy(xyxy[kept]), torch.from_numpy(picture.class_id[kept])
+            torch.from_numpy(warp_boxes(picture.xyxy, matrix, size)),
+            torch.from_numpy(picture.class_id),
         )
 
 
@@ -123,8 +150,12 @@ def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:
 def collate(
     samples: Sequence[tuple[torch.Tensor, Objects]],
 ) -> tuple[torch.Tensor, list[Objects]]:
-    """Samples -> (B, 3, H, W) and the objects of each."""
-    return torch.stack([pixels for pixels, _ in samples]), [objects for _, objects in samples]
+    """Samples -> (B, 3, H, W), with zeros at their right and bottom, and the objects of each."""
+    sides = [max(pixels.shape[axis] for pixels, _ in samples) for axis in (1, 2)]
+    batch = torch.zeros(len(samples), 3, *(-(-side // _BATCH_STEP) * _BATCH_STEP for side in sides))
+    for place, (pixels, _) in zip(batch, samples, strict=True):
+        place[:, : pixels.shape[1], : pixels.shape[2]] = pixels
+    return batch, [objects for _, objects in samples]
 
 
 class EpochSampler(Sampler[Key]):

@@ -8,7 +8,6 @@ checkpoints go both ways; `convert` drops it.
 from __future__ import annotations
 
 import copy
-import math
 
 import torch
 from torch import nn
@@ -20,7 +19,7 @@ from train.criterion import flatten
 
 _LAYERS = 4
 _GROUPS = 32
-_PRIOR_SCORE = 0.01
+_PRIOR_BIAS = -4.595  # An untrained class scores 1 %.
 
 
 class _Scale(nn.Module):
@@ -63,7 +62,7 @@ class GuidanceHead(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0, 0.01)
         nn.init.zeros_(_bias(self.gfl_reg))
-        nn.init.constant_(_bias(self.gfl_cls), prior_bias())
+        nn.init.constant_(_bias(self.gfl_cls), _PRIOR_BIAS)
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
         outputs = []
@@ -80,6 +79,7 @@ class TrainedNetwork(NanoDet):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
+        _add_idle_parts(self, spec)
         _initialise(self)
         self.guided = spec.architecture.neck == "ghost_pan"
         if self.guided:
@@ -106,9 +106,22 @@ class TrainedNetwork(NanoDet):
         return outputs, self.aux_head(joined)
 
 
-def prior_bias() -> float:
-    """Logit at which an untrained class scores 1 %."""
-    return -math.log((1 - _PRIOR_SCORE) / _PRIOR_SCORE)
+class _Distances(nn.Module):
+    """The distances of the bins, in strides."""
+
+    def __init__(self, reg_max: int) -> None:
+        super().__init__()
+        self.register_buffer("project", torch.linspace(0, reg_max, reg_max + 1))
+
+
+def _add_idle_parts(network: NanoDet, spec: ModelSpec) -> None:
+    """What only upstream's checkpoints hold; it loads none that lacks them."""
+    head, architecture = network.head, spec.architecture
+    head.distribution_project = _Distances(architecture.reg_max)
+    if architecture.neck == "pan":
+        width, outputs = architecture.head_channels, 4 * spec.num_bins
+        convolutions = (nn.Conv2d(width, outputs, 1) for _ in architecture.strides)
+        head.gfl_reg = nn.ModuleList(convolutions).requires_grad_(False)
 
 
 def _bias(layer: nn.Conv2d) -> torch.Tensor:
@@ -117,18 +130,23 @@ def _bias(layer: nn.Conv2d) -> torch.Tensor:
 
 
 def _initialise(network: NanoDet) -> None:
-    for name, module in network.named_modules():
+    """As upstream draws them; what is not named has PyTorch's own."""
+    for module in network.backbone.modules():
         if isinstance(module, nn.Conv2d):
-            if name.startswith("head."):
-                nn.init.normal_(module.weight, 0, 0.01)
-            elif name.startswith("backbone.") and not name.startswith("backbone.conv1"):
-                nn.init.normal_(module.weight, 0, 1 / module.weight.shape[1])
-            elif name.startswith("fpn."):
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                nn.init.normal_(module.weight, 0, 0.01)
+            nn.init.normal_(module.weight, 0, 1 / module.weight.shape[1])
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.bias, 1e-4)
+    for name, module in network.fpn.named_modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:  # Of NanoDet-m.
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv2d) and ".blocks." not in name:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    for module in network.head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, 0, 0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for last in network.head.gfl_cls:
         assert isinstance(last, nn.Conv2d)
-        nn.init.constant_(_bias(last), prior_bias())
+        nn.init.constant_(_bias(last), _PRIOR_BIAS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +30,7 @@ class Training(lightning.LightningModule):
     def __init__(self, spec: ModelSpec, settings: Settings) -> None:
         super().__init__()
         self.spec, self.settings = spec, settings
-        self.steps_per_epoch = 1.0  # Known when the data is.
+        self.steps_per_epoch = 1  # Known when the data is.
         self.model = TrainedNetwork(spec)
         self.criterion = Criterion(spec, settings.loss)
         self.avg_model: TrainedNetwork | None = None
@@ -58,8 +59,8 @@ class Training(lightning.LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         if self.avg_model is None:
             return
-        update = self.global_step
         # Short at first, so that the random start is soon forgotten.
+        update = 1 + self.global_step
         decay = self.settings.average_decay * (1 - math.exp(-update / _AVERAGE_RAMP))
         average, current = self.avg_model.state_dict(), self.model.state_dict()
         with torch.no_grad():
@@ -87,7 +88,10 @@ class Training(lightning.LightningModule):
             optimizer = torch.optim.AdamW(
                 self._parameter_groups(), lr=s.rate, betas=s.betas, eps=s.epsilon
             )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate_factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            [functools.partial(self.rate_factor, peak=g["lr"]) for g in optimizer.param_groups],
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -113,21 +117,31 @@ class Training(lightning.LightningModule):
             for (rate, decay), parameters in groups.items()
         ]
 
-    def rate_factor(self, step: int) -> float:
-        """The learning rate of a step as a factor of its peak."""
+    def rate_factor(self, step: int, peak: float) -> float:
+        """The learning rate of a step as a factor of its `peak`.
+
+        As upstream's: the schedule changes it between epochs alone. What warm-up ends with stays
+        for the rest of that epoch, and the schedule goes on from there.
+        """
         s = self.settings
-        if step < s.warmup_steps:
+        if step <= s.warmup_steps > 0:
             done, ratio = step / s.warmup_steps, s.warmup_ratio
             warmed = {"constant": ratio, "exp": ratio ** (1 - done)}
             return warmed.get(s.warmup, ratio + (1 - ratio) * done)
+        epoch, first, start = step // self.steps_per_epoch, -1, 1.0
+        if s.warmup_steps:
+            first = s.warmup_steps // self.steps_per_epoch
+            start = s.warmup_ratio if s.warmup == "constant" else 1.0
         if s.schedule == "MultiStepLR":
-            epoch = step / self.steps_per_epoch
-            return float(s.gamma ** sum(epoch >= m for m in s.milestones))
-        floor = s.last_rate / s.rate
-        # Beyond its length it rises again, as torch's does.
-        length = (s.cosine_epochs or s.epochs) * self.steps_per_epoch
-        wave = math.cos(math.pi * (step / length))
-        return floor + (1 - floor) * (1 + wave) / 2
+            return start * float(s.gamma ** sum(first < m <= epoch for m in s.milestones))
+        if epoch == first:
+            return start
+        floor, length = s.last_rate / (peak or s.rate), s.cosine_epochs or s.epochs
+        first = max(first, 0)
+        if epoch > length:  # It rises again, to its peak, as torch's does.
+            first, start = 0, 1.0
+        waves = [1 + math.cos(math.pi * at / length) for at in (epoch, first)]
+        return floor + (start - floor) * waves[0] / waves[1]
 
 
 class TrainingData(lightning.LightningDataModule):

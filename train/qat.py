@@ -108,7 +108,7 @@ class FineTuning:
 
     def _batches(self, augmentation: Augmentation) -> Iterator[torch.Tensor]:
         """Normalised pixels (B, 3, H, W), epoch after epoch."""
-        data = TrainingSet(self._pictures, self._spec, augmentation, _SEED)
+        data = TrainingSet(self._pictures, self._spec, augmentation, _SEED, bars=True)
         sampler = EpochSampler(len(data), BATCH, _SEED)
         loader = DataLoader(
             data,

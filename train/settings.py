@@ -43,6 +43,7 @@ _LIMITS = (
     ("gradient_clip", 0, _LARGE),
     ("average_decay", 0, 1),
     ("detach_epoch", 0, _LARGE),
+    ("validate_every", 1, _LARGE),
 )
 
 
@@ -57,7 +58,8 @@ class Settings:
     schedule: of torch's; milestones: epochs after which the rate is multiplied by `gamma`;
     cosine_epochs: of the way down to `last_rate`, 0 for the whole run.
     average_decay: of the exponential moving average of weights; 0 for none. detach_epoch: from
-    then on the guidance of NanoDet-Plus no longer trains the rest. precision: Lightning's name.
+    then on the guidance of NanoDet-Plus no longer trains the rest. validate_every: epochs.
+    precision: Lightning's name.
     """
 
     epochs: int = 100
@@ -83,6 +85,7 @@ class Settings:
     gradient_clip: float = 35.0
     average_decay: float = 0.9998
     detach_epoch: int = 10
+    validate_every: int = 10
     precision: str = "32-true"
     augmentation: Augmentation = DEFAULT_AUGMENTATION
     loss: LossSetting = DEFAULT_LOSS
@@ -115,13 +118,17 @@ _KEYS: dict[str, tuple[str, Any]] = {
     "last_rate": ("schedule.lr_schedule.eta_min", 0.0),
     "gradient_clip": ("grad_clip", 0.0),
     "detach_epoch": ("model.arch.detach_epoch", 0),
+    "validate_every": ("schedule.val_intervals", MISSING),
 }
 _REQUIRED = object()
 _LOSSES = {
-    "qfl_weight": "loss_qfl.loss_weight",
-    "qfl_beta": "loss_qfl.beta",
-    "box_weight": "loss_bbox.loss_weight",
-    "dfl_weight": "loss_dfl.loss_weight",
+    "qfl_weight": "loss.loss_qfl.loss_weight",
+    "qfl_beta": "loss.loss_qfl.beta",
+    "box_weight": "loss.loss_bbox.loss_weight",
+    "dfl_weight": "loss.loss_dfl.loss_weight",
+    "anchor_strides": "octave_base_scale",
+    "candidates": "assigner_cfg.topk",
+    "iou_factor": "assigner_cfg.iou_factor",
 }
 
 
@@ -174,7 +181,7 @@ class _Values:
             else 0.0,
             "precision": PRECISIONS[precision],
             "augmentation": self.record(Augmentation(), "data.train.pipeline"),
-            "loss": self.record(DEFAULT_LOSS, "model.arch.head.loss", _LOSSES),
+            "loss": self.record(DEFAULT_LOSS, "model.arch.head", _LOSSES),
         }
         return {name: value for name, value in found.items() if value is not MISSING}
 

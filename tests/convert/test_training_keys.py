@@ -211,7 +211,8 @@ def test_what_upstream_leaves_unused_is_named_when_converting(tmp_path: Path) ->
         ("m", f"{LOSS}.loss_bbox", None, "loss_bbox is None, expected a section"),
         ("m", f"{LOSS}.loss_dfl.loss_weight", -1, "dfl_weight is -1"),
         ("m", f"{LOSS}.loss_dfl.loss_weight", "much", "loss_dfl.loss_weight"),
-        ("m", f"{ARCH}.head.octave_base_scale", 4, "octave_base_scale is 4"),
+        ("m", f"{ARCH}.head.octave_base_scale", -1, "anchor_strides is -1"),
+        ("m", "data.train.pipeline.divisible", -32, "divisible is -32"),
         ("m", f"{ARCH}.head.ignore_iof_thr", 0.5, "ignore_iof_thr is 0.5"),
         ("m", "data.train.multi_scale", [0.8, 1.2], "multi_scale is .0.8, 1.2."),
         ("m", "device.precision", 8, "device.precision is 8"),
@@ -228,7 +229,7 @@ def test_what_upstream_leaves_unused_is_named_when_converting(tmp_path: Path) ->
         ("plus", f"{RATES}.T_max", 0, "T_max is 0"),
         ("plus", f"{RATES}.milestones", [1], "lr_schedule.milestones is a key that"),
         ("plus", f"{ARCH}.name", "OneStageDetector", "arch.name is 'OneStageDetector'"),
-        ("plus", f"{ARCH}.head.assigner_cfg", {"topk": 9}, "assigner_cfg.topk is 9"),
+        ("plus", f"{ARCH}.head.assigner_cfg", {"topk": 0}, "candidates is 0"),
         ("plus", f"{ARCH}.aux_head.name", "GFLHead", "aux_head.name is 'GFLHead'"),
         ("plus", f"{ARCH}.aux_head.stacked_convs", 2, "aux_head.stacked_convs is 2"),
         ("plus", f"{ARCH}.aux_head.feat_channels", 96, "aux_head.feat_channels is 96"),
@@ -255,6 +256,8 @@ OTHERS: dict[str, Any] = {
     f"{ARCH}.head.stacked_convs": 3, f"{ARCH}.head.reg_max": 8, f"{ARCH}.head.kernel_size": 3,
     f"{LOSS}.loss_qfl.beta": 1.5, f"{LOSS}.loss_qfl.loss_weight": 3,
     f"{LOSS}.loss_dfl.loss_weight": 3, f"{LOSS}.loss_bbox.loss_weight": 3,
+    f"{ARCH}.head.octave_base_scale": 4, f"{ARCH}.head.assigner_cfg.topk": 9,
+    f"{ARCH}.head.assigner_cfg.iou_factor": 2, "data.train.pipeline.divisible": 32,
     f"{ARCH}.detach_epoch": 3, "model.weight_averager.decay": 0.5,
     "data.train.input_size": [64, 96], "data.train.keep_ratio": None,
     "data.val.input_size": [64, 96], "data.val.keep_ratio": None,
@@ -274,7 +277,9 @@ OTHERS: dict[str, Any] = {
     f"{OPTIMIZER}.betas": [0.8, 0.9], f"{OPTIMIZER}.eps": 1e-4,
     f"{RATES}.T_max": 100, f"{RATES}.eta_min": 0.1,
     f"{RATES}.milestones": [7], f"{RATES}.gamma": 0.5,
-    "grad_clip": 3, "class_names": None,
+    "grad_clip": 3, "class_names": None, "schedule.val_intervals": 3,
+    "data.train.img_path": None, "data.train.ann_path": None,
+    "data.val.img_path": None, "data.val.ann_path": None,
 }  # fmt: skip
 # None: what changes with another key; `test_training_config` has those.
 CHOSEN: dict[str, tuple[Any, ...]] = {

@@ -6,16 +6,21 @@ import csv
 import dataclasses
 import itertools
 import json
+import math
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from PIL import Image
 
 from convert.checkpoint import load_network
+from convert.network import NanoDet
 from convert.training_config import read_training_config
 from data import locate
 from data.shapes.dataset import write_set
@@ -24,7 +29,9 @@ from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from tests.conftest import NANODET, photo, run_here, run_python, small
 from tests.convert.test_training_config import m_config, plus_config
+from tests.train.literal import literal_losses
 from train.criterion import Criterion, LossSetting, Objects, flatten
+from train.geometry import Cells
 from train.guidance import TrainedNetwork
 from train.module import Training
 from train.settings import Settings, read_settings
@@ -65,6 +72,33 @@ def test_loss_falls(name: str) -> None:
     assert seen[-1] < 0.5 * seen[0], seen
 
 
+@pytest.mark.parametrize("name", ["nanodet-m-0.5x", "nanodet-plus-m-320"])
+def test_losses_and_gradients_are_the_literal_ones(name: str) -> None:
+    """In float64, of outputs that know something of the objects."""
+    spec = small(locate.model_spec(name), 96, 64)
+    cells = Cells.of(spec, 64, 96, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    shape = 2, len(cells.stride), len(spec.classes) + 4 * spec.num_bins
+    outputs, guide = (
+        (2 * torch.randn(shape, generator=generator, dtype=torch.float64) - 1).requires_grad_()
+        for _ in range(2)
+    )
+    chosen = guide if spec.architecture.neck == "ghost_pan" else None
+    annotated = [Objects(o.xyxy.double(), o.class_id) for o in objects()]
+    found = Criterion(spec)(outputs, annotated, (64, 96), chosen)
+    total = found.pop("loss")
+    expected = literal_losses(spec, outputs, annotated, cells, chosen)
+    assert found.keys() == expected.keys()
+    for term, value in expected.items():
+        assert float(found[term]) == pytest.approx(float(value), rel=1e-12), term
+        assert float(value) > 0.01
+    whole: torch.Tensor = sum(expected.values(), torch.zeros(()))
+    inputs = [outputs] if chosen is None else [outputs, guide]
+    pairs = zip(*(torch.autograd.grad(loss, inputs) for loss in (total, whole)), strict=True)
+    for own, literal in pairs:
+        assert float((own - literal).abs().max()) < 1e-12 < 1e-3 < float(literal.abs().max())
+
+
 def test_guidance_leaves_the_rest_alone_when_detached() -> None:
     spec = small(locate.model_spec("nanodet-plus-m-320"), 96, 64)
     network = TrainedNetwork(spec)
@@ -93,7 +127,7 @@ def test_settings_of_upstream(tmp_path: Path) -> None:
     assert settings.milestones == (2, 3) and settings.augmentation.scale == (0.5, 1.5)
     training = Training(read_training_config(path), settings)
     training.steps_per_epoch = 100
-    factors = [training.rate_factor(step) for step in (0, 5, 10, 199, 200, 300)]
+    factors = [training.rate_factor(step, 0.07) for step in (0, 5, 10, 199, 200, 300)]
     assert factors == pytest.approx([0.1, 0.55, 1, 1, 0.1, 0.01])
     config["schedule"] = SCHEDULE | {"lr_schedule": {"name": "Magic"}}
     path.write_text(yaml.safe_dump(config))
@@ -135,46 +169,170 @@ def test_unusable_augmentation(tmp_path: Path, value: Any) -> None:
         read_settings(path)
 
 
-def test_cosine_schedule(tiny: ModelSpec) -> None:
-    settings = dataclasses.replace(Settings(), epochs=10, warmup_steps=0)
-    training = Training(tiny, settings)
-    training.steps_per_epoch = 10
-    assert training.rate_factor(0) == pytest.approx(1)
-    assert training.rate_factor(50) == pytest.approx((1 + 0.05) / 2)
-    assert training.rate_factor(100) == pytest.approx(0.05)
+STEPS_PER_EPOCH = 7
 
 
-@pytest.mark.parametrize("length", [0, 4, 20])
-def test_cosine_is_torchs(tiny: ModelSpec, length: int) -> None:
-    """At the ends of epochs, where torch's steps; beyond its length it rises again."""
-    settings = dataclasses.replace(
-        Settings(), epochs=10, warmup_steps=0, cosine_epochs=length, last_rate=1e-4
+def upstreams_rates(settings: Settings, peak: float) -> Iterator[float]:
+    """Step by step as `nanodet/trainer/task.py`: torch's schedule between epochs, and warm-up,
+    which overwrites it up to its last step."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=peak)
+    schedule: Any = torch.optim.lr_scheduler.MultiStepLR(
+        optimizer, list(settings.milestones), settings.gamma
     )
-    training = Training(tiny, settings)
-    training.steps_per_epoch = 7
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=settings.rate)
-    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, length or 10, 1e-4)
-    for epoch in range(10):
-        found = training.rate_factor(7 * epoch) * settings.rate
-        assert found == pytest.approx(reference.get_last_lr()[0], rel=1e-6), epoch
+    if settings.schedule == "CosineAnnealingLR":
+        length = settings.cosine_epochs or settings.epochs
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=peak)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, length, settings.last_rate)
+    (group,) = optimizer.param_groups
+    for step in range(settings.epochs * STEPS_PER_EPOCH):
+        if step <= settings.warmup_steps and settings.warmup_steps:
+            done, ratio = step / settings.warmup_steps, settings.warmup_ratio
+            kinds = {
+                "constant": ratio,
+                "linear": 1 - (1 - done) * (1 - ratio),
+                "exp": ratio ** (1 - done),
+            }
+            group["lr"] = group["initial_lr"] * kinds[settings.warmup]
+        yield group["lr"]
         optimizer.step()
-        reference.step()
+        if step % STEPS_PER_EPOCH == STEPS_PER_EPOCH - 1:
+            schedule.step()
+
+
+@pytest.mark.parametrize("warmup", ["linear", "exp", "constant"])
+@pytest.mark.parametrize("steps", [0, 3, 7, 24], ids="warm{}".format)
+@pytest.mark.parametrize("schedule", ["cosine", "cosine of 4 epochs", "steps"])
+@pytest.mark.parametrize("share", [1.0, 0.1], ids="rate*{}".format)
+def test_rates_are_upstreams(
+    tiny: ModelSpec, warmup: str, steps: int, schedule: str, share: float
+) -> None:
+    settings = Settings(
+        epochs=10, rate=0.01, last_rate=1e-4, warmup=warmup, warmup_steps=steps, warmup_ratio=0.05,
+        schedule="MultiStepLR" if schedule == "steps" else "CosineAnnealingLR",
+        cosine_epochs=4 if "4" in schedule else 0, milestones=(2, 5), gamma=0.1,
+    )  # fmt: skip
+    training = Training(tiny, settings)
+    training.steps_per_epoch = STEPS_PER_EPOCH
+    peak = settings.rate * share
+    for step, expected in enumerate(upstreams_rates(settings, peak)):
+        assert training.rate_factor(step, peak) * peak == pytest.approx(expected, rel=1e-9), step
+
+
+def test_rates_by_hand(tiny: ModelSpec) -> None:
+    """Warm-up of 10 steps in the first epoch of 10, the cosine of 10 epochs after it."""
+    training = Training(tiny, Settings(epochs=10, warmup_steps=10, warmup_ratio=0.1))
+    training.steps_per_epoch = 10
+    found = [training.rate_factor(step, 1e-3) for step in (0, 5, 10, 50, 59)]
+    floor, half, first = 0.05, 1.0, 1 + math.cos(math.pi / 10)
+    assert found == pytest.approx([0.1, 0.55, 1, *[floor + (1 - floor) * half / first] * 2])
+
+
+def test_the_average_begins_as_upstreams(tiny: ModelSpec) -> None:
+    """After the first step the new weights count 0.9998 * exp(-2 / 2000) + 0.0002."""
+    training = Training(tiny, Settings())
+    assert training.avg_model is not None
+    old = training.avg_model.state_dict()["head.gfl_cls.0.weight"].clone()
+    with torch.no_grad():
+        dict(training.model.named_parameters())["head.gfl_cls.0.weight"].add_(1)
+    training._trainer = SimpleNamespace(global_step=1)  # type: ignore[assignment]
+    training.on_train_batch_end()
+    moved = training.avg_model.state_dict()["head.gfl_cls.0.weight"] - old
+    share = 0.9998 * math.exp(-2 / 2000) + 0.0002
+    torch.testing.assert_close(moved, torch.full_like(moved, share), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("warmup", "expected"),
+    ("name", "weight", "deviation", "reason"),
     [
-        ("linear", [0.01, 0.01 + 0.99 / 4, 0.01 + 0.99 / 2, 1]),
-        ("exp", [0.01, 0.01**0.75, 0.1, 1]),
-        ("constant", [0.01, 0.01, 0.01, 1]),
+        ("nanodet-m-0.5x", "backbone.conv1.0.weight", 1 / 3, "the stem"),
+        ("nanodet-m-0.5x", "backbone.stage3.0.branch2.0.weight", 1 / 48, "1 / inputs"),
+        ("nanodet-m-0.5x", "backbone.stage3.0.branch2.3.weight", 1, "depthwise: one input"),
+        ("nanodet-m-0.5x", "fpn.lateral_convs.0.conv.weight", (2 / (48 + 96)) ** 0.5, "Xavier"),
+        ("nanodet-m-0.5x", "head.cls_convs.0.0.pointwise.weight", 0.01, "the head"),
+        ("nanodet-plus-m-320", "fpn.reduce_layers.0.conv.weight", (2 / 96) ** 0.5, "He, fan out"),
+        (
+            "nanodet-plus-m-320",
+            "fpn.downsamples.0.depthwise.weight",
+            (2 / (96 * 25)) ** 0.5,
+            "fan out of all channels",
+        ),
+        (
+            "nanodet-plus-m-320",
+            "fpn.top_down_blocks.0.blocks.0.ghost1.primary_conv.0.weight",
+            (1 / 192 / 3) ** 0.5,
+            "PyTorch's own, uniform within 1 / sqrt(inputs)",
+        ),
+        ("nanodet-plus-m-320", "aux_fpn.reduce_layers.0.conv.weight", (2 / 96) ** 0.5, "a copy"),
+        ("nanodet-plus-m-320", "aux_head.cls_convs.0.conv.weight", 0.01, "the guidance"),
     ],
 )
-def test_warmup(tiny: ModelSpec, warmup: str, expected: list[float]) -> None:
-    settings = dataclasses.replace(
-        Settings(), warmup=warmup, warmup_steps=100, warmup_ratio=0.01, schedule="MultiStepLR"
-    )
-    training = Training(tiny, settings)
-    assert [training.rate_factor(s) for s in (0, 25, 50, 100)] == pytest.approx(expected)
+def test_weights_begin_as_upstreams(name: str, weight: str, deviation: float, reason: str) -> None:
+    torch.manual_seed(0)
+    network = TrainedNetwork(small(locate.model_spec(name), 96, 64))
+    values = network.state_dict()[weight]
+    error = 4 / (2 * values.numel()) ** 0.5  # Four standard errors of a deviation.
+    assert float(values.std()) == pytest.approx(deviation, rel=error), reason
+    assert float(values.mean()) == pytest.approx(0, abs=4 * deviation / values.numel() ** 0.5)
+
+
+def test_biases_begin_as_upstreams(tiny: ModelSpec) -> None:
+    state = TrainedNetwork(tiny).state_dict()
+    for name, expected in {
+        "backbone.conv1.1.bias": 1e-4,
+        "backbone.stage4.3.branch2.6.bias": 1e-4,
+        "fpn.lateral_convs.0.conv.bias": 0,
+        "head.cls_convs.0.0.dwnorm.bias": 0,
+        "head.gfl_cls.2.bias": -4.595,
+    }.items():
+        torch.testing.assert_close(state[name], torch.full_like(state[name], expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        (
+            "nanodet-m-0.5x",
+            {f"head.gfl_reg.{i}.{part}" for i in range(3) for part in ("weight", "bias")},
+        ),
+        ("nanodet-plus-m-320", set()),
+    ],
+)
+def test_checkpoints_hold_what_upstream_asks_for(name: str, extra: set[str]) -> None:
+    """The keys of upstream's modules, which it loads strictly, beyond those that are deployed."""
+    spec = locate.model_spec(name)
+    training = Training(spec, Settings())
+    deployed = set(NanoDet(spec).state_dict())
+    for prefix in ("model.", "avg_model."):
+        state = {
+            key.removeprefix(prefix): value
+            for key, value in training.state_dict().items()
+            if key.startswith(prefix)
+        }
+        more = {key for key in set(state) - deployed if not key.startswith("aux_")}
+        assert more == extra | {"head.distribution_project.project"}
+        assert state["head.distribution_project.project"].tolist() == list(range(8))
+        assert all(state[key].shape[0] == 32 for key in extra)
+
+
+@pytest.mark.parametrize("boxes", [[], [[96.0, 10, 96, 30]]], ids=["none", "nothing left of it"])
+@pytest.mark.parametrize(
+    ("name", "learns"), [("nanodet-m-0.5x", False), ("nanodet-plus-m-320", True)]
+)
+def test_a_batch_without_objects(name: str, learns: bool, boxes: list[list[float]]) -> None:
+    """NanoDet-m learns nothing of it; NanoDet-Plus learns that there is background."""
+    spec = small(locate.model_spec(name), 96, 64)
+    outputs = torch.randn(2, sum(Cells.of(spec, 64, 96, torch.device("cpu")).counts), 112)
+    outputs.requires_grad_()
+    nothing = Objects(torch.tensor(boxes).reshape(-1, 4), torch.zeros(len(boxes)).long())
+    losses = Criterion(spec)(outputs, [nothing] * 2, (64, 96))
+    losses["loss"].backward()
+    assert outputs.grad is not None
+    expected = 0.0
+    if learns:
+        logits = outputs.detach()[..., :80].double()
+        expected = float((F.softplus(logits) * logits.sigmoid() ** 2).sum())
+    assert float(losses["loss"].detach()) == pytest.approx(expected, rel=1e-5)
+    assert bool(outputs.grad.any()) == learns
 
 
 def upstreams_groups(
@@ -354,7 +512,9 @@ def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> No
         (("--seed", str(2**32)), "--seed 4294967296: must be at most", "NumPy takes none"),
         (("--rate", "nan"), "rate is nan", "no number"),
         (("--out", "m.yml"), "--out m.yml: cannot be written", "a file"),
-        (("--data", "nowhere"), "nowhere/annotations.json", "no set"),
+        (("--data", "nowhere"), "nowhere: no annotated pictures found", "no set"),
+        (("--train-images", "x"), "--train-images belongs to --train", "half"),
+        (("--train", "nowhere.json"), "nowhere.json: no annotated", "no file"),
         (("--data", "missing"), "missing/images/00000003.jpg: no such image, 1 of 4 are", "a hole"),
         (("--data", "page"), "page/images/00000003.jpg: damaged or not an image", "no picture"),
         (("--data", "empty"), "annotations.json has no box to learn from", "no boxes"),
