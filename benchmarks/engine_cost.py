@@ -1,5 +1,5 @@
 """`python -m benchmarks.engine_cost MODEL.tflite ...`: counts the engine's instructions, fits
-firmware/engine/cortex_m7.csv to them.
+analysis/engine_cost.csv to them.
 
 MODELs are int8 files of this kit, with all kernels among them. Each layer of each is run by itself
 on QEMU's Cortex-M7 (mps2-an500, one instruction a tick, 40 of them to a timer's step). Prints how
@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from analysis.engine import plan_of
+from analysis.engine_cost import COEFFICIENTS, SIZES, Work, predict, work
 from data.names import ROOT
-from firmware.engine.cost import COEFFICIENTS, SIZES, Work, predict, work
 from firmware.engine.emit import emit
 from firmware.engine.plan import Plan
 from runtime.cli import Parser, run
@@ -33,13 +33,14 @@ from runtime.tflite_file import TfliteFile
 
 _LIBRARIES = ROOT / "firmware" / "nanodet", ROOT / "firmware" / "engine"
 _M7 = ROOT / "tests" / "firmware" / "m7"
-_COMPILER = ["arm-none-eabi-gcc", *"-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard".split(),
-             *"-std=gnu99 -O2 -ffunction-sections -fdata-sections".split(),
-             *(f"-I{library / part}" for library in _LIBRARIES for part in ("include", "src"))]  # fmt: skip
-_LINK = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections", "-T", str(_M7 / "memory.ld")]
-_EMULATOR = ["qemu-system-arm", *"-M mps2-an500 -nographic -monitor none -serial none".split(),
-             *"-icount shift=0,sleep=off -semihosting-config enable=on,target=native".split(),
-             "-kernel"]  # fmt: skip
+_INCLUDES = [f"-I{library / part}" for library in _LIBRARIES for part in ("include", "src")]
+_FLAGS = "-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard -std=gnu99 -O2"
+_COMPILER = ["arm-none-eabi-gcc", *_FLAGS.split(), "-ffunction-sections", "-fdata-sections"]
+_LINK = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections", f"-T{_M7 / 'memory.ld'}"]
+_EMULATOR = (
+    "qemu-system-arm -M mps2-an500 -nographic -monitor none -serial none -icount shift=0,sleep=off "
+    "-semihosting-config enable=on,target=native -kernel"
+).split()
 _DIGITS = 6
 _WORTH = 0.95  # What a further unit must reduce the errors to.
 
@@ -65,20 +66,27 @@ class Machine:
 
     def _compiled(self, source: Path) -> str:
         target = self.folder / f"{source.stem}.o"
-        _tool([*_COMPILER, "-c", str(source), "-o", str(target)])
+        _tool([*_COMPILER, *_INCLUDES, "-c", str(source), "-o", str(target)])
         return str(target)
 
     def _run(self, text: str, objects: Sequence[str]) -> list[int]:
         """Numbers that a program prints. text: of a C file beside the objects."""
         source, program = self.folder / "network.c", self.folder / "network.elf"
         source.write_text(text)
-        _tool([*_COMPILER, *objects, str(source), *_LINK, "-o", str(program)])
+        _tool([*_COMPILER, *_INCLUDES, *objects, str(source), *_LINK, "-o", str(program)])
         return [int(line) for line in _tool([*_EMULATOR, str(program)]).split()]
 
     def count(self, name: str, plan: Plan) -> Counted:
         """Every layer by itself, then all."""
         *layers, _, whole = self._run(emit(plan), self.objects)
         return Counted(name, [work(plan, x) for x in plan.network.layers], layers, whole)
+
+    def data_bytes(self, plan: Plan) -> int:
+        """Constant data of a network, compiled."""
+        source = self.folder / "data.c"
+        source.write_text(emit(plan))
+        sections = _tool(["arm-none-eabi-size", "-A", self._compiled(source)]).splitlines()
+        return sum(int(line.split()[1]) for line in sections if line.startswith(".rodata"))
 
     def sizes(self) -> dict[str, float]:
         """Bytes of the library's types and of its code."""
@@ -154,8 +162,8 @@ def main() -> int:
     known = fit(networks)
     for network in networks:
         others = fit(other for other in networks if other is not network)
-        shown = f"{network.name}: {network.all / 1e6:.2f} M instructions counted"
-        print(f"{shown}, {error(network, known):+.2%} fitted, {error(network, others):+.2%} by others")
+        errors = f"{error(network, known):+.2%} fitted, {error(network, others):+.2%} by others"
+        print(f"{network.name}: {network.all / 1e6:.2f} M instructions counted, {errors}")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("kind", "unit", "instructions"))

@@ -1,6 +1,7 @@
-"""What a plan takes: instructions on a Cortex-M7, flash, and bytes that are read from flash.
+"""What a plan of the kit's own engine takes: instructions on a Cortex-M7, flash, and bytes that are
+read from flash.
 
-Instructions are linear in a layer's units of work. `cortex_m7.csv` says what each unit takes, as
+Instructions are linear in a layer's units of work. `engine_cost.csv` says what each unit takes, as
 `python -m benchmarks.engine_cost` counted it in an emulator.
 """
 
@@ -8,23 +9,24 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
+from analysis.cortex_m7 import Cost, add_up
 from firmware.engine.emit import emit
 from firmware.engine.layers import Layer
 from firmware.engine.plan import Plan, whole_words
 from firmware.engine.rows import at_once
 
-COEFFICIENTS = Path(__file__).with_name("cortex_m7.csv")
+COEFFICIENTS = Path(__file__).with_suffix(".csv")
 _PIXELS = 3  # That a convolution computes at once.
 _CHANNELS = 4  # That a depthwise convolution widens at once.
 _HALF_CACHE_BYTES = 16 * 1024  # Of the data caches of i.MX RT.
 SIZES = "bytes"  # A kind whose units are types of the C library, and "code", all of its functions.
-_CONSTANT = re.compile(r"^(?:static )?const (\w+) \w+(\[\d*\])? = (.*?);$", re.MULTILINE | re.DOTALL)
+_CONSTANT = re.compile(r"^(?:static )?const (\w+) \w+(\[\d*\])? = (.*?);$", re.M | re.S)
 _SCALARS = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
 
 
@@ -36,43 +38,15 @@ class Work:
     units: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """instructions: from the image's rows to logits, None where no layer is of a kind that was ever
-    counted; a lower bound where some are not. by_layer: None for a kind that was never counted.
-    by_kind: most first. unknown: layers that are not counted, by kind. flash_bytes: weights,
-    tables, plan and code. read_bytes: from flash in an inference, estimated for a data cache of
-    32 KB.
-    """
-
-    instructions: float | None
-    by_layer: tuple[float | None, ...]
-    by_kind: dict[str, float]
-    unknown: Counter[str]
-    arena_bytes: int
-    flash_bytes: int
-    read_bytes: int
+def instructions(plan: Plan) -> Cost:
+    """From the image's rows to logits, layer by layer."""
+    known, layers = coefficients(), [work(plan, layer) for layer in plan.network.layers]
+    return add_up([one.kind for one in layers], [predict(one, known) for one in layers])
 
 
-def cost(plan: Plan) -> Cost:
-    """What a plan takes."""
-    known, by_kind, unknown = coefficients(), Counter[str](), Counter[str]()
-    done = [work(plan, layer) for layer in plan.network.layers]
-    by_layer = [predict(one, known) for one in done]
-    for one, instructions in zip(done, by_layer, strict=True):
-        if instructions is None:
-            unknown[one.kind] += 1
-        else:
-            by_kind[one.kind] += instructions  # type: ignore[assignment]
-    return Cost(
-        sum(by_kind.values()) if by_kind else None,
-        tuple(by_layer),
-        dict(by_kind.most_common()),
-        unknown,
-        plan.storage.arena_bytes,
-        data_bytes(emit(plan)) + round(known[SIZES]["code"]),
-        read_bytes(plan),
-    )
+def flash_bytes(plan: Plan) -> int:
+    """Weights, tables, plan and code."""
+    return data_bytes(emit(plan)) + round(coefficients()[SIZES]["code"])
 
 
 @lru_cache
@@ -157,7 +131,7 @@ def _pieces(plan: Plan, layer: Layer) -> int:
     columns = sorted(zip(*places, strict=True), key=lambda column: column[-1])
     return 1 + sum(
         any(two != (one[0], one[1] + 1) for one, two in zip(*pair, strict=True))
-        for pair in zip(columns, columns[1:], strict=False)
+        for pair in pairwise(columns)
     )
 
 
@@ -181,7 +155,7 @@ def read_bytes(plan: Plan) -> int:
     count = 0
     for group in plan.groups:
         layers = [plan.network.layers[n] for n in group]
-        streams = [_stream_bytes(layer) for layer in layers]
+        streams = [stream_bytes(layer) for layer in layers]
         for layer, stream in zip(layers, streams, strict=True):
             target = plan.network.values[layer.value]
             steps = -(-target.height // at_once(layer))
@@ -193,7 +167,7 @@ def read_bytes(plan: Plan) -> int:
     return count
 
 
-def _stream_bytes(layer: Layer) -> int:
+def stream_bytes(layer: Layer) -> int:
     """Weights as pairs of 16 bits, and what rounds their sums."""
     if layer.weight is None:
         return 0
