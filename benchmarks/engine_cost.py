@@ -65,7 +65,7 @@ class Machine:
         self.objects = [self._compiled(path) for path in files]
 
     def _compiled(self, source: Path) -> str:
-        target = self.folder / f"{source.stem}.o"
+        target = self.folder / f"{source.name}.o"
         _tool([*_COMPILER, *_INCLUDES, "-c", str(source), "-o", str(target)])
         return str(target)
 
@@ -95,7 +95,7 @@ class Machine:
         lines = [f'#include "nanodet/{path.name}"\n' for path in headers]
         prints = "".join(f'printf("%u\\n", (unsigned)sizeof({name}));' for name in types)
         main = f"#include <stdio.h>\nint main(void) {{ {prints} return 0; }}\n"
-        found = self._run("".join(lines) + main, [str(self.folder / "startup.o")])
+        found = self._run("".join(lines) + main, [str(self.folder / "startup.c.o")])
         listed = _tool(["arm-none-eabi-size", *self.objects[:-2]]).splitlines()[1:]
         code = sum(int(line.split()[0]) for line in listed)
         return {**dict(zip(types, map(float, found), strict=True)), "code": float(code)}
@@ -154,10 +154,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(Path(folder))
         for path in options.models:
+            file = TfliteFile.read(path)
             try:
-                networks.append(machine.count(path.name, plan_of(TfliteFile.read(path))))
+                plan = plan_of(file)
             except KitError as refusal:
                 print(f"left out: {refusal}")
+                continue
+            networks.append(machine.count(path.name, plan))
+        if not networks:
+            raise KitError("the engine takes none of the files; nothing is written")
         sizes = machine.sizes()
     known = fit(networks)
     for network in networks:
