@@ -73,17 +73,20 @@ def work(plan: Plan, layer: Layer) -> Work:
     form = f"{layer.kernel}x{layer.kernel}"
     active = float(layer.activation is not None)
     if layer.kind == "conv":
-        groups = target.height * -(-target.width // _PIXELS)
+        groups, pixels = target.height * -(-target.width // _PIXELS), target.height * target.width
         inputs, outputs = whole_words(layer.weight[0].size), target.channels  # type: ignore[index]
-        units = {
-            "row": rows, "group": groups, "input": groups * inputs, "output": groups * outputs,
-            "activation": active * groups * outputs, "product": groups * inputs * outputs,
-        }  # fmt: skip
+        units: dict[str, float] = {"row": rows}
+        for name, count in (("group", groups), ("pixel", pixels)):
+            units |= {
+                name: count, f"{name} input": count * inputs, f"{name} output": count * outputs,
+                f"{name} product": count * inputs * outputs,
+            }  # fmt: skip
+        units["activation"] = active * pixels * outputs
         read, written = _runs(plan, layer.sources[0]), _runs(plan, _all(layer.value, outputs))
         if layer.kernel == 1 and len(read) > 1:
-            units |= {"read run": 3 * groups * len(read), "read byte": 3 * groups * sum(read)}
+            units |= {"read run": pixels * len(read), "read byte": pixels * sum(read)}
+            units["gathered byte"] = any(n % 4 for n in read[:-1]) * pixels * sum(read)
         if len(written) > 1:
-            pixels = target.height * target.width
             units |= {"written run": pixels * len(written), "written byte": pixels * outputs}
         return Work(f"conv {form}", units)
     pieces = 1 if layer.kind == "decode" else _pieces(plan, layer)
