@@ -140,18 +140,29 @@ class Cost:
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.unknown.items()))
 
 
-def total(graph: Graph) -> Cost:
-    """The predicted cost of a graph."""
-    known, by_kind, unknown = coefficients(), Counter[str](), Counter[str]()
-    found = nodes(graph)
-    by_node = tuple(predict(node, known) for node in found)
-    for node, instructions in zip(found, by_node):
+def applies(board: Board) -> bool:
+    """Whether instructions that were counted on a Cortex-M7 are a board's."""
+    return board.cores.kind == "Cortex-M7"
+
+
+def total(graph: Graph, board: Board | None = None) -> Cost:
+    """The predicted cost of a graph. board: of another core, nothing is known of any operator."""
+    if board is not None and not applies(board):
+        return Cost(None, (None,) * len(graph.operators), {}, Counter())
+    known, found = coefficients(), nodes(graph)
+    return add_up([node.kind for node in found], [predict(node, known) for node in found])
+
+
+def add_up(kinds: Sequence[str], by_node: Sequence[float | None]) -> Cost:
+    """The cost of nodes together. kinds: of each."""
+    by_kind, unknown = Counter[str](), Counter[str]()
+    for kind, instructions in zip(kinds, by_node, strict=True):
         if instructions is None:
-            unknown[node.kind] += 1
+            unknown[kind] += 1
         else:
-            by_kind[node.kind] += instructions  # type: ignore[assignment]
-    instructions = sum(by_kind.values()) if by_kind else None
-    return Cost(instructions, by_node, dict(by_kind.most_common()), unknown)
+            by_kind[kind] += instructions  # type: ignore[assignment]
+    total = sum(by_kind.values()) if by_kind else None
+    return Cost(total, tuple(by_node), dict(by_kind.most_common()), unknown)
 
 
 def published_ms(board: Board) -> float | None:

@@ -82,7 +82,7 @@ class Prediction:
 @dataclass(frozen=True)
 class Examination:
     """What a family of targets knows of a subject. basis: of the placements. memory: lines on
-    memory that hold for this family alone."""
+    memory that hold for this family alone. flash_bytes: None where the file itself lies there."""
 
     placements: tuple[Placement, ...]
     basis: str
@@ -90,6 +90,7 @@ class Examination:
     prediction: Prediction
     arena: Arena | None = None
     memory: tuple[str, ...] = field(default_factory=tuple)
+    flash_bytes: int | None = None
 
 
 def named(operators: Iterable[Operator]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from firmware.engine import DEFAULT, ENGINES
 from runtime.cli import Parser, printable
 from runtime.errors import GateFailed, KitError
 from runtime.files import write_text
@@ -32,6 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL.tflite")
     add("--target", required=True, metavar="NAME", help=f"a microcontroller, {' or '.join(NPUS)}")
+    add("--engine", choices=ENGINES, help=f"of a microcontroller, default {DEFAULT}")
     add("--json", type=Path, metavar="OUT", help="write everything here, too")
     add("--nodes", action="store_true", help="what runs every single operator")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
@@ -41,7 +43,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Examine and print; exit code 4 where a finding is an error."""
     options = parse_arguments(words)
-    found = diagnose(options.model, options.target, options.boards)
+    found = diagnose(options.model, options.target, options.boards, options.engine)
     print(render(found, options.nodes))
     if options.json is not None:
         write_text(options.json, json.dumps(found, indent=1) + "\n")
@@ -49,7 +51,9 @@ def main(words: Sequence[str] | None = None) -> int:
     return GateFailed.exit_code if errors else 0
 
 
-def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, Any]:
+def diagnose(
+    model: Path, target: str, boards: Path | None = None, engine: str | None = None
+) -> dict[str, Any]:
     """Everything about a file on a target, as JSON's types. Raises `KitError` for a file that is
     no TFLite file, an unknown target, or a missing compiler."""
     from analysis.diagnosis import Subject, near_peak
@@ -57,10 +61,11 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
     from analysis.rules import common
     from runtime.tflite_graph import Graph
 
-    examine, board = _family(target, boards)
+    examine, board = _family(target, boards, engine)
     graph = Graph.read(model)
     subject = Subject(model, graph, memory(graph), board, _is_own(graph.content))
     examination = examine(subject)
+    flash, as_file = examination.flash_bytes, examination.flash_bytes is None
     findings = [f for rule in common.RULES if (f := rule(subject)) is not None]
     findings = sorted(
         [*examination.findings, *findings], key=lambda finding: SEVERITIES.index(finding.severity)
@@ -73,26 +78,29 @@ def diagnose(model: Path, target: str, boards: Path | None = None) -> dict[str, 
         "placement_basis": examination.basis,
         "arena": asdict(examination.arena) if examination.arena else None,
         "memory": list(examination.memory),
-        "peaks": [asdict(moment) for moment in near_peak(subject.memory)],
-        "flash_bytes": subject.memory.flash_bytes,
-        "constant_bytes": subject.memory.constant_bytes,
+        "peaks": [asdict(moment) for moment in near_peak(subject.memory) if as_file],
+        "flash_bytes": subject.memory.flash_bytes if as_file else flash,
+        "constant_bytes": subject.memory.constant_bytes if as_file else None,
         "prediction": asdict(examination.prediction),
         "findings": [asdict(finding) for finding in findings],
     }
 
 
-def _family(target: str, boards: Path | None) -> tuple[Any, Any]:
+def _family(target: str, boards: Path | None, engine: str | None) -> tuple[Any, Any]:
     """What examines a file for a target, and the board."""
+    from analysis.rules import engine as own
     from analysis.rules import imx8mp, imx93, microcontroller
     from runtime.benchmark.board import load, microcontrollers
 
     targets = microcontrollers(boards)
     for board in targets:
         if target in board.names:
-            return microcontroller.examine, board
+            return (own if (engine or DEFAULT) == "c" else microcontroller).examine, board
     if target not in NPUS:
         known = (*(board.name for board in targets), *NPUS)
         raise KitError(f"--target {target}: known are {', '.join(known)}")
+    if engine is not None:
+        raise KitError(f"--engine {engine}: goes with a microcontroller, not with {target}")
     family = imx8mp if target == "imx8mp-npu" else imx93
     return family.examine, load(target.removesuffix("-npu"), boards)
 
@@ -165,8 +173,13 @@ def _memory(found: dict[str, Any]) -> list[str]:
         tensors = " + ".join(f"{size:,} {name}" for name, size in peak["tensors"])
         at = f"{peak['bytes']:,} bytes of tensors at {peak['operator']}"
         lines += _entry(place, f"{at}: {tensors}")
-    flash = f"{found['flash_bytes']:,} bytes, {found['constant_bytes']:,} of them constants"
-    return [*lines, *_entry("flash", flash)]
+    constants = found["constant_bytes"]
+    of = (
+        "weights, tables, plan and code"
+        if constants is None
+        else f"{constants:,} of them constants"
+    )
+    return [*lines, *_entry("flash", f"{found['flash_bytes']:,} bytes, {of}")]
 
 
 def _finding(finding: dict[str, Any]) -> list[str]:

@@ -25,14 +25,17 @@ from data.names import (
     work_folder,
 )
 from evaluation.figures import save
-from pipeline.budget import CHOICES, Choice, read_choices
+from pipeline.budget import CHOICES, ENGINE_FIELDS, Choice, read_choices
 from runtime.files import write_text
 
 _MODEL = "nanodet-m-0.5x"
 _SIZES = (320, 288, 256, 224, 192)
 _STRIDES = ("32", "16,32", "8,16,32")
 _STATE = ROOT / "build" / "pareto.json"
-_FIELDS = ("model", "input_size", "strides", "ap", "arena_bytes", "leaky_relus", "instructions")
+_FIELDS = (
+    *("model", "input_size", "strides", "ap", "arena_bytes", "leaky_relus", "instructions"),
+    *ENGINE_FIELDS,
+)
 _PLOT = ROOT / "docs" / "pareto.svg"
 
 
@@ -50,6 +53,7 @@ def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
         "arena_bytes": report["arena_bytes"],
         "leaky_relus": report["tflite"]["operators"].get("LEAKY_RELU", 0),
         "instructions": report["cortex_m7"]["instructions"],
+        **{name: report["engine"].get(name.removeprefix("engine_"), "") for name in ENGINE_FIELDS},
         "bytes": report["tflite"]["bytes"],
         "sha256": report["tflite"]["sha256"],
     }
@@ -65,13 +69,14 @@ def plot(choices: list[Choice], path: Path) -> None:
     axes = figure.subplots()
     for strides in _STRIDES:
         rows = [choice for choice in choices if choice.strides == strides]
-        x, y = [c.instructions / 1e6 for c in rows], [c.ap for c in rows]
-        areas = [c.arena_bytes / 4000 for c in rows]
+        takes = [choice.takes["tflm"] for choice in rows]
+        x, y = [one.instructions / 1e6 for one in takes], [c.ap for c in rows]
+        areas = [one.arena_bytes / 4000 for one in takes]
         (line,) = axes.plot(x, y, linewidth=1, label=f"strides {strides}")
         axes.scatter(x, y, areas, color=line.get_color(), alpha=0.6)
-        for choice in rows:
-            place = (choice.instructions / 1e6, choice.ap)
-            label = f"{choice.input_size}\n{choice.arena_bytes / 1024:.0f} K"
+        for choice, one in zip(rows, takes, strict=True):
+            place = (one.instructions / 1e6, choice.ap)
+            label = f"{choice.input_size}\n{one.arena_bytes / 1024:.0f} K"
             axes.annotate(label, place, (6, -14), textcoords="offset points", fontsize=7)
     axes.set_xlabel("instructions of an inference on a Cortex-M7, millions (predicted)")
     axes.set_ylabel("AP, int8 in TFLite Micro, %")

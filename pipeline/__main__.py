@@ -14,6 +14,7 @@ from data.names import (
     parse_methods,
     parse_rewrites,
 )
+from firmware.engine import DEFAULT, ENGINES
 from pipeline.budget import BOARDS, apply_budget, parse_bytes
 from pipeline.recipe import Recipe
 from quantize import METHODS
@@ -50,6 +51,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="build the most accurate model whose arena fits, e.g. 512K",
     )
     add("--budget-ms", type=amount, metavar="MS", help="... and which takes no longer on --board")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default=DEFAULT,
+        help="for which a budget holds; default %(default)s",
+    )
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(

@@ -33,12 +33,13 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "compare": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
     "measure": (
         "pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME, "analysis", "runtime/benchmark",
+        "firmware", "firmware/engine", "quantize",
     ),
     "publish": ("pipeline", *_RUNTIME),
     "report": (
         "pipeline", "data", "data/shapes", "calibration", *_CONVERT, "evaluation", *_QUANTIZE,
         "pipeline/report", "pipeline/report/templates", *_RUNTIME, "analysis", "runtime/benchmark",
-        "runtime/benchmark/boards",
+        "runtime/benchmark/boards", "firmware", "firmware/engine",
     ),
 }  # fmt: skip
 

@@ -243,7 +243,8 @@ def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
             "instructions": None if cost.instructions is None else round(cost.instructions),
             "by_kind": {kind: round(n) for kind, n in cost.by_kind.items()},
             "not_counted": sorted(cost.unknown),
-        }
+        },
+        "engine": _on_the_engine(file),
     }
     try:
         measured = arena_bytes(Path(file.path))
@@ -253,6 +254,24 @@ def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
         return {**result, "no_arena": str(error).removeprefix(f"{file.path}: ")}
     reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
     return {**result, "arena_bytes": measured, "arena_reserved_bytes": reserved}
+
+
+def _on_the_engine(file: TfliteFile) -> dict[str, Any]:
+    """What the kit's own engine takes, or why it refuses the file."""
+    from analysis.engine import deploy
+
+    found = deploy(file.content, file.path)
+    if isinstance(found, str):
+        return {"refused": found}
+    instructions = found.cost.instructions
+    return {
+        "instructions": None if instructions is None else round(instructions),
+        "by_kind": {kind: round(n) for kind, n in found.cost.by_kind.items()},
+        "not_counted": sorted(found.cost.unknown),
+        "arena_bytes": found.arena_bytes,
+        "flash_bytes": found.flash_bytes,
+        "flash_read_bytes": found.read_bytes,
+    }
 
 
 def average_precision(model: Path, evaluation: AnnotatedImages, log: Path) -> float:

@@ -120,6 +120,7 @@ def build_report(
         "arena_goes_to": _places(reserved, len(file.content)),
         "no_arena": results["measure"].get("no_arena"),
         "cortex_m7": results["measure"].get("cortex_m7"),
+        "engine": results["measure"].get("engine"),
         "ap": results["measure"].get("ap"),
         "versions": _versions(),
     }
@@ -200,7 +201,17 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
         f"the firmware reserves {report['arena_reserved_bytes']:,}: "
         + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
     )
-    return [f"arena    {size}", f"M7       {cortex_m7(report['cortex_m7'])}"]
+    counted = f"M7       {cortex_m7(report['cortex_m7'])}"
+    return [f"arena    {size}", counted, f"engine   {own_engine(report['engine'])}"]
+
+
+def own_engine(found: dict[str, Any]) -> str:
+    """What the summary says of `engine` of `report.json`."""
+    if "refused" in found:
+        return str(found["refused"])
+    arena, flash = found["arena_bytes"], found["flash_bytes"]
+    places = ", ".join(f"{b.fits(arena, flash).where} on {b.title}" for b in microcontrollers())
+    return f"{cortex_m7(found)}; arena {arena:,} bytes, flash {flash:,}: {places}"
 
 
 def cortex_m7(cost: dict[str, Any]) -> str:

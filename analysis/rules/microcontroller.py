@@ -1,4 +1,4 @@
-"""i.MX RT: TensorFlow Lite Micro with CMSIS-NN on a Cortex-M7."""
+"""i.MX RT and MCX N: TensorFlow Lite Micro with CMSIS-NN on a Cortex-M."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from analysis.diagnosis import (
 from analysis.memory import Moment
 from analysis.rules import custom
 from analysis.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
+from runtime.benchmark.board import Board
 from runtime.engines.arena import MARGIN_PERCENT, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph, Operator
 
 _MATTERS = 0.03  # Share of the instructions that is worth a warning.
 _TABLE_INSTRUCTIONS = 5  # An element, of the firmware's LEAKY_RELU; docs/firmware.md.
+_NO_BASIS = "instructions were counted on a Cortex-M7 alone"
 _COUNTED = "instructions counted on a Cortex-M7, analysis/cortex_m7.json"
 # Reference kernels that are dear, and what this kit does instead.
 _DEAR = {
@@ -70,29 +72,27 @@ class Deployment:
 
 def examine(subject: Subject) -> Examination:
     """Everything about a file on a microcontroller."""
-    cost = cortex_m7.total(subject.graph)
+    cost = cortex_m7.total(subject.graph, subject.board)
     arena, refusal = _arena(subject)
     placements = tuple(place(op, subject.own) for op in subject.graph.operators)
     deployed = Deployment(subject, placements, cost, arena, refusal)
     findings = [finding for rule in RULES for finding in rule(deployed)]
+    what = "with the firmware's tables and margin"
     return Examination(
         placements,
         f"kernels of {LIBRARY}",
         tuple(findings),
         _predict(subject, cost),
         arena,
-        tuple(_memory(subject, arena)),
+        tuple(memory_lines(subject.board, arena, what, subject.memory.flash_bytes)),
     )
 
 
-def _memory(subject: Subject, arena: Arena) -> Iterator[str]:
-    """Where the arena goes, and what the board's memories leave free."""
-    board = subject.board
+def memory_lines(board: Board, arena: Arena, what: str, flash_bytes: int) -> Iterator[str]:
+    """Where the arena goes, and what the board's memories leave free. what: is reserved."""
     if board.memories:
-        yield (
-            f"{arena.reserved_bytes:,} bytes with the firmware's tables and margin: {arena.goes_to}"
-        )
-    flash = [(board.flash, subject.memory.flash_bytes)] if board.flash else []
+        yield f"{arena.reserved_bytes:,} bytes {what}: {arena.goes_to}"
+    flash = [(board.flash, flash_bytes)] if board.flash else []
     for memory, needed in [*((m, arena.reserved_bytes) for m in board.memories), *flash]:
         verdict = "fits" if memory.holds(needed) else "does not fit"
         free = f"{memory.free_bytes:,}" if memory.free_bytes else "none"
@@ -124,6 +124,8 @@ def _arena(subject: Subject) -> tuple[Arena, str]:
 def _predict(subject: Subject, cost: Cost) -> Prediction:
     ns = cortex_m7.ns_per_instruction(subject.board)
     published_ms = cortex_m7.published_ms(subject.board)
+    if not cortex_m7.applies(subject.board):
+        return Prediction(None, f"not predicted: {_NO_BASIS}")
     if cost.instructions is None:
         why = "none of its operators was ever counted on a Cortex-M7"
         return Prediction(None, f"not predicted: {why} ({cost.left_out or 'there are none'})")
@@ -152,12 +154,13 @@ def wide_transposes(deployed: Deployment) -> list[Finding]:
     ]
     if not found:
         return []
+    counted = deployed.instructions(found)
     return [
         Finding(
             "wide-transpose",
             "error",
-            f"{named(found)} of rank {max(op.rank for op in found)}: "
-            f"{deployed.instructions(found) / 1e6:.1f} M instructions",
+            f"{named(found)} of rank {max(op.rank for op in found)}"
+            + (f": {counted / 1e6:.1f} M instructions" if counted else ""),
             "CMSIS-NN's kernel takes 4 dimensions. tflite-micro drops the error it returns and "
             "says OK, with the output never written: all that follows is wrong. Libraries of "
             "NXP's that were counted still run reference C there: right, but slow.",
@@ -264,19 +267,16 @@ def _dear(deployed: Deployment, found: list[Operator], instructions: float, cure
 
 
 def arena(deployed: Deployment) -> list[Finding]:
-    """Tensors that do not fit the fastest memory of which something is free, or none."""
+    """Tensors that do not fit the memories on the chip, or none."""
     board, needed = deployed.subject.board, deployed.arena.reserved_bytes
-    first = next((memory for memory in board.memories if memory.free_bytes), None)
-    roomy = board.fits(needed).memory
-    if first is None or roomy is first:
+    found = misfit(board, needed)
+    if found is None:
         return []
-    severity = "warning" if roomy else "error"
-    effect = f"It goes to {roomy.name}, {roomy.speed}." if roomy else "It fits nowhere."
-    cure = (
-        f"recipe.sh --budget-arena {first.free_bytes // 1024}K, fewer --strides, less --input-size"
-    )
+    severity, memories, effect = found
+    largest = max((m.free_bytes for m in board.memories if not m.external), default=0)
+    cure = f"recipe.sh --budget-arena {largest // 1024}K, fewer --strides, less --input-size"
     rest = deployed.reserved_without_stem
-    if roomy and rest is not None and board.fits(rest).memory is first:
+    if severity == "warning" and rest is not None and misfit(board, rest) is None:
         severity = "note"
         cure = f"nanodet firmware --split-stem: about {rest:,} bytes; or {cure}"
     peaks = "; ".join(_describe(moment) for moment in near_peak(deployed.subject.memory)[:2])
@@ -284,8 +284,7 @@ def arena(deployed: Deployment) -> list[Finding]:
         Finding(
             "arena",
             severity,
-            f"arena of {needed:,} bytes with its margin does not fit {first.name} "
-            f"({first.free_bytes:,} free)",
+            f"arena of {needed:,} bytes with its margin does not fit {memories}",
             f"{effect} Peak of the tensors: {peaks}.",
             cure,
             f"arena of {deployed.arena.bytes:,} bytes {deployed.arena.basis}; nanodet firmware "
@@ -294,18 +293,34 @@ def arena(deployed: Deployment) -> list[Finding]:
     ]
 
 
+def misfit(board: Board, needed: int) -> tuple[str, str, str] | None:
+    """Of an arena that the memories on the chip do not hold: severity, those memories, and where
+    it goes. None where one does, or none is known."""
+    roomy = board.fits(needed).memory
+    if not board.memories or (roomy and not roomy.external):
+        return None
+    inside = [m for m in board.memories if m.free_bytes and not m.external]
+    memories = " or ".join(f"{m.name} ({m.free_bytes:,} free)" for m in inside)
+    effect = f"It goes to {roomy.name}, {roomy.speed}." if roomy else "It fits nowhere."
+    return "warning" if roomy else "error", memories or "any memory on the chip", effect
+
+
 def flash(deployed: Deployment) -> list[Finding]:
     """A file that the flash does not hold."""
-    board, needed = deployed.subject.board, deployed.subject.memory.flash_bytes
+    return full_flash(deployed.subject.board, "file", deployed.subject.memory.flash_bytes)
+
+
+def full_flash(board: Board, what: str, needed: int) -> list[Finding]:
+    """What the flash does not hold, a part of the program."""
     if board.flash is None or board.fits(0, needed).in_flash:
         return []
     return [
         Finding(
             "flash",
             "error",
-            f"file of {needed:,} bytes does not fit {board.flash.name} "
+            f"{what} of {needed:,} bytes does not fit {board.flash.name} "
             f"({board.flash.free_bytes:,} free)",
-            "The file is a part of the program, which is read from there.",
+            f"The {what} is a part of the program, which is read from there.",
             "recipe.sh --quantization int8, a smaller --model",
             f"what the SDK's linker script leaves free, {board.name}.yaml",
         )

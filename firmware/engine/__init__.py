@@ -1,1 +1,4 @@
 """The engine of our own: an int8 file as a plan, and as C without an interpreter."""
+
+ENGINES = ("c", "tflm")  # This one, and TensorFlow Lite Micro.
+DEFAULT = "tflm"

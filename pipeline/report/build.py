@@ -11,6 +11,7 @@ from pipeline.report import latency, render
 from pipeline.report.accuracy import accuracy
 from pipeline.report.arena import arena
 from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing
+from pipeline.report.engine import engine_run
 from pipeline.report.noise import noise
 from pipeline.report.pictures import pictures
 from pipeline.report.structure import structure
@@ -53,8 +54,12 @@ def findings(job: Job, file: TfliteFile) -> Findings:
         noise=noise(job, file),
         structure=made_of,
         arena=_arena(file),
+        engine=engine_run(file.content, file.path),
         latencies=latency.latencies(
-            content["cortex_m7"], content["arena_reserved_bytes"], len(file.content)
+            content["cortex_m7"],
+            content["arena_reserved_bytes"],
+            len(file.content),
+            content["engine"],
         ),
         published=latency.published(),
     )

@@ -130,9 +130,20 @@ class ArenaMap:
 
 
 @dataclass(frozen=True)
+class EngineRun:
+    """A frame on the kit's own engine. instructions: until the end of each step. used_bytes: needed
+    while it runs. arena_bytes: of all."""
+
+    instructions: tuple[float, ...]
+    used_bytes: tuple[int, ...]
+    arena_bytes: int
+
+
+@dataclass(frozen=True)
 class Latency:
-    """One board. milliseconds, basis: predicted for this file and by what; None where it cannot
-    be. memory: where its arena goes. lower_bound: some operators were never counted."""
+    """One board. predicted_ms, basis: with TensorFlow Lite Micro for this file, and by what; None
+    where it cannot be. memory: where its arena goes. lower_bound: some operators were never
+    counted. engine_ms, engine_memory: the same on the kit's own engine."""
 
     board: str
     cores: str
@@ -140,6 +151,8 @@ class Latency:
     basis: str
     memory: str
     lower_bound: bool = False
+    engine_ms: float | None = None
+    engine_memory: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,5 +176,6 @@ class Findings:
     noise: tuple[Noise, ...] | Missing
     structure: Structure
     arena: ArenaMap | Missing
+    engine: EngineRun | Missing
     latencies: tuple[Latency, ...]
     published: tuple[PublishedLatency, ...]

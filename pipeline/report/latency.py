@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instruction
@@ -11,13 +12,33 @@ from runtime.benchmark.board import Board, load_all
 
 
 def latencies(
-    cost: Mapping[str, Any] | None, reserved_bytes: int | None, file_bytes: int
+    cost: Mapping[str, Any] | None,
+    reserved_bytes: int | None,
+    file_bytes: int,
+    engine: Mapping[str, Any] | None = None,
 ) -> tuple[Latency, ...]:
-    """One per board. cost: `cortex_m7` of `report.json`; None for a float file. reserved_bytes: of
-    the arena; None for a file that microcontrollers do not run."""
+    """One per board. cost, engine: `cortex_m7` and `engine` of `report.json`; None for a float
+    file. reserved_bytes: of the arena; None for a file that microcontrollers do not run."""
     return tuple(
-        _latency(board, cost, _memory(board, reserved_bytes, file_bytes)) for board in _boards()
+        replace(
+            _latency(board, cost, _memory(board, reserved_bytes, file_bytes)),
+            **_on_the_engine(board, engine or {}),
+        )
+        for board in load_all()
+        if board.published or board.kind == "microcontroller"
     )
+
+
+def _on_the_engine(board: Board, engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Latency and memory on the kit's own engine, where it runs the file."""
+    if board.kind != "microcontroller" or "refused" in engine or not engine:
+        return {}
+    nanoseconds, instructions = ns_per_instruction(board), engine["instructions"]
+    known = nanoseconds is not None and instructions is not None
+    return {
+        "engine_ms": instructions * nanoseconds / 1e6 if known else None,
+        "engine_memory": _memory(board, engine["arena_bytes"], engine["flash_bytes"]),
+    }
 
 
 def published() -> tuple[PublishedLatency, ...]:
@@ -30,13 +51,9 @@ def published() -> tuple[PublishedLatency, ...]:
             p.latency_ms,
             f"{p.model} ({p.source})",
         )
-        for board in _boards()
+        for board in load_all()
         for p in board.published
     )
-
-
-def _boards() -> list[Board]:
-    return [board for board in load_all() if board.published]
 
 
 def _latency(board: Board, cost: Mapping[str, Any] | None, memory: str) -> Latency:

@@ -15,7 +15,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, Noise, Placed
+from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, EngineRun, Noise, Placed
 
 _WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show each point as one pixel.
 _DARK, _MIDDLE, _LIGHT, _LOSS = "#17456b", "#6d9cc4", "#c9dbea", "#a8441e"
@@ -203,6 +203,21 @@ def memory_map(arena: ArenaMap) -> str:
 
     title = f"The arena over time; peak {arena.peak_bytes:,} bytes at {arena.peak_at}"
     return svg(draw, 4.4, "arena", title)
+
+
+def engine(run: EngineRun) -> str:
+    """Bytes in use upwards, instructions to the right."""
+    ends = [n / 1e6 for n in run.instructions]
+    used = [n / _KIB for n in run.used_bytes]
+
+    def draw(axes: Axes) -> None:
+        axes.fill_between([0, *ends], [used[0], *used], step="pre", color=_LIGHT, ec=_DARK, lw=0.8)
+        axes.axhline(run.arena_bytes / _KIB, color=_LOSS, ls=(0, (4, 2)), lw=1.4)
+        axes.set(xlim=(0, ends[-1] or 1), xlabel="million instructions on a Cortex-M7")
+        axes.set(ylim=(0, 1.1 * run.arena_bytes / _KIB), ylabel="KiB")
+
+    title = f"Memory in use over instructions; arena {run.arena_bytes:,} bytes"
+    return svg(draw, 3.2, "engine", title)
 
 
 def _end(placed: Placed, arena: ArenaMap) -> int:

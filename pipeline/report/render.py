@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import plots
-from pipeline.report.contract import Accuracy, ArenaMap, Findings, Job, Missing, Noise
+from pipeline.report.contract import Accuracy, ArenaMap, EngineRun, Findings, Job, Missing, Noise
 from pipeline.report.noise import IMAGES as NOISE_IMAGES
 from runtime.detector import DISPLAY_THRESHOLD
 from runtime.spec import ModelSpec
@@ -128,4 +128,6 @@ def _plots(job: Job, found: Findings) -> dict[str, Markup]:
         made["noise"] = plots.noise(found.noise)
     if isinstance(found.arena, ArenaMap):
         made["arena"] = plots.memory_map(found.arena)
+    if isinstance(found.engine, EngineRun):
+        made["engine"] = plots.engine(found.engine)
     return {name: Markup(svg) for name, svg in made.items()}

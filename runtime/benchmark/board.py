@@ -29,7 +29,7 @@ class Memory:
 
     bytes: its size. speed: in words, beside the others. free_bytes: what the SDK's linker script
     leaves to a model; a file that does not say it means all. address: where that begins; None where
-    the linker script puts data anyway.
+    the linker script puts data anyway. external: outside the chip.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Memory:
     free_bytes: int
     # `Optional`, not `| None`: Python 3.9 evaluates the hints.
     address: Optional[int] = None
+    external: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.free_bytes <= self.bytes:

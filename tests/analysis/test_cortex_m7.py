@@ -112,12 +112,16 @@ def test_command(build: Build, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "M instructions on a Cortex-M7, predicted" in done.stdout
     size = build.tflite.stat().st_size
-    flash, *boards = done.stdout.splitlines()[-3:]
+    tflm, engine = done.stdout.split("the kit's own engine (--engine c)\n")
+    flash, *boards = tflm.splitlines()[-6:]
     assert f"{size:,} bytes of flash" in flash
+    titles = "i.MX RT1050", "i.MX RT1060", "i.MX RT1064", "i.MX RT1170", "MCX N947"
+    places = "DTCM", "DTCM", "DTCM", "DTCM", "SRAMX"
     assert [line.split(" at best")[0] for line in boards] == [
-        "i.MX RT1050: OCRAM",
-        "i.MX RT1170: OCRAM",
+        f"{title}: {place}" for title, place in zip(titles, places, strict=True)
     ]
+    assert "M instructions on a Cortex-M7, predicted" in engine
+    assert [line.split(": ")[0] for line in engine.splitlines()[-5:]] == list(titles)
     (tmp_path / "bad.tflite").write_bytes(build.tflite.read_bytes()[:999])
     done = run_python(tmp_path, NANODET, "cost", "bad.tflite")
     assert done.returncode == 2

@@ -68,8 +68,15 @@ def test_command(file: str, target: str, code: int, reason: str, tmp_path: Path)
         (["nowhere.tflite", "--target", "imxrt1170"], "nowhere.tflite: cannot be read"),
         (["bad.tflite", "--target", "imxrt1170"], "bad.tflite: damaged"),
         (["text.tflite", "--target", "imx8mp-npu"], "text.tflite: not a TFLite file"),
-        (["good.tflite", "--target", "imx6"], "imxrt1050, imxrt1170, imx8mp-npu, imx93-npu"),
+        (
+            ["good.tflite", "--target", "imx6"],
+            "imxrt1050, imxrt1060, imxrt1064, imxrt1170, mcxn947, imx8mp-npu, imx93-npu",
+        ),
         (["good.tflite"], "--target"),
+        (
+            ["good.tflite", "--target", "imx8mp-npu", "--engine", "c"],
+            "--engine c: goes with a microcontroller",
+        ),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_leaky_relu_of_our_own_is_cured(tmp_path: Path) -> None:
     ("sizes", "severity", "where", "reason"),
     [
         ((100_000, 200_000), None, "", "the first holds it"),
-        ((1_000, 200_000), "warning", "SDRAM", "only the second does"),
+        ((1_000, 200_000), "warning", "SDRAM", "only the one outside does"),
         ((1_000, 2_000), "error", "nowhere", "neither"),
-        ((0, 200_000), None, "", "of the first nothing is free"),
+        ((0, 200_000), "warning", "SDRAM", "of the one on the chip nothing is free"),
         ((0, 2_000), "error", "nowhere", "nor does the second hold it"),
         ((), None, "", "the board's file names no memory"),
     ],
@@ -89,7 +89,10 @@ def test_arena(
     path = leaky(Maker(1, 64, 64, 4).convolution(1, 64, 64, 8), 1, 64, 64, 8)
     asked = subject(path.write(tmp_path / "m.tflite"), "imxrt1170")
     names = ("OCRAM", "SDRAM")
-    memories = tuple(Memory(n, 1 << 20, "fast", s) for n, s in zip(names, sizes, strict=False))
+    memories = tuple(
+        Memory(n, 1 << 20, "fast", s, external=n == "SDRAM")
+        for n, s in zip(names, sizes, strict=False)
+    )
     board = dataclasses.replace(asked.board, memories=memories)
     found = microcontroller.examine(dataclasses.replace(asked, board=board))
     assert found.arena is not None and found.arena.bytes > 2 * 32_768
@@ -109,7 +112,7 @@ def test_split_stem_cures_the_arena(tmp_path: Path) -> None:
         asked = subject(path, "imxrt1170", own=True)
         memories = (
             Memory("OCRAM", 1 << 20, "fast", 24_000),
-            Memory("SDRAM", 1 << 20, "slow", 1 << 20),
+            Memory("SDRAM", 1 << 20, "slow", 1 << 20, external=True),
         )
         board = dataclasses.replace(asked.board, memories=memories)
         found = microcontroller.examine(dataclasses.replace(asked, board=board)).findings
@@ -127,7 +130,7 @@ def test_flash(spare: int, severity: str | None, tmp_path: Path) -> None:
     found = microcontroller.examine(dataclasses.replace(asked, board=board))
     assert [f.severity for f in found.findings if f.rule == "flash"] == [severity] * (spare < 0)
     assert found.arena is not None
-    assert found.arena.goes_to == ("nowhere" if severity else "OCRAM")
+    assert found.arena.goes_to == ("nowhere" if severity else "DTCM")
     assert found.memory[-1].endswith(": does not fit" if severity else ": fits")
 
 

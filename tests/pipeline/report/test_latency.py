@@ -8,6 +8,8 @@ from pipeline.report.latency import latencies, published
 
 # Of NXP's own file: instructions counted, milliseconds published.
 _COUNTED = 397_000_000
+_PUBLISHED = "i.MX RT1170", "i.MX RT1050"
+ENGINE = {"instructions": _COUNTED, "arena_bytes": 120_000, "flash_bytes": 600_000}
 
 
 def cost(**changes: Any) -> dict[str, Any]:
@@ -36,13 +38,12 @@ def test_nothing_predicted_where_nothing_was_counted(
 ) -> None:
     for latency in latencies(counted, 500_000, 0):
         assert latency.predicted_ms is None and latency.basis.startswith("Not predicted")
-        assert reason in latency.basis or "RT" not in latency.board
+        assert reason in latency.basis or latency.board not in _PUBLISHED
 
 
 def test_a_lower_bound_says_what_is_missing() -> None:
-    found = [x for x in latencies(cost(not_counted=["GATHER"]), None, 0) if "RT" in x.board]
-    assert len(found) == 2
-    for latency in found:
+    found = {x.board: x for x in latencies(cost(not_counted=["GATHER"]), None, 0)}
+    for latency in (found[title] for title in _PUBLISHED):
         assert latency.lower_bound and "lower bound" in latency.basis
         assert "GATHER" in latency.basis
 
@@ -61,6 +62,18 @@ def test_memory(arena_bytes: int | None, file_bytes: int, memory: str) -> None:
     found = latencies(cost(), arena_bytes, file_bytes)
     (board,) = (x for x in found if x.board == "i.MX RT1170")
     assert board.memory == memory
+
+
+def test_the_engine_beside_it() -> None:
+    found = {x.board: x for x in latencies(cost(), 700_000, 300_000, ENGINE)}
+    assert found["i.MX RT1170"].engine_ms == found["i.MX RT1170"].predicted_ms
+    assert found["i.MX RT1060"].engine_ms is None, "nobody published a latency"
+    assert {t: x.engine_memory.split(" (")[0] for t, x in found.items() if x.engine_memory} == {
+        **dict.fromkeys(("i.MX RT1050", "i.MX RT1060", "i.MX RT1064", "i.MX RT1170"), "DTCM"),
+        "MCX N947": "SRAM",
+    }
+    refused = latencies(cost(), 700_000, 300_000, {"refused": "not on this engine: ADD 1"})
+    assert not any(x.engine_ms or x.engine_memory for x in refused)
 
 
 def test_published_have_a_source() -> None:

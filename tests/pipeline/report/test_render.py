@@ -70,7 +70,7 @@ def test_order_of_the_page(job: Job, found: Findings, spec: ModelSpec) -> None:
     assert headings == [
         "nanodet-m-0.5x, strides 8, 16, 32, int8, from weights.ckpt", "What it finds",
         "Where AP goes", "By class", "Noise of rounding", "Operators", "The arena over time",
-        "Latency", "Commands and versions", "Files",
+        "On the kit's own engine", "Latency", "Commands and versions", "Files",
     ]  # fmt: skip
     assert "on the first 3 annotated images" in page
     assert "the kit has no" not in page and "bash recipe.sh --fast" in page

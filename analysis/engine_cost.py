@@ -1,0 +1,182 @@
+"""What a plan of the kit's own engine takes: instructions on a Cortex-M7, flash, and bytes that are
+read from flash.
+
+Instructions are linear in a layer's units of work. `engine_cost.csv` says what each unit takes, as
+`python -m benchmarks.engine_cost` counted it in an emulator.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+from analysis.cortex_m7 import Cost, add_up
+from firmware.engine.emit import emit
+from firmware.engine.layers import Layer
+from firmware.engine.plan import Plan, whole_words
+from firmware.engine.rows import at_once
+
+COEFFICIENTS = Path(__file__).with_suffix(".csv")
+_PIXELS = 3  # That a convolution computes at once.
+_CHANNELS = 4  # That a depthwise convolution widens at once.
+_HALF_CACHE_BYTES = 16 * 1024  # Of the data caches of i.MX RT.
+SIZES = "bytes"  # A kind whose units are types of the C library, and "code", all of its functions.
+_CONSTANT = re.compile(r"^(?:static )?const (\w+) \w+(\[\d*\])? = (.*?);$", re.M | re.S)
+_SCALARS = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of a layer. kind: kernel and form. units: how much of what decides its instructions."""
+
+    kind: str
+    units: Mapping[str, float]
+
+
+def instructions(plan: Plan) -> Cost:
+    """From the image's rows to logits, layer by layer."""
+    known, layers = coefficients(), [work(plan, layer) for layer in plan.network.layers]
+    return add_up([one.kind for one in layers], [predict(one, known) for one in layers])
+
+
+def flash_bytes(plan: Plan) -> int:
+    """Weights, tables, plan and code."""
+    return data_bytes(emit(plan)) + round(coefficients()[SIZES]["code"])
+
+
+@lru_cache
+def coefficients() -> dict[str, dict[str, float]]:
+    """Instructions of a unit, by kind."""
+    found: dict[str, dict[str, float]] = {}
+    with COEFFICIENTS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["kind"], {})[row["unit"]] = float(row["instructions"])
+    return found
+
+
+def predict(one: Work, known: Mapping[str, Mapping[str, float]]) -> float | None:
+    """Instructions of a layer; None for a kind that was never counted."""
+    if one.kind not in known:
+        return None
+    return sum(known[one.kind].get(unit, 0.0) * count for unit, count in one.units.items())
+
+
+def work(plan: Plan, layer: Layer) -> Work:
+    """A layer's kind and units."""
+    target = plan.network.values[layer.value]
+    rows = -(-target.height // at_once(layer))
+    form = f"{layer.kernel}x{layer.kernel}"
+    active = float(layer.activation is not None)
+    if layer.kind == "conv":
+        groups, pixels = target.height * -(-target.width // _PIXELS), target.height * target.width
+        inputs, outputs = whole_words(layer.weight[0].size), target.channels  # type: ignore[index]
+        units: dict[str, float] = {"row": rows}
+        for name, count in (("group", groups), ("pixel", pixels)):
+            units |= {
+                name: count, f"{name} input": count * inputs, f"{name} output": count * outputs,
+                f"{name} product": count * inputs * outputs,
+            }  # fmt: skip
+        units["activation"] = active * pixels * outputs
+        read, written = _runs(plan, layer.sources[0]), _runs(plan, _all(layer.value, outputs))
+        if layer.kernel == 1 and len(read) > 1:
+            units |= {"read run": pixels * len(read), "read byte": pixels * sum(read)}
+            units["gathered byte"] = any(n % 4 for n in read[:-1]) * pixels * sum(read)
+        if len(written) > 1:
+            units |= {"written run": pixels * len(written), "written byte": pixels * outputs}
+        return Work(f"conv {form}", units)
+    pieces = 1 if layer.kind == "decode" else _pieces(plan, layer)
+    if layer.kind == "depthwise":
+        fours = rows * -(-target.channels // _CHANNELS)
+        pairs = -(-target.width // 2) * rows * target.channels
+        units = {
+            "piece": rows * pieces, "four": fours, "column": fours * target.width,
+            "channel": rows * target.channels, "pair": pairs, "activation": active * pairs,
+            "border": 2 * -(-target.channels // _CHANNELS) * target.width,
+        }  # fmt: skip
+        return Work(f"depthwise {form} by {layer.stride}", units)
+    pixels = target.height * target.width
+    units = {"piece": rows * pieces, "pixel": pixels * pieces, "element": pixels * target.channels}
+    return Work(f"{layer.kind} {form}" if layer.kind in ("average", "max") else layer.kind, units)
+
+
+def _all(value: int, channels: int) -> list[tuple[int, int]]:
+    return [(value, channel) for channel in range(channels)]
+
+
+def _places(plan: Plan, channels: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(buffer, byte of its pixels) of each."""
+    storage = plan.storage
+    return [(storage.buffer[v], int(storage.columns[v][c])) for v, c in channels]
+
+
+def _runs(plan: Plan, channels: Sequence[tuple[int, int]]) -> list[int]:
+    """Lengths of the runs of bytes in which channels lie in memory."""
+    runs: list[int] = []
+    before = (-1, -1)
+    for buffer, at in sorted(_places(plan, channels)):
+        if runs and before == (buffer, at - 1):
+            runs[-1] += 1
+        else:
+            runs.append(1)
+        before = buffer, at
+    return runs
+
+
+def _pieces(plan: Plan, layer: Layer) -> int:
+    """Runs of channels that lie next to each other in all sources and the target."""
+    count = len(layer.sources[0])
+    places = [_places(plan, c) for c in (*layer.sources, _all(layer.value, count))]
+    columns = sorted(zip(*places, strict=True), key=lambda column: column[-1])
+    return 1 + sum(
+        any(two != (one[0], one[1] + 1) for one, two in zip(*pair, strict=True))
+        for pair in pairwise(columns)
+    )
+
+
+def data_bytes(text: str) -> int:
+    """Constant data of an emitted file, on a 32-bit core."""
+    sizes, count = {**coefficients()[SIZES], **_SCALARS}, 0.0
+    for kind, array, value in _CONSTANT.findall(text):
+        while array and value.count("{") > 1:
+            value = value[0] + re.sub(r"\{[^{}]*\}", "0", value[1:])
+        count += sizes[kind] * (value.count(",") + 1 if array else 1)
+    return round(count)
+
+
+def read_bytes(plan: Plan) -> int:
+    """Bytes of weights that an inference reads from flash.
+
+    Weights stay in half of the data cache where those of a group, which works row by row, fit
+    together. Otherwise each row reads its layer's again, and each three pixels do where not even
+    those fit.
+    """
+    count = 0
+    for group in plan.groups:
+        layers = [plan.network.layers[n] for n in group]
+        streams = [stream_bytes(layer) for layer in layers]
+        for layer, stream in zip(layers, streams, strict=True):
+            target = plan.network.values[layer.value]
+            steps = -(-target.height // at_once(layer))
+            if sum(streams) <= _HALF_CACHE_BYTES:
+                steps = 1
+            elif stream > _HALF_CACHE_BYTES and layer.kind == "conv":
+                steps *= -(-target.width // _PIXELS)
+            count += steps * stream
+    return count
+
+
+def stream_bytes(layer: Layer) -> int:
+    """Weights as pairs of 16 bits, and what rounds their sums."""
+    if layer.weight is None:
+        return 0
+    if layer.kind == "conv":
+        outputs, inputs = layer.weight.shape[0], whole_words(layer.weight[0].size)
+        return -(-outputs // 2) * (8 + 4 * inputs + 24)
+    kernel, _, channels = layer.weight.shape
+    words = kernel - 1 if layer.stride == 1 else (kernel + 1) // 2
+    return channels * (16 + 4 * kernel * words)

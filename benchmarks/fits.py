@@ -1,0 +1,70 @@
+"""`python -m benchmarks.fits MODEL.tflite ...`: what fits where, the table of docs/boards.md.
+
+MODELs are int8 files of this kit. Each is planned on the kit's own engine, and measured by
+TensorFlow Lite Micro on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from analysis.cortex_m7 import Cost, total
+from analysis.engine import deploy
+from benchmarks.markdown import replace_block, table
+from data.names import ROOT
+from runtime.benchmark.board import microcontrollers
+from runtime.engines.arena import arena_bytes, reserved_bytes
+from runtime.errors import KitError
+from runtime.tflite_graph import Graph
+
+DOCUMENT = ROOT / "docs" / "boards.md"
+
+
+def fits(models: Sequence[Path]) -> str:
+    """A row for each file on each engine."""
+    titles = [board.title for board in microcontrollers()]
+    rows = [row for model in models for row in (_tflm(model), _own(model))]
+    return table(("file", "engine", "arena", "flash", "M instructions", *titles), rows)
+
+
+def _tflm(model: Path) -> tuple[str, ...]:
+    graph = Graph.read(model)
+    try:
+        measured = arena_bytes(model)
+    except KitError as refusal:
+        return tuple(_refused(model, "`tflm`", str(refusal)))
+    reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
+    return tuple(_row(model, "`tflm`", (reserved, len(graph.content)), total(graph)))
+
+
+def _own(model: Path) -> tuple[str, ...]:
+    found = deploy(model.read_bytes(), str(model))
+    if isinstance(found, str):
+        return tuple(_refused(model, "`c`", found))
+    return tuple(_row(model, "`c`", (found.arena_bytes, found.flash_bytes), found.cost))
+
+
+def _row(model: Path, engine: str, needed: tuple[int, int], cost: Cost) -> Iterator[str]:
+    """needed: bytes of arena and flash."""
+    yield from (f"`{model.name}`", engine, *(f"{count:,}" for count in needed))
+    known = cost.instructions is not None
+    yield f"{'at least ' * bool(cost.unknown)}{cost.instructions / 1e6:.1f}" if known else "-"  # type: ignore[operator]
+    yield from (board.fits(*needed).where for board in microcontrollers())
+
+
+def _refused(model: Path, engine: str, reason: str) -> Iterator[str]:
+    yield from (f"`{model.name}`", engine, reason.removeprefix(f"{model}: "), "-", "-")
+    yield from ("-" for _ in microcontrollers())
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
+    replace_block(DOCUMENT, "fits", fits(parser.parse_args().models))
+
+
+if __name__ == "__main__":
+    main()
