@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.doctor import SEVERITIES, diagnose
+from analysis.doctor import NPUS, SEVERITIES, diagnose
 from analysis.vela import Compiled, compile_model
 from benchmarks.markdown import replace_block, table
 from data.names import ROOT
+from runtime.benchmark.board import microcontrollers
 from runtime.tflite_file import TfliteFile
 
 DOCUMENT = ROOT / "docs" / "doctor.md"
 _TARGETS = ("imxrt1170", "imx8mp-npu", "imx93-npu")
-_ALL_TARGETS = ("imxrt1170", "imxrt1050", "imx8mp-npu", "imx93-npu")
+_ALL_TARGETS = (*(board.name for board in microcontrollers()), *NPUS)
 _STRIDES = "32"
 
 
