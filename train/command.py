@@ -186,7 +186,7 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any, An
     from train.data import TrainingSet, check_pictures, read_pictures
     from train.module import Training, TrainingData
     from train.settings import Settings, read_settings
-    from train.start import start_from
+    from train.start import MEASURED_PICTURES, start_from
     from train.validation import Validation
 
     settings = read_settings(options.config) if options.config else Settings()
@@ -205,7 +205,9 @@ def _prepare(options: argparse.Namespace, spec: ModelSpec) -> tuple[Any, Any, An
     dataset = TrainingSet(pictures, spec, settings.augmentation, options.seed)
     training = Training(spec, settings)
     if options.weights is not None:
-        start_from(training, options.weights)
+        plain = TrainingSet(pictures, spec, Augmentation(), options.seed)
+        samples = [plain[0, i][0] for i in range(min(len(plain), MEASURED_PICTURES))]
+        start_from(training, options.weights, samples)
     return training, TrainingData(dataset, settings.batch, options.workers), validation
 
 

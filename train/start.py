@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from convert.checkpoint import read_weights
 from convert.checkpoint_layout import UNUSED_PREFIXES
@@ -15,16 +16,21 @@ from data.annotations import plain
 from runtime import quiet
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
+from train.criterion import Objects
+from train.data import collate
 
+MEASURED_PICTURES = 64
+_BATCH = 8
 _LAST = "head.gfl_cls."
 _OFFICIAL = "nanodet-m"  # Whose classes a checkpoint of 80 has.
 
 
-def start_from(training: Any, path: Path) -> None:
+def start_from(training: Any, path: Path, samples: Sequence[torch.Tensor]) -> None:
     """Fine-tune: take what fits of a checkpoint, and say what does not.
 
     Of last layers with other classes, distances are taken, and the classes of COCO by their names
-    where the checkpoint has as many classes as COCO.
+    where the checkpoint has as many classes as COCO. samples: normalised pixels (3, H, W), on which
+    folded batch norms are measured.
     """
     read = read_weights(path)
     for note in read.notes:
@@ -44,6 +50,9 @@ def start_from(training: Any, path: Path) -> None:
         if not name.endswith("num_batches_tracked"):
             quiet.say(f"{path.name}: `{name}` starts at random")
     training.model.load_state_dict({**own, **found})
+    if _folded(training.model):
+        unfold(training.model, samples)
+        quiet.say(f"{path.name}: folded batch norms, measured anew on {len(samples)} pictures")
     if training.avg_model is not None:
         training.avg_model.load_state_dict(training.model.state_dict())
 
@@ -68,3 +77,47 @@ def _pairs(own: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
     """Numbers of the classes that both have."""
     numbers = {plain(name): i for i, name in enumerate(others)}
     return [(i, numbers[plain(name)]) for i, name in enumerate(own) if plain(name) in numbers]
+
+
+def _norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """Those of the network that is deployed."""
+    named = network.named_modules()
+    return [m for n, m in named if isinstance(m, nn.BatchNorm2d) and not n.startswith("aux_")]
+
+
+def _folded(network: nn.Module) -> bool:
+    """Whether batch norms only add a bias: exporters fold the rest into convolutions."""
+    states = [norm.state_dict() for norm in _norms(network)]
+    return all(
+        bool((s["weight"] == 1).all() and (s["running_mean"] == 0).all())
+        and bool(((s["running_var"] - 1).abs() < 1e-4).all())
+        for s in states
+    )
+
+
+@torch.no_grad()
+def unfold(network: nn.Module, samples: Sequence[torch.Tensor]) -> None:
+    """Give folded batch norms the statistics of what they see, and undo these by their weights and
+    biases, in place: evaluated, the network stays the same, and it can be trained."""
+    sums: dict[nn.BatchNorm2d, torch.Tensor] = {}
+
+    def observe(norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        x = inputs[0].double()
+        ones = torch.full((x.shape[1],), float(x.numel() // x.shape[1]), dtype=torch.float64)
+        seen = torch.stack([ones, x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])
+        sums[norm] = sums.get(norm, 0) + seen  # type: ignore[index, call-overload]
+
+    hooks = [norm.register_forward_pre_hook(observe) for norm in _norms(network)]
+    network.eval()
+    for start in range(0, len(samples), _BATCH):
+        nothing = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+        network(collate([(pixels, nothing) for pixels in samples[start : start + _BATCH]])[0])
+    network.train()
+    for hook in hooks:
+        hook.remove()
+    for norm, (count, total, squares) in sums.items():
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp(min=0)
+        norm.running_mean, norm.running_var = mean.float(), variance.float()
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
+        norm.bias.add_(norm.running_mean)
