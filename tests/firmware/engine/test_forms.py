@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_all_kinds_have_a_kernel() -> None:
         ("average", {"kernel": 3, "stride": 3}, "a mean of nine"),
     ],
 )
-def test_other_windows(kind: str, change: dict[str, int], reason: str) -> None:
+def test_other_windows(kind: str, change: dict[str, Any], reason: str) -> None:
     network = small_network(16, 16, 4)
     layers = list(network.layers)
     place = next(n for n, layer in enumerate(layers) if layer.kind == kind)
