@@ -32,7 +32,7 @@ def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
         return window == (3, 2, 0, 0) and 2 * (target.height - 1) < source.height
     if layer.kind == "average":
         inside = target.height * layer.kernel <= source.height
-        return layer.kernel <= 4 and window == (layer.kernel, layer.kernel, 0, 0) and inside
+        return layer.kernel in (2, 4) and window == (layer.kernel, layer.kernel, 0, 0) and inside
     if layer.kind == "resize":
         return (target.height, target.width) == (2 * source.height, 2 * source.width)
     return window == (1, 1, 0, 0)

@@ -2,9 +2,8 @@
 
 #include "nanodet_lanes.h"
 
-void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
-                             uint32_t out_width, uint32_t channels) {
-    int32_t count = (int32_t)(side * side);
+NANODET_INLINE void run(const nanodet_row *rows, uint32_t side, uint32_t shift, nanodet_row out,
+                        uint32_t out_width, uint32_t channels) {
     for (uint32_t x = 0; x < out_width; x++, out.first += out.pitch) {
         for (uint32_t c = 0; c < channels; c += 4) {
             nanodet_lanes sums = {0, 0};
@@ -16,12 +15,16 @@ void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row
                     sums.odd += lanes.odd;
                 }
             }
-            for (uint32_t i = 0; i < 4 && c + i < channels; i++) {
-                uint32_t pair = i % 2 == 0 ? sums.even : sums.odd;
-                int32_t sum = (int32_t)(pair >> (i < 2 ? 0 : 16) & 0xFFFFu) - 128 * count;
-                /* To the nearest, ties away from zero. */
-                out.first[c + i] = (int8_t)((sum > 0 ? sum + count / 2 : sum - count / 2) / count);
-            }
+            nanodet_from_lanes(sums, shift, channels - c, out.first + c);
         }
+    }
+}
+
+void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
+                             uint32_t out_width, uint32_t channels) {
+    if (side == 2) {
+        run(rows, 2, 2, out, out_width, channels);
+    } else {
+        run(rows, 4, 4, out, out_width, channels);
     }
 }

@@ -6,18 +6,12 @@
 #include "nanodet_pairs.h"
 #include "nanodet_requantize.h"
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
 #define PARAMETERS 4 /* Bias, multiplier, offset, shift. */
 #define NEXT_WORDS 8 /* From two words of a channel to the next two. */
 #define MOST_WORDS 5
 
 /* Bytes of two rows or columns as a word of each of four channels. */
-INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
+static void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
     uint32_t *to = column + word / 2 * NEXT_WORDS + word % 2;
     to[0] = nanodet_lower(nanodet_even(a), nanodet_even(b));
     to[2] = nanodet_upper(nanodet_even(a), nanodet_even(b));
@@ -26,7 +20,7 @@ INLINE void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
 }
 
 /* Four channels from `channel` on of pixel x of each row; padding where there is none. */
-INLINE void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at, uint32_t count,
+static void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at, uint32_t count,
                  uint32_t channel, int32_t x, uint32_t *bytes) {
     int32_t last = (int32_t)at->width - 1, inside = x < 0 ? 0 : x > last ? last : x;
     bool padded = x != inside && !layer->repeats;
@@ -38,7 +32,7 @@ INLINE void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *a
 }
 
 /* One column, see nanodet_depthwise.h. x: of the image's first one. */
-INLINE void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+static void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                  uint32_t channel, int32_t x, uint32_t kernel, uint32_t stride,
                  uint32_t *column) {
     uint32_t one[NANODET_DEPTHWISE_MAX_ROWS + 1], other[NANODET_DEPTHWISE_MAX_ROWS];
@@ -56,7 +50,7 @@ INLINE void pack(const nanodet_depthwise *layer, const nanodet_depthwise_rows *a
 }
 
 /* The kernel's rows by one column of a channel into a sum of each of two rows. */
-INLINE void tap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum[2]) {
+static void tap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum[2]) {
     uint32_t x[MOST_WORDS];
     for (uint32_t i = 0; i < (kernel + 2) / 2; i++) x[i] = column[i / 2 * NEXT_WORDS + i % 2];
     for (uint32_t i = 0; 2 * i + 1 < kernel; i++) {
@@ -71,7 +65,7 @@ INLINE void tap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int3
 }
 
 /* The whole kernel by two columns of the image at a time. */
-INLINE int32_t leap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum) {
+static int32_t leap(const uint32_t *column, const uint32_t *w, uint32_t kernel, int32_t sum) {
     uint32_t weights = nanodet_depthwise_weights(kernel, 2);
     for (uint32_t i = 0; i < weights; i++) {
         uint32_t word = i % kernel;
@@ -82,7 +76,7 @@ INLINE int32_t leap(const uint32_t *column, const uint32_t *w, uint32_t kernel, 
 }
 
 /* One channel. columns: from its first word on. */
-INLINE void convolve(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+static void convolve(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                      const int32_t *stream, const uint32_t *columns, uint32_t channel,
                      uint32_t kernel, uint32_t stride) {
     uint32_t step = nanodet_depthwise_column(kernel, stride);
@@ -114,60 +108,66 @@ channel_loop nanodet_depthwise_31, nanodet_depthwise_32, nanodet_depthwise_42,
     nanodet_depthwise_plain_52;
 pack_loop nanodet_depthwise_pack_31, nanodet_depthwise_pack_32, nanodet_depthwise_pack_42,
     nanodet_depthwise_pack_51, nanodet_depthwise_pack_52;
-#define FORM(kernel, stride, name)                                                     \
-    ((stride) == 1    ? ((kernel) == 3 ? nanodet_depthwise_##name##31                  \
-                                       : nanodet_depthwise_##name##51)                 \
-     : (kernel) == 3 ? nanodet_depthwise_##name##32                                    \
-     : (kernel) == 4 ? nanodet_depthwise_##name##42                                    \
-                     : nanodet_depthwise_##name##52)
-#define FAST(kernel, stride, any_shift) (((kernel) != 4 || (stride) != 1) && !(any_shift))
+typedef struct {
+    channel_loop *active, *plain;
+    pack_loop *pack;
+} form;
 
-/* Rows of padding, for which another one stood in. */
-INLINE void pad_rows(const nanodet_depthwise_rows *at, uint32_t kernel, uint32_t columns,
-                     int16_t padding, uint32_t *to) {
-    uint32_t step = nanodet_depthwise_column(kernel, 1);
-    for (uint32_t i = 0; i <= kernel; i++) {
-        if (at->rows[i] != NULL) continue;
-        int8_t *half = (int8_t *)(to + i / 4 * NEXT_WORDS + i / 2 % 2) + 2 * (i % 2);
-        for (const int8_t *end = half + 4 * step * columns; half < end; half += 4 * step) {
-            memcpy(half, &padding, sizeof padding);
-            memcpy(half + 8, &padding, sizeof padding);
-            memcpy(half + 16, &padding, sizeof padding);
-            memcpy(half + 24, &padding, sizeof padding);
-        }
+static const form forms[3][2] = {
+    {{nanodet_depthwise_31, nanodet_depthwise_plain_31, nanodet_depthwise_pack_31},
+     {nanodet_depthwise_32, nanodet_depthwise_plain_32, nanodet_depthwise_pack_32}},
+    {{NULL, NULL, NULL},
+     {nanodet_depthwise_42, nanodet_depthwise_plain_42, nanodet_depthwise_pack_42}},
+    {{nanodet_depthwise_51, nanodet_depthwise_plain_51, nanodet_depthwise_pack_51},
+     {nanodet_depthwise_52, nanodet_depthwise_plain_52, nanodet_depthwise_pack_52}},
+};
+#define FORM(layer) (&forms[(layer)->kernel - 3][(layer)->stride - 1])
+#define FAST(layer) (FORM(layer)->pack != NULL && !(layer)->any_shift)
+
+/* Padding in a half of a word of each column. */
+static void pad(uint32_t *to, uint32_t step, uint32_t columns, uint32_t word, uint32_t half,
+                int16_t padding) {
+    int8_t *at = (int8_t *)(to + word / 2 * NEXT_WORDS + word % 2) + 2 * half;
+    for (const int8_t *end = at + 4 * step * columns; at < end; at += 4 * step) {
+        memcpy(at, &padding, sizeof padding);
+        memcpy(at + 8, &padding, sizeof padding);
+        memcpy(at + 16, &padding, sizeof padding);
+        memcpy(at + 24, &padding, sizeof padding);
     }
 }
 
-/* The columns from pixel x on that hold no padding, where there is a form for them: how many. */
-INLINE uint32_t pack_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                          uint32_t channel, uint32_t x, uint32_t columns, uint32_t kernel,
-                          uint32_t stride, uint32_t *to) {
+/* The columns from pixel x on that hold no padding at their sides: how many. */
+static uint32_t pack_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                          uint32_t channel, uint32_t x, uint32_t columns, uint32_t *to) {
     const int8_t *rows[NANODET_DEPTHWISE_MAX_ROWS];
-    uint32_t count = stride == 1 ? kernel + 1 : kernel, whole = (at->width - x) / stride;
-    const int8_t *there = at->rows[count / 2];
+    uint32_t kernel = layer->kernel, stride = layer->stride, count = kernel + (stride == 1);
+    uint32_t step = nanodet_depthwise_column(kernel, stride), whole = (at->width - x) / stride;
+    const int8_t *there = at->rows[count / 2]; /* Stands in for rows of padding. */
     if (whole > columns) whole = columns;
     if (there == NULL || whole == 0) return 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (at->rows[i] == NULL && stride == 2) return 0;
         rows[i] = (at->rows[i] == NULL ? there : at->rows[i]) + x * at->pitch + channel;
     }
-    const uint32_t *end = to + nanodet_depthwise_column(kernel, stride) * whole;
-    FORM(kernel, stride, pack_)(rows, at->pitch, to, end);
-    if (stride == 1) pad_rows(at, kernel, whole, layer->input_zero_point, to);
+    FORM(layer)->pack(rows, at->pitch, to, to + step * whole);
+    for (uint32_t i = 0; i < count; i++) {
+        if (at->rows[i] != NULL) continue;
+        bool last = i + 1 == kernel && kernel % 2; /* Of both columns in one word. */
+        pad(to, step, whole, i / 2, i % 2, layer->input_zero_point);
+        if (stride == 1) continue;
+        pad(to, step, whole, last ? i / 2 : kernel - kernel / 2 + i / 2, last ? 1 : i % 2,
+            layer->input_zero_point);
+    }
     return whole;
 }
 
 /* As `convolve`, two outputs of a row at a time. */
-INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+static void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
                           const int32_t *stream, const uint32_t *columns, uint32_t channel,
                           uint32_t kernel, uint32_t stride) {
     uint32_t two = 2 * nanodet_depthwise_column(kernel, stride);
     const int8_t *activation = layer->activation;
-    channel_loop *loop = FORM(kernel, stride, plain_);
-    if (activation != NULL) {
-        loop = FORM(kernel, stride, );
-        activation += 128;
-    }
+    channel_loop *loop = activation == NULL ? FORM(layer)->plain : FORM(layer)->active;
+    if (activation != NULL) activation += 128;
     int8_t *out = at->out[0] + channel;
     int32_t below = at->out[1] == NULL ? 0 : (int32_t)(at->out[1] - at->out[0]);
     const uint32_t *end = columns + two * (at->out_width / 2u);
@@ -180,23 +180,24 @@ INLINE void convolve_fast(const nanodet_depthwise *layer, const nanodet_depthwis
     *out = last[0];
 }
 #else
-#define FAST(kernel, stride, any_shift) 0
-#define pack_fast(layer, at, channel, x, columns, kernel, stride, to) 0
+#define FAST(layer) 0
+#define pack_fast(layer, at, channel, x, columns, to) 0
 #define convolve_fast convolve
 #endif
 
-INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                uint32_t *scratch, uint32_t kernel, uint32_t stride) {
+void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
+                          uint32_t *scratch) {
+    uint32_t kernel = layer->kernel, stride = layer->stride;
     uint32_t step = nanodet_depthwise_column(kernel, stride);
     uint32_t columns = nanodet_depthwise_columns(kernel, stride, at->out_width);
     uint32_t before = (at->left + stride - 1) / stride; /* That hold padding. */
-    bool fast = FAST(kernel, stride, layer->any_shift);
+    bool fast = FAST(layer);
     const int32_t *stream = layer->stream;
     for (uint32_t channel = 0; channel < layer->channels; channel += NANODET_AT_ONCE) {
         for (uint32_t i = 0; i < columns; i++) {
             if (fast && i == before) {
-                i += pack_fast(layer, at, channel, i * stride - at->left, columns - i, kernel,
-                               stride, scratch + i * step);
+                i += pack_fast(layer, at, channel, i * stride - at->left, columns - i,
+                               scratch + i * step);
                 if (i >= columns) break;
             }
             int32_t x = (int32_t)(i * stride) - at->left;
@@ -213,18 +214,5 @@ INLINE void run(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at
             }
             stream += PARAMETERS + nanodet_depthwise_weights(kernel, stride);
         }
-    }
-}
-
-void nanodet_depthwise_s8(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at,
-                          uint32_t *scratch) {
-    switch (layer->kernel * 2 + layer->stride) {
-        case 3 * 2 + 1: run(layer, at, scratch, 3, 1); break;
-        case 3 * 2 + 2: run(layer, at, scratch, 3, 2); break;
-        case 4 * 2 + 1: run(layer, at, scratch, 4, 1); break;
-        case 4 * 2 + 2: run(layer, at, scratch, 4, 2); break;
-        case 5 * 2 + 1: run(layer, at, scratch, 5, 1); break;
-        case 5 * 2 + 2: run(layer, at, scratch, 5, 2); break;
-        default: break; /* Refused when the network is opened. */
     }
 }

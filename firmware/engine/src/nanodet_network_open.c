@@ -119,7 +119,7 @@ static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer 
                          layer->out_width) ? layer->out_width : 0;
         case NANODET_RESIZE: return layer->out_width == 2 * layer->width ? layer->width : 0;
         case NANODET_AVERAGE:
-            if (kernel == 0 || kernel > 4 || layer->stride != kernel) return 0;
+            if ((kernel != 2 && kernel != 4) || layer->stride != kernel) return 0;
             if (layer->out_height * kernel > layer->height) return 0;
             return layer->out_width * kernel;
         case NANODET_MAX:

@@ -79,6 +79,8 @@ def small_network(height: int, width: int, channels: int, active: bool = True) -
     quarter = made.add("depthwise", channels, [half], 5, 2)
     mean = made.add("average", channels, [made.add("resize", channels, [half])], 2, 2)
     summed = made.add("add", channels, [half, mean])
+    whole = made.add("resize", channels, [made.add("resize", channels, [summed])])
+    summed = made.add("average", channels, [whole], 4, 4)
     again = made.add("depthwise", channels, [summed], 3, repeats=True)
     four = made.add("depthwise", channels, [again], 4, repeats=True)
     end = made.add("resize", channels, [made.add("depthwise", channels, [four], 4, 2)])

@@ -56,8 +56,9 @@ typedef struct {
 /* Words of scratch memory for a convolution. */
 uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
 
-/* sources: their runs hold at most `inputs` channels together, in their order. So many pixels are read
- * before they are written, so that source and target may share memory pixel by pixel. */
+/* sources: their runs hold at most `inputs` channels together, in their order. `pixels` of the
+ * layer are read before they are written, so that source and target may share memory pixel by
+ * pixel. */
 NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      nanodet_row target, uint32_t pixels, uint32_t *scratch);
@@ -131,7 +132,7 @@ NANODET_CODE
 void nanodet_resize_double_s8(nanodet_row near, nanodet_row far, uint32_t width, nanodet_row out,
                               uint32_t channels);
 
-/* Means of squares of `side` x `side` pixels. rows: [side] */
+/* Means of squares of 2x2 or 4x4 pixels. rows: [side] */
 NANODET_CODE
 void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
                              uint32_t out_width, uint32_t channels);
