@@ -62,7 +62,8 @@ def test_by_hand(measured: int, leaky_relus: int, reserved: int, reason: str) ->
 def test_all_say_what_the_firmware_reserves(build: Build, tmp_path: Path) -> None:
     image = tmp_path / "scene.png"
     Image.new("RGB", (60, 40)).save(image)
-    words = [NANODET, "firmware", str(build.tflite), "--out", "fw", "--image", str(image)]
+    words = [NANODET, "firmware", str(build.tflite), "--engine", "tflm", "--out", "fw"]
+    words += ["--image", str(image)]
     done = run_here(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     header = (tmp_path / "fw" / "generated" / "nanodet_settings.h").read_text()

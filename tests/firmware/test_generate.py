@@ -16,6 +16,7 @@ from runtime.tflite_file import TfliteFile
 from tests.conftest import NANODET, Build, photo, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
+COMMAND = [NANODET, "firmware", "--engine", "tflm"]
 APP = ["application", "detection_responder", "image_provider", "main", "text"]
 REPLAY = [*APP, "port_posix", "model_runner_replay"]
 
@@ -30,7 +31,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
     """Lines of what is to be found."""
     done = run_here(
-        folder, NANODET, "firmware", str(build.tflite), "--out", str(folder / "out"),
+        folder, *COMMAND, str(build.tflite), "--out", str(folder / "out"),
         "--image", str(image), "--record", "--score-threshold", "0.05", *options,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -154,7 +155,7 @@ def test_again_into_the_same_folder(build: Build, image: Path, tmp_path: Path) -
 
 
 def again(folder: Path, build: Build, image: Path, *options: str) -> Any:
-    command = [NANODET, "firmware", str(build.tflite), "--out", "out", "--image", str(image)]
+    command = [*COMMAND, str(build.tflite), "--out", "out", "--image", str(image)]
     return run_here(folder, *command, *options)
 
 
@@ -215,7 +216,7 @@ def test_bad_input(
     build: Build, image: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     (tmp_path / "full").mkdir()
-    command = [NANODET, "firmware", str(build.tflite), "--out", "out", "--image", str(image)]
+    command = [*COMMAND, str(build.tflite), "--out", "out", "--image", str(image)]
     done = run_python(tmp_path, *command, *options)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists() and not list((tmp_path / "full").iterdir())
