@@ -67,7 +67,7 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
             _command("run", "detect", path, photo, "--json", "--engine", "tflm"),
             _detected,
         ),
-        Trial("cost", _command("cost", path), _printed),
+        Trial("cost", _command("cost", path, "--engine", "tflm"), _printed),
         Trial("doctor (NPU)", _doctor(path, "imx8mp-npu"), _diagnosed),
     ]
     if number % _SLOW_EVERY == 0:
@@ -88,6 +88,7 @@ def _tflite(rng: random.Random, number: int, material: Path, scratch: Path) -> l
                 inspected,
             ),
             Trial("doctor", _doctor(path, "imxrt1170"), _diagnosed),
+            Trial("cost (engine)", _command("cost", path, "--engine", "c"), _printed),
             _evaluate(path, images, images.parent / "annotations.json", scores),
         ]
     return found
