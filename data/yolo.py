@@ -122,7 +122,7 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
     boxes: list[dict[str, Any]] = []
     for number, words in rows:
         try:
-            class_id, values = int(words[0]), [float(word) for word in words[1:]]
+            class_id, values = _numbers(words)
             if not 0 <= class_id < classes:
                 raise ValueError(f"class {class_id}, but {classes} are named")
             if len(words) < _BOX_NUMBERS or len(words) % 2 == 0:
@@ -132,6 +132,14 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
         else:
             boxes.append({"category_id": class_id + 1, "bbox": _box(values, *size)})
     return boxes
+
+
+def _numbers(words: list[str]) -> tuple[int, list[float]]:
+    """Class, and the numbers behind it."""
+    try:
+        return int(words[0]), [float(word) for word in words[1:]]
+    except ValueError:
+        raise ValueError(f"`{' '.join(words):.40}` is no class with numbers") from None
 
 
 def _box(values: list[float], width: int, height: int) -> list[float]:

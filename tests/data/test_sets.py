@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from data.annotations import AnnotatedImages, read_annotations
 from data.pictures import size_of
 from data.sets import find_sets
 from runtime.errors import KitError
+from tests.robustness import mutate
 from train.data import read_pictures
 
 NAMES = ["cat", "dog", "traffic light"]
@@ -245,9 +247,10 @@ def test_deep_xml(tmp_path: Path) -> None:
     [
         ("0 0.5 0.5 0.1", "a.txt, line 1: 3 numbers are neither box nor polygon"),
         ("0 0.5 0.5 0.1 0.1 0.9", "5 numbers are neither"),
-        ("cat 0.5 0.5 0.1 0.1", "invalid literal"),
+        ("cat 0.5 0.5 0.1 0.1", "`cat 0.5 0.5 0.1 0.1` is no class with"),
         ("3 0.5 0.5 0.1 0.1", "class 3, but 3 are named"),
         ("-1 0.5 0.5 0.1 0.1", "class -1"),
+        (f"0 {'9' * 999}x 0.5 0.1 0.1", "line 1: `0 9{38}` is no class with numbers"),
         ("0 nan 0.5 0.1 0.1", "nan is no number"),
         ("0 0.5 0.5 -0.1 0.1", "negative width"),
     ],
@@ -292,3 +295,24 @@ def test_categories_that_the_model_lacks_are_named(
     pictures = read_pictures(images.folder, images.path, ["dog"])
     assert [len(p.class_id) for p in pictures] == [0, 1, 0]
     assert "left out: `cat`, `traffic light`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("write", [roboflow_voc, roboflow_yolo], ids=lambda w: w.__name__)
+def test_damaged_files_give_one_short_line(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    """Bytes of labels and of `data.yaml` are changed, cut and doubled."""
+    write(tmp_path)
+    pattern = "train/**/a.xml" if write is roboflow_voc else "**/*.[ty][xa]*"
+    errors = 0
+    for path in sorted(tmp_path.glob(pattern)):
+        sound = path.read_bytes()
+        for number in range(150):
+            path.write_bytes(mutate.mutate_bytes(sound, random.Random(number)))
+            try:
+                images = find_sets(tmp_path)["train"]
+                for found in read_pictures(images.folder, images.path, NAMES):
+                    assert np.isfinite(found.xyxy).all()
+            except KitError as error:
+                errors += 1
+                assert len(str(error)) < 1000
+        path.write_bytes(sound)
+    assert errors > 50
