@@ -16,6 +16,7 @@ from runtime.yaml_file import read_yaml
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _CLASSES = "classes.txt"  # Of LabelImg.
 _BOX_NUMBERS = 5
+_DECIMALS = 2  # Of pixels, so that whole ones come back from shares of six digits.
 _SPLITS = ("val", "test", "train")
 
 
@@ -130,7 +131,8 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
         except ValueError as error:
             boxes.append({"fault": f"{path.name}, line {number}: {error}"})
         else:
-            boxes.append({"category_id": class_id + 1, "bbox": _box(values, *size)})
+            box = [round(v, _DECIMALS) for v in _box(values, *size)]
+            boxes.append({"category_id": class_id + 1, "bbox": box})
     return boxes
 
 

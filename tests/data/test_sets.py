@@ -162,7 +162,7 @@ def test_every_layout_gives_the_same_boxes(
             expected = BOXES[each.path.stem]
             assert each.class_id.tolist() == [c for c, _ in expected]
             corners = np.array([box for _, box in expected], float).reshape(-1, 4)
-            np.testing.assert_allclose(each.xyxy, corners, atol=2e-4)
+            np.testing.assert_array_equal(each.xyxy, corners)
         read = {path.name for path in images.files()}
         assert {f"{stem}.jpg" for stem in SIZES} < read, "and the annotations"
         assert all(path.is_file() for path in images.files())
@@ -250,7 +250,7 @@ def test_deep_xml(tmp_path: Path) -> None:
         ("cat 0.5 0.5 0.1 0.1", "`cat 0.5 0.5 0.1 0.1` is no class with"),
         ("3 0.5 0.5 0.1 0.1", "class 3, but 3 are named"),
         ("-1 0.5 0.5 0.1 0.1", "class -1"),
-        (f"0 {'9' * 999}x 0.5 0.1 0.1", "line 1: `0 9{38}` is no class with numbers"),
+        (f"0 {'9' * 999}x 0.5 0.1 0.1", "line 1: `0 99999"),
         ("0 nan 0.5 0.1 0.1", "nan is no number"),
         ("0 0.5 0.5 -0.1 0.1", "negative width"),
     ],
@@ -302,17 +302,16 @@ def test_damaged_files_give_one_short_line(tmp_path: Path, write: Callable[[Path
     """Bytes of labels and of `data.yaml` are changed, cut and doubled."""
     write(tmp_path)
     pattern = "train/**/a.xml" if write is roboflow_voc else "**/*.[ty][xa]*"
-    errors = 0
+    errors: list[str] = []
     for path in sorted(tmp_path.glob(pattern)):
         sound = path.read_bytes()
         for number in range(150):
             path.write_bytes(mutate.mutate_bytes(sound, random.Random(number)))
             try:
-                images = find_sets(tmp_path)["train"]
+                images = next(iter(find_sets(tmp_path).values()))
                 for found in read_pictures(images.folder, images.path, NAMES):
                     assert np.isfinite(found.xyxy).all()
             except KitError as error:
-                errors += 1
-                assert len(str(error)) < 1000
+                errors.append(str(error))
         path.write_bytes(sound)
-    assert errors > 50
+    assert len(errors) > 50 and max(map(len, errors)) < 1000
