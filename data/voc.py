@@ -58,9 +58,9 @@ def _box(entry: Element, where: str) -> dict[str, Any]:
     try:
         left, top, right, bottom = map(float, corners)
     except ValueError:
-        return {"fault": f"{where}: a box of {corners}"}
+        return {"fault": f"{where}: a box of {corners!s:.80}"}
     if not (left <= right and top <= bottom):
-        return {"fault": f"{where}: the corners {corners} of a box are the wrong way round"}
+        return {"fault": f"{where}: the corners {corners!s:.80} of a box are the wrong way round"}
     return {"bbox": [left, top, right - left, bottom - top]}
 
 

@@ -16,6 +16,7 @@ from runtime.yaml_file import read_yaml
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _CLASSES = "classes.txt"  # Of LabelImg.
 _BOX_NUMBERS = 5
+_DECIMALS = 2  # Of pixels, so that whole ones come back from shares of six digits.
 _SPLITS = ("val", "test", "train")
 
 
@@ -122,7 +123,7 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
     boxes: list[dict[str, Any]] = []
     for number, words in rows:
         try:
-            class_id, values = int(words[0]), [float(word) for word in words[1:]]
+            class_id, values = _numbers(words)
             if not 0 <= class_id < classes:
                 raise ValueError(f"class {class_id}, but {classes} are named")
             if len(words) < _BOX_NUMBERS or len(words) % 2 == 0:
@@ -130,8 +131,17 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
         except ValueError as error:
             boxes.append({"fault": f"{path.name}, line {number}: {error}"})
         else:
-            boxes.append({"category_id": class_id + 1, "bbox": _box(values, *size)})
+            box = [round(v, _DECIMALS) for v in _box(values, *size)]
+            boxes.append({"category_id": class_id + 1, "bbox": box})
     return boxes
+
+
+def _numbers(words: list[str]) -> tuple[int, list[float]]:
+    """Class, and the numbers behind it."""
+    try:
+        return int(words[0]), [float(word) for word in words[1:]]
+    except ValueError:
+        raise ValueError(f"`{' '.join(words):.40}` is no class with numbers") from None
 
 
 def _box(values: list[float], width: int, height: int) -> list[float]:

@@ -115,14 +115,11 @@ def test_official_configurations_are_taken_with_one_short_line(tmp_path: Path, n
     path = write(tmp_path, CONFIGS[name]())
     assert unused_keys(path) == (), "conversion asks for the network alone"
     assert sorted(unused_keys(path, training=True)) == [
-        "data.train.{ann_path,img_path,name} (--data)",
-        "data.val.{ann_path,img_path,name} (--data)",
         "device.gpu_ids (--accelerator, --devices)",
         "device.workers_per_gpu (--workers)",
         "evaluator",
         "log",
         "save_dir (--out)",
-        "schedule.val_intervals",
     ]
     read_settings(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from data.annotations import AnnotatedImages, read_annotations
 from data.pictures import size_of
 from data.sets import find_sets
 from runtime.errors import KitError
+from tests.robustness import mutate
 from train.data import read_pictures
 
 NAMES = ["cat", "dog", "traffic light"]
@@ -160,7 +162,7 @@ def test_every_layout_gives_the_same_boxes(
             expected = BOXES[each.path.stem]
             assert each.class_id.tolist() == [c for c, _ in expected]
             corners = np.array([box for _, box in expected], float).reshape(-1, 4)
-            np.testing.assert_allclose(each.xyxy, corners, atol=2e-4)
+            np.testing.assert_array_equal(each.xyxy, corners)
         read = {path.name for path in images.files()}
         assert {f"{stem}.jpg" for stem in SIZES} < read, "and the annotations"
         assert all(path.is_file() for path in images.files())
@@ -245,9 +247,10 @@ def test_deep_xml(tmp_path: Path) -> None:
     [
         ("0 0.5 0.5 0.1", "a.txt, line 1: 3 numbers are neither box nor polygon"),
         ("0 0.5 0.5 0.1 0.1 0.9", "5 numbers are neither"),
-        ("cat 0.5 0.5 0.1 0.1", "invalid literal"),
+        ("cat 0.5 0.5 0.1 0.1", "`cat 0.5 0.5 0.1 0.1` is no class with"),
         ("3 0.5 0.5 0.1 0.1", "class 3, but 3 are named"),
         ("-1 0.5 0.5 0.1 0.1", "class -1"),
+        (f"0 {'9' * 999}x 0.5 0.1 0.1", "line 1: `0 99999"),
         ("0 nan 0.5 0.1 0.1", "nan is no number"),
         ("0 0.5 0.5 -0.1 0.1", "negative width"),
     ],
@@ -292,3 +295,23 @@ def test_categories_that_the_model_lacks_are_named(
     pictures = read_pictures(images.folder, images.path, ["dog"])
     assert [len(p.class_id) for p in pictures] == [0, 1, 0]
     assert "left out: `cat`, `traffic light`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("write", [roboflow_voc, roboflow_yolo], ids=lambda w: w.__name__)
+def test_damaged_files_give_one_short_line(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    """Bytes of labels and of `data.yaml` are changed, cut and doubled."""
+    write(tmp_path)
+    pattern = "train/**/a.xml" if write is roboflow_voc else "**/*.[ty][xa]*"
+    errors: list[str] = []
+    for path in sorted(tmp_path.glob(pattern)):
+        sound = path.read_bytes()
+        for number in range(150):
+            path.write_bytes(mutate.mutate_bytes(sound, random.Random(number)))
+            try:
+                images = next(iter(find_sets(tmp_path).values()))
+                for found in read_pictures(images.folder, images.path, NAMES):
+                    assert np.isfinite(found.xyxy).all()
+            except KitError as error:
+                errors.append(str(error))
+        path.write_bytes(sound)
+    assert len(errors) > 50 and max(map(len, errors)) < 1000
