@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.engine import proof
+from firmware.engine import proof, show
 from firmware.engine.emit import emit
 from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
@@ -139,3 +139,15 @@ def test_a_smaller_ring_is_found(plan: Plan) -> None:
         storage = dataclasses.replace(plan.storage, buffers=changed)
         with pytest.raises(ValueError, match=r"is not there|overwrites"):
             proof.check(dataclasses.replace(plan, storage=storage))
+
+
+def test_the_plan_is_shown(plan: Plan) -> None:
+    """Every layer once, buffers within the arena, and never more in use than there is."""
+    found, used = show.lines(plan), show.bytes_in_use(plan)
+    assert sorted(line.layer for line in found) == list(range(len(plan.network.layers)))
+    assert all(line.offset + line.bytes <= plan.storage.arena_bytes for line in found)
+    assert len(used) == len(plan.schedule.steps)
+    assert 0 < used.min() <= used.max() <= plan.storage.arena_bytes
+    text = show.describe(plan)
+    assert f"{plan.storage.arena_bytes:,} bytes" in text
+    assert all(layer.name in text for layer in plan.network.layers)
