@@ -14,6 +14,7 @@ from firmware.engine.layers import Layer
 from firmware.engine.rows import INPUT, Rows, at_once, in_flight
 
 _POWERS = 64, 16, 8  # Of peaks: how much the highest alone counts.
+_MORE = 1.2  # Times the least peak of all orders: one that is looked at more closely.
 
 Groups = tuple[tuple[int, ...], ...]
 Order = tuple[int, ...]
@@ -71,25 +72,33 @@ class Cuts:
         self.rows, self.order = rows, order
         self.place = {n: i for i, n in enumerate(order)} | {INPUT: -1}
         self.ring_bytes = _ring_bytes(rows)
-        count = len(order)
-        parts = np.array(list(self._parts()))
-        written, part_read, value_read, size, ring = parts.T
-        self.peak = np.full((count + 1, count + 1), np.inf)
-        self.known = np.zeros((count + 1, count + 1), bool)
-        self.outside = np.zeros((count + 1, count + 1))
-        for i in range(count):
-            before = written < i
-            for j in range(i + 1, count + 1):
-                if np.any((written == -1) & (value_read >= j)) and i == 0:
-                    continue  # The image's rows are there once.
-                inside = (written >= i) & (written < j)
-                if i == 0:
-                    inside |= written == -1
-                through = size[before & (written >= 0) & (part_read >= j)].sum()
-                read = size[before & (written >= 0) & (part_read >= i) & (part_read < j)].sum()
-                made = size[inside & (value_read >= j)].sum()
-                self.outside[i, j] = through + max(read, made)
-                self.peak[i, j] = self.outside[i, j] + ring[inside & (value_read < j)].sum()
+        self.highest = np.inf  # Peak of the groups found last.
+        self.known = np.zeros((len(order) + 1,) * 2, bool)
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """Peaks of all groups order[i:j], with the least rings that there can be."""
+        count = len(self.order)
+        written, part_read, value_read, size, ring = np.array(list(self._parts())).T
+
+        def sums(read: np.ndarray, amount: np.ndarray) -> np.ndarray:
+            """[i + 1, j]: of what is written before i and read for the last time before j."""
+            table = np.zeros((count + 2, count + 1))
+            np.add.at(table, (written + 2, read + 1), amount)
+            result: np.ndarray = table.cumsum(0).cumsum(1)
+            return result
+
+        parts, values = (sums(read, size * (written >= 0)) for read in (part_read, value_read))
+        rings = sums(value_read, ring)
+        i, j = np.arange(count + 1)[:, None], np.arange(count + 1)[None, :]
+        through = parts[i + 1, count] - parts[i + 1, j]
+        read = parts[i + 1, j] - parts[i + 1, i]
+        made = values[j + 1, count] - values[j + 1, j] - values[i + 1, count] + values[i + 1, j]
+        self.outside = through + np.maximum(read, made)
+        self.peak = self.outside + rings[j + 1, j] - np.where(i, rings[i + 1, j], 0)
+        # The image's rows are there once: for the first group.
+        fetched = value_read[written == -1].max()
+        self.peak[(i >= j) | ((i == 0) & (j <= fetched))] = np.inf
 
     def _parts(self) -> Iterator[tuple[int, int, int, int, int]]:
         """Channels of a value that the same layers read: where they are written, where they, and
@@ -112,6 +121,7 @@ class Cuts:
         while True:
             edges = self._cut(power)
             unknown = [(i, j) for i, j in edges if not self.known[i, j]]
+            self.highest = max(self.peak[i, j] for i, j in edges)
             if not unknown:
                 return tuple(self.order[i:j] for i, j in edges)
             for i, j in unknown:
@@ -160,9 +170,10 @@ def _ring_bytes(rows: Rows) -> list[int]:
 
 def candidates(rows: Rows) -> list[Groups]:
     """Groups worth a look, each once."""
-    found: dict[Groups, None] = {}
-    for order in dict.fromkeys(orders(rows)):
-        cuts = Cuts(rows, order)
-        for power in _POWERS:
-            found[cuts.best(power)] = None
+    cuts = [Cuts(rows, order) for order in dict.fromkeys(orders(rows))]
+    found = {one.best(_POWERS[0]): None for one in cuts}
+    least = min(one.highest for one in cuts)
+    for one in cuts:
+        for power in _POWERS[1:] if one.highest <= _MORE * least else ():
+            found[one.best(power)] = None
     return list(found)

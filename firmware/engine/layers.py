@@ -15,6 +15,7 @@ from runtime.errors import KitError
 from runtime.tflite_graph import Graph, Operator, Tensor
 
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
+_MOST_LAYERS = 250  # Numbers of layers and buffers are bytes.
 _EVERY = np.arange(-128, 128)
 _ACTIVATED = ("conv", "depthwise", "add", "max")  # By the kernel that writes the value.
 
@@ -122,10 +123,17 @@ class _Reader:
         for op in self.operators:
             getattr(self, f"_{op.name.lower()}", self._unknown)(op)
         for level, pair in enumerate(outputs):
+            if not all(tensor in self.views for tensor in pair):
+                raise KitError(
+                    f"{self.path}: an output of level {level} is no tensor of the engine"
+                )
             sources = self.views[pair[0]].channels, self.views[pair[1]].channels
             about = self.values[sources[0][0][0]]
             self.values.append(replace(about, channels=0))
             self.layers.append(Layer(f"level {level}", "decode", sources, len(self.values) - 1))
+        if len(self.layers) > _MOST_LAYERS:
+            many = f"{len(self.layers)} layers, more than {_MOST_LAYERS}"
+            raise KitError(f"{self.path}: the engine does not take {many}; use --engine tflm")
         return Network(tuple(self.values), tuple(self.layers))
 
     def _unknown(self, op: Operator) -> None:
@@ -192,31 +200,54 @@ class _Reader:
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
+        window = self._window(op, weight.shape[1:3])
+        at_once = weight.shape[1:3] == (1, 1) and window["stride"] == 1
+        if not (at_once or (self._is_halving(op, window) and self._view(op).channels[0][0] == 0)):
+            raise self._refuse(op, "it is no 1x1 convolution, and no 3x3 that halves the image")
         self._layer(
             op, "conv", weight=weight.values, bias=bias.values,
-            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1:3]),
+            weight_scales=np.array(weight.scales), **window,
         )  # fmt: skip
+
+    def _is_halving(self, op: Operator, window: dict[str, Any]) -> bool:
+        """Is it 3x3 with stride 2, and with padding behind the last row and column alone?"""
+        return list(window.values()) == [3, 2, 0, 0] and not len(self._view(op).columns) % 2
 
     def _depthwise_conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
+        window = self._window(op, weight.shape[1:3])
+        if window["kernel"] not in (3, 4, 5) or window["stride"] > 2 or (
+            op.options.depthMultiplier != 1
+        ):  # fmt: skip
+            raise self._refuse(op, "its kernel is not 3x3 to 5x5 with stride 1 or 2")
         self._layer(
             op, "depthwise", weight=weight.values[0], bias=bias.values,
-            weight_scales=np.array(weight.scales), **self._window(op, weight.shape[1:3]),
+            weight_scales=np.array(weight.scales), **window,
         )  # fmt: skip
 
     def _max_pool_2d(self, op: Operator) -> None:
-        self._layer(op, "max", **self._window(op, self._filter(op)))
+        window = self._window(op, self._filter(op))
+        if not self._is_halving(op, window):
+            raise self._refuse(op, "it is not 3x3 with stride 2 on an even number of columns")
+        self._layer(op, "max", **window)
 
     def _filter(self, op: Operator) -> tuple[int, int]:
         return op.options.filterHeight, op.options.filterWidth
 
     def _average_pool_2d(self, op: Operator) -> None:
-        self._layer(op, "average", **self._window(op, self._filter(op)))
+        window = self._window(op, self._filter(op))
+        if not 2 <= window["kernel"] == window["stride"] <= 4 or window["above"] or window["left"]:
+            raise self._refuse(op, "its squares overlap, or there is padding")
+        self._layer(op, "average", **window)
 
     def _add(self, op: Operator) -> None:
         self._layer(op, "add", inputs=2)
 
     def _resize_bilinear(self, op: Operator) -> None:
+        source, options = self._view(op).size, op.options
+        double = op.outputs[0].shape[1:3] == (2 * source[0], 2 * source[1])
+        if not double or options.alignCorners or not options.halfPixelCenters:
+            raise self._refuse(op, "it does not double rows and columns by half-pixel centres")
         self._layer(op, "resize")
 
     def _slice(self, op: Operator) -> None:

@@ -9,7 +9,7 @@ from firmware.engine import groups
 from firmware.engine.layers import Network
 from firmware.engine.pack import blocks
 from firmware.engine.rows import Rows, Schedule
-from firmware.engine.storage import Storage, store
+from firmware.engine.storage import Storage, draft
 
 _TRIES = 100  # Ways to pack.
 _FINALISTS = 4  # Groups that are packed with more care.
@@ -28,16 +28,21 @@ class Plan:
 def make_plan(network: Network) -> Plan:
     """The plan that needs the least memory of those tried."""
     rows, scratch = Rows(network), scratch_bytes(network)
-
-    def stored(tried: groups.Groups, tries: int) -> Storage:
-        return store(rows, rows.schedule(tried), _whole(network, tried), scratch, tries)
-
-    found = groups.candidates(rows)
-    first = {tried: stored(tried, _TRIES).arena_bytes for tried in found}
-    best = sorted(found, key=first.__getitem__)[:_FINALISTS]
-    finals = {tried: stored(tried, 20 * _TRIES) for tried in best}
-    chosen = min(finals, key=lambda tried: finals[tried].arena_bytes)
-    return Plan(network, chosen, rows.schedule(chosen), finals[chosen])
+    drafts = {
+        tried: draft(rows, rows.schedule(tried), _whole(network, tried), scratch)
+        for tried in groups.candidates(rows)
+    }
+    stored: dict[groups.Groups, Storage] = {}
+    tried_first = sorted(drafts, key=lambda tried: drafts[tried].least_bytes)
+    for tries, some in (_TRIES, tried_first), (20 * _TRIES, None):
+        least = min((one.arena_bytes for one in stored.values()), default=0)
+        chosen = some or sorted(stored, key=lambda tried: stored[tried].arena_bytes)[:_FINALISTS]
+        for tried in chosen:
+            if not least or drafts[tried].least_bytes < least:
+                stored[tried] = drafts[tried].packed(tries)
+                least = min(least or stored[tried].arena_bytes, stored[tried].arena_bytes)
+    best = min(stored, key=lambda tried: stored[tried].arena_bytes)
+    return Plan(network, best, rows.schedule(best), stored[best])
 
 
 def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:

@@ -9,7 +9,6 @@ from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT, Rows, at_once, is_pointwise
 
 _NOBODY = -1
-_PIXELS = 3  # That a convolution reads before it writes them.
 
 
 def check(plan: Plan) -> None:
@@ -26,41 +25,33 @@ class _Run:
         self.first = np.concatenate([[0], np.cumsum(sizes)])  # Number of each value's first byte.
 
     def run(self) -> None:
+        scratch = self.storage.buffers[-1]
         for number, y in self.plan.schedule.steps:
             if number == INPUT:
-                self._write(0, y, slice(None))
+                self._write(0, y)
                 continue
+            self.owner[scratch.offset : scratch.offset + scratch.bytes] = _NOBODY
             layer = self.network.layers[number]
             step = at_once(layer)
-            rows = range(y, min(y + step, self.network.values[layer.value].height))
             reads = [
                 (value, int(row), channels)
                 for value, channels in self.rows.sources[number]
                 for row in self.rows.reads[number][y // step]
             ]
-            if is_pointwise(layer):
-                width = self.network.values[layer.value].width
-                for x in range(0, width, _PIXELS):
-                    self._step(layer, reads, rows, slice(x, x + _PIXELS))
-            else:
-                self._step(layer, reads, rows, slice(None))
+            rows = range(y, min(y + step, self.network.values[layer.value].height))
+            self._step(layer, reads, rows)
 
-    def _step(
-        self,
-        layer: Layer,
-        reads: list[tuple[int, int, np.ndarray]],
-        rows: range,
-        pixels: slice,
-    ) -> None:
-        seen = []
+    def _step(self, layer: Layer, reads: list[tuple[int, int, np.ndarray]], rows: range) -> None:
+        last_read = np.full(len(self.owner), -1)  # By byte: the last pixel that reads it.
         for value, row, channels in reads:
             places, wanted = self._bytes(value, row, channels)
-            if not np.array_equal(self.owner[places[pixels]], wanted[pixels]):
+            if not np.array_equal(self.owner[places], wanted):
                 raise ValueError(f"{layer.name}: row {row} of value {value} is not there")
-            seen.append(places[pixels].ravel())
+            pixels = np.arange(len(places))[:, None] if is_pointwise(layer) else len(places)
+            last_read[places] = np.maximum(last_read[places], pixels)
         for row in rows:
-            made = self._write(layer.value, row, pixels)
-            if not is_pointwise(layer) and np.isin(made, np.concatenate(seen)).any():
+            made = self._write(layer.value, row)
+            if (last_read[made] > np.arange(len(made))[:, None]).any():
                 raise ValueError(f"{layer.name}, row {row}: it overwrites what it reads")
 
     def _bytes(self, value: int, row: int, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,8 +66,7 @@ class _Run:
         at = (row * about.width + pixels) * about.channels + channels
         return places, self.first[value] + at
 
-    def _write(self, value: int, row: int, pixels: slice) -> np.ndarray:
+    def _write(self, value: int, row: int) -> np.ndarray:
         places, made = self._bytes(value, row, np.arange(self.network.values[value].channels))
-        self.owner[places[pixels]] = made[pixels]
-        result: np.ndarray = places[pixels].ravel()
-        return result
+        self.owner[places] = made
+        return places

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -48,20 +49,33 @@ class Storage:
     arena_bytes: int
 
 
-def least_bytes(rows: Rows, schedule: Schedule, whole: set[int]) -> int:
-    """What the values take together at the worst time: no arena can be smaller."""
-    made = _Layout(rows, schedule, whole)
-    made.lay_out()
-    change = np.zeros(2 * len(schedule.steps) + 2, np.int64)
-    for buffer, lives in zip(made.buffers, made.lives, strict=True):
-        np.add.at(change, lives[:, 0], buffer.row_bytes)
-        np.add.at(change, lives[:, 1] + 1, -buffer.row_bytes)
-    return int(change.cumsum().max())
+@dataclass(frozen=True)
+class Draft:
+    """Storage without offsets. blocks: the buffers as they are to be placed."""
+
+    buffers: tuple[Buffer, ...]
+    blocks: tuple[Block, ...]
+    buffer: dict[int, int]
+    columns: dict[int, np.ndarray]
+
+    @cached_property
+    def least_bytes(self) -> int:
+        """What the buffers take together at the worst time: no arena can be smaller."""
+        change = np.zeros(max(int(block.lives.max()) for block in self.blocks) + 2, np.int64)
+        for block in self.blocks:
+            np.add.at(change, block.lives[:, 0], block.row_bytes)
+            np.add.at(change, block.lives[:, 1] + 1, -block.row_bytes)
+        return int(change.cumsum().max()) + _ALIGNMENT
+
+    def packed(self, tries: int) -> Storage:
+        """The best of so many ways to place the buffers."""
+        offsets, end = place(self.blocks, tries, self.least_bytes - _ALIGNMENT)
+        buffers = tuple(replace(b, offset=at) for b, at in zip(self.buffers, offsets, strict=True))
+        # Kernels read whole words, beyond the last pixel, too.
+        return Storage(buffers, self.buffer, self.columns, end + _ALIGNMENT)
 
 
-def store(
-    rows: Rows, schedule: Schedule, whole: set[int], scratch_bytes: int, tries: int
-) -> Storage:
+def draft(rows: Rows, schedule: Schedule, whole: set[int], scratch_bytes: int) -> Draft:
     """whole: values that must be there as a whole at some time."""
     made = _Layout(rows, schedule, whole)
     made.lay_out()
@@ -72,10 +86,7 @@ def store(
         else Block(buffer.bytes, lives[:1])
         for buffer, lives in zip(made.buffers, made.lives, strict=True)
     ]  # fmt: skip
-    offsets, arena_bytes = place(blocks, tries)
-    buffers = tuple(replace(b, offset=at) for b, at in zip(made.buffers, offsets, strict=True))
-    # Kernels read whole words, beyond the last pixel, too.
-    return Storage(buffers, made.buffer, made.columns, arena_bytes + _ALIGNMENT)
+    return Draft(tuple(made.buffers), tuple(blocks), made.buffer, made.columns)
 
 
 class _Layout:

@@ -1,7 +1,7 @@
 /* Runs an emitted network on an image of the network's int8 input, and writes what it hands over:
  * for each row the level and the row as uint32, then logits of all cells, class after distance.
  *
- * network IMAGE OUT CELLS CLASSES DISTANCES: cells of a row of the finest level. */
+ * network IMAGE OUT CLASSES DISTANCES */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ extern const nanodet_network network;
 typedef struct {
     const int8_t *image;
     FILE *out;
-    uint32_t cells, classes, distances;
+    uint32_t classes, distances;
 } test;
 
 static void fetch(void *context, uint32_t y, int8_t *row) {
@@ -25,8 +25,13 @@ static void fetch(void *context, uint32_t y, int8_t *row) {
 static void take(void *context, uint32_t level, uint32_t y, const nanodet_row *cls,
                  const nanodet_row *reg) {
     const test *about = context;
-    uint32_t head[2] = {level, y}, cells = about->cells;
-    for (uint32_t i = 0; i < level; i++) cells = (cells + 1) / 2;
+    uint32_t head[2] = {level, y}, cells = 0;
+    for (uint32_t i = 0; i < network.layer_count; i++) {
+        const nanodet_layer *layer = network.layers + i;
+        if (layer->kind == NANODET_DECODE && layer->pieces->out_at == level) {
+            cells = layer->out_width;
+        }
+    }
     fwrite(head, sizeof head, 1, about->out);
     for (uint32_t x = 0; x < cells; x++) {
         fwrite(cls->first + x * cls->pitch, 1, about->classes, about->out);
@@ -53,7 +58,7 @@ static uint32_t scratch_bytes(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) return 2;
+    if (argc != 5) return 2;
     size_t bytes = 3u * network.image_width * network.image_height;
     int8_t *image = malloc(bytes);
     void *arena = malloc(network.arena_bytes); /* So that a sanitizer sees what lies beyond. */
@@ -61,8 +66,7 @@ int main(int argc, char **argv) {
     if (image == NULL || arena == NULL || in == NULL || out == NULL) return 2;
     if (fread(image, 1, bytes, in) != bytes) return 2;
     if (network.buffers[network.scratch_buffer].row_bytes < scratch_bytes()) return 4;
-    test about = {image, out, (uint32_t)atoi(argv[3]), (uint32_t)atoi(argv[4]),
-                  (uint32_t)atoi(argv[5])};
+    test about = {image, out, (uint32_t)atoi(argv[3]), (uint32_t)atoi(argv[4])};
     memset(arena, 0x55, network.arena_bytes);
     nanodet_status status =
         nanodet_network_run(&network, arena, network.arena_bytes, fetch, take, &about);

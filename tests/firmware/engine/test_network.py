@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.engine import proof
+from firmware.engine import proof, show
 from firmware.engine.emit import emit
 from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
@@ -23,7 +23,8 @@ from tests.conftest import Build
 from tests.firmware.cases import Runner
 from tests.firmware.conftest import HERE, M7, SANITIZERS, compiled, sources, tool
 
-_MAIN = str(HERE / "engine" / "network.c")
+MAIN = str(HERE / "engine" / "network.c")
+FLAGS = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
 Run = Callable[[bytes], bytes]
 
 
@@ -48,9 +49,8 @@ def network(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def host(network: Path) -> list[str]:
-    flags = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
     program = network.with_name("host")
-    return [str(compiled(tool("gcc", "gcc"), program, *flags, *sources(), str(network), _MAIN))]
+    return [str(compiled(tool("gcc", "gcc"), program, *FLAGS, *sources(), str(network), MAIN))]
 
 
 def m7(network: Path) -> list[str]:
@@ -60,7 +60,7 @@ def m7(network: Path) -> list[str]:
     flags = [*M7, "-std=gnu99", "-O2", "-ffunction-sections", "-fdata-sections"]
     link = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections"]
     script = ["-T", str(startup.with_name("memory.ld"))]
-    files = [*sources(), str(network), _MAIN, str(startup)]
+    files = [*sources(), str(network), MAIN, str(startup)]
     compiled(compiler, program, *flags, *files, *link, *script)
     return [str(program)]
 
@@ -76,13 +76,13 @@ def test_it_answers_as_tflm(
     (program,) = machine(network)
     file, graph = TfliteFile.read(build.tflite), Graph.read(build.tflite)
     noise = np.random.default_rng(0).integers(0, 256, canvas.shape).astype(np.uint8)
-    engine, cells = TflmEngine(file), file.spec.input.width // file.spec.graph.strides[0]
+    engine = TflmEngine(file)
     channels = [len(source) for source in plan.network.layers[-1].sources]
     for picture in (canvas, noise, np.full_like(canvas, 255), np.zeros_like(canvas)):
         pixels = int8_input(picture, file.spec)
         image, out = network.with_name("image"), network.with_name("out")
         image.write_bytes(pixels.tobytes())
-        words = [str(image), str(out), *map(str, (cells, *channels))]
+        words = [str(image), str(out), *map(str, channels)]
         command = [program, *words] if machine is host else Runner(Path(program), True).start(words)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -139,3 +139,15 @@ def test_a_smaller_ring_is_found(plan: Plan) -> None:
         storage = dataclasses.replace(plan.storage, buffers=changed)
         with pytest.raises(ValueError, match=r"is not there|overwrites"):
             proof.check(dataclasses.replace(plan, storage=storage))
+
+
+def test_the_plan_is_shown(plan: Plan) -> None:
+    """Every layer once, buffers within the arena, and never more in use than there is."""
+    found, used = show.lines(plan), show.bytes_in_use(plan)
+    assert sorted(line.layer for line in found) == list(range(len(plan.network.layers)))
+    assert all(line.offset + line.bytes <= plan.storage.arena_bytes for line in found)
+    assert len(used) == len(plan.schedule.steps)
+    assert 0 < used.min() <= used.max() <= plan.storage.arena_bytes
+    text = show.describe(plan)
+    assert f"{plan.storage.arena_bytes:,} bytes" in text
+    assert all(layer.name in text for layer in plan.network.layers)
