@@ -1,5 +1,4 @@
-"""What a plan of the kit's own engine takes: instructions on a Cortex-M7, flash, and bytes that are
-read from flash.
+"""What a plan of the kit's own engine takes: instructions on a Cortex-M7, and flash.
 
 Instructions are linear in a layer's units of work. `engine_cost.csv` says what each unit takes, as
 `python -m benchmarks.engine_cost` counted it in an emulator.
@@ -8,7 +7,6 @@ Instructions are linear in a layer's units of work. `engine_cost.csv` says what 
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from analysis.cortex_m7 import Cost, add_up
-from firmware.engine.emit import emit
+from firmware.engine.emit import emit_measured
 from firmware.engine.layers import Layer
 from firmware.engine.plan import Plan, whole_words
 from firmware.engine.rows import at_once
@@ -24,10 +22,7 @@ from firmware.engine.rows import at_once
 COEFFICIENTS = Path(__file__).with_suffix(".csv")
 _PIXELS = 3  # That a convolution computes at once.
 _CHANNELS = 4  # That a depthwise convolution widens at once.
-_HALF_CACHE_BYTES = 16 * 1024  # Of the data caches of i.MX RT.
-SIZES = "bytes"  # A kind whose units are types of the C library, and "code", all of its functions.
-_CONSTANT = re.compile(r"^(?:static )?const (\w+) \w+(\[\d*\])? = (.*?);$", re.M | re.S)
-_SCALARS = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4}
+CODE = "code"  # A kind: bytes of all functions of the C library.
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,8 @@ def instructions(plan: Plan) -> Cost:
 
 def flash_bytes(plan: Plan) -> int:
     """Weights, tables, plan and code."""
-    return data_bytes(emit(plan)) + round(coefficients()[SIZES]["code"])
+    data = emit_measured(plan, "network")
+    return data.weight_bytes + data.plan_bytes + round(coefficients()[CODE]["bytes"])
 
 
 @lru_cache
@@ -136,47 +132,3 @@ def _pieces(plan: Plan, layer: Layer) -> int:
         any(two != (one[0], one[1] + 1) for one, two in zip(*pair, strict=True))
         for pair in pairwise(columns)
     )
-
-
-def data_bytes(text: str) -> int:
-    """Constant data of an emitted file, on a 32-bit core."""
-    sizes, count = {**coefficients()[SIZES], **_SCALARS}, 0.0
-    for kind, array, value in _CONSTANT.findall(text):
-        while array and value.count("{") > 1:
-            value = value[0] + re.sub(r"\{[^{}]*\}", "0", value[1:])
-        count += sizes[kind] * (value.count(",") + 1 if array else 1)
-    return round(count)
-
-
-def read_bytes(plan: Plan) -> int:
-    """Bytes of weights that an inference reads from flash.
-
-    Weights stay in half of the data cache where those of a group, which works row by row, fit
-    together. Otherwise each row reads its layer's again, and each three pixels do where not even
-    those fit.
-    """
-    count = 0
-    for group in plan.groups:
-        layers = [plan.network.layers[n] for n in group]
-        streams = [stream_bytes(layer) for layer in layers]
-        for layer, stream in zip(layers, streams, strict=True):
-            target = plan.network.values[layer.value]
-            steps = -(-target.height // at_once(layer))
-            if sum(streams) <= _HALF_CACHE_BYTES:
-                steps = 1
-            elif stream > _HALF_CACHE_BYTES and layer.kind == "conv":
-                steps *= -(-target.width // _PIXELS)
-            count += steps * stream
-    return count
-
-
-def stream_bytes(layer: Layer) -> int:
-    """Weights as pairs of 16 bits, and what rounds their sums."""
-    if layer.weight is None:
-        return 0
-    if layer.kind == "conv":
-        outputs, inputs = layer.weight.shape[0], whole_words(layer.weight[0].size)
-        return -(-outputs // 2) * (8 + 4 * inputs + 24)
-    kernel, _, channels = layer.weight.shape
-    words = kernel - 1 if layer.stride == 1 else (kernel + 1) // 2
-    return channels * (16 + 4 * kernel * words)

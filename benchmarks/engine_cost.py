@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.engine import plan_of
-from analysis.engine_cost import COEFFICIENTS, SIZES, Work, predict, work
+from analysis.engine_cost import CODE, COEFFICIENTS, Work, predict, work
 from data.names import ROOT
 from firmware.engine.emit import emit
+from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
 from runtime.cli import Parser, run
 from runtime.errors import KitError
@@ -88,17 +87,10 @@ class Machine:
         sections = _tool(["arm-none-eabi-size", "-A", self._compiled(source)]).splitlines()
         return sum(int(line.split()[1]) for line in sections if line.startswith(".rodata"))
 
-    def sizes(self) -> dict[str, float]:
-        """Bytes of the library's types and of its code."""
-        headers = sorted(_LIBRARIES[-1].glob("include/nanodet/*.h"))
-        types = [n for p in headers for n in re.findall(r"^\} (nanodet_\w+);", p.read_text(), re.M)]
-        lines = [f'#include "nanodet/{path.name}"\n' for path in headers]
-        prints = "".join(f'printf("%u\\n", (unsigned)sizeof({name}));' for name in types)
-        main = f"#include <stdio.h>\nint main(void) {{ {prints} return 0; }}\n"
-        found = self._run("".join(lines) + main, [str(self.folder / "startup.c.o")])
+    def code_bytes(self) -> int:
+        """Of all functions of the library."""
         listed = _tool(["arm-none-eabi-size", *self.objects[:-2]]).splitlines()[1:]
-        code = sum(int(line.split()[0]) for line in listed)
-        return {**dict(zip(types, map(float, found), strict=True)), "code": float(code)}
+        return sum(int(line.split()[0]) for line in listed)
 
 
 def _tool(command: Sequence[str]) -> str:
@@ -163,7 +155,7 @@ def main() -> int:
             networks.append(machine.count(path.name, plan))
         if not networks:
             raise KitError("the engine takes none of the files; nothing is written")
-        sizes = machine.sizes()
+        code = {"bytes": float(machine.code_bytes())}
     known = fit(networks)
     for network in networks:
         others = fit(other for other in networks if other is not network)
@@ -172,7 +164,7 @@ def main() -> int:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("kind", "unit", "instructions"))
-    for kind, units in {**known, SIZES: sizes}.items():
+    for kind, units in {**known, CODE: code}.items():
         writer.writerows((kind, unit, f"{value:g}") for unit, value in units.items())
     write_text(COEFFICIENTS, table.getvalue())
     return 0

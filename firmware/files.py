@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-HERE = Path(__file__).parent
-# TensorFlow Lite Micro in NXP's SDK, or the kit's own engine.
-ENGINES = ("tflm", "c")
-DEFAULT = "tflm"
+from firmware.engine import ENGINES
 
+HERE = Path(__file__).parent
 _APP = {
     "tflm": ("application.c", "model_runner.h", "model_runner_replay.c"),
     "c": ("benchmark.c", "detect_frames.c", "timed.c", "timed.h"),

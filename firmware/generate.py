@@ -16,12 +16,12 @@ from pathlib import Path
 
 from data import locate
 from firmware import emit, files
-from firmware.engine.layers import read_layers
-from firmware.engine.plan import Plan, make_plan
+from firmware.engine import DEFAULT, ENGINES
+from firmware.engine.file import plan_of
+from firmware.engine.show import describe
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import basis, lay_out, lay_out_engine
 from firmware.place import renew
-from firmware.plan_text import describe_plan
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
 from runtime.cli import Parser, fraction, positive
@@ -30,7 +30,6 @@ from runtime.errors import KitError
 from runtime.files import writing
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
-from runtime.tflite_graph import Graph
 
 _ENGINE_HELP = (
     "tflm: TensorFlow Lite Micro of NXP's SDK; c: plain C without it; default %(default)s"
@@ -62,7 +61,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     boards = [name for board in microcontrollers() if board.firmware for name in board.names]
     add("--board", choices=boards, default="evkbmimxrt1170", help="default %(default)s")
     add("--out", type=Path, metavar="DIR", help="folder to write")
-    add("--engine", choices=files.ENGINES, default=files.DEFAULT, help=_ENGINE_HELP)
+    add("--engine", choices=ENGINES, default=DEFAULT, help=_ENGINE_HELP)
     add("--plan", action="store_true", help="show how --engine c runs the model")
     add("--split-stem", action="store_true", help="of tflm, first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
@@ -94,7 +93,7 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
     about = basis(file, board, options.selection, options.resize)
     picture = options.image or locate.calibration_images(file.spec, None)[0]
     if options.engine == "c":
-        engine = lay_out_engine(about, plan_of(options.model, file), file.path)
+        engine = lay_out_engine(about, plan_of(file), file.path)
         recording = record(file, engine, None, picture)
         render = partial(emit.write_engine, layout=engine, recording=recording)
     else:
@@ -112,14 +111,6 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
         render(folder)
 
     return recording, _write(out, make)
-
-
-def plan_of(model: Path, file: TfliteFile) -> Plan:
-    """How the kit's own engine runs a file. Raises `KitError` where it cannot."""
-    graph = Graph.read(model)
-    names = graph.signature
-    outputs = [(names[f"cls_{s}"], names[f"reg_{s}"]) for s in file.spec.graph.strides]
-    return make_plan(read_layers(graph, outputs, file.path))
 
 
 def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
@@ -141,7 +132,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Generate, and say what was made."""
     options = parse_arguments(words)
     if options.plan:
-        print(describe_plan(plan_of(options.model, TfliteFile.read(options.model))))
+        print(describe(plan_of(TfliteFile.read(options.model))), end="")
     if options.out is None:
         return 0
     recording, kept = generate(options, options.out)

@@ -11,8 +11,7 @@ from analysis.cost import main as cost_main
 from analysis.doctor import diagnose
 from analysis.engine import Deployed, deploy
 from benchmarks.engine_cost import Machine, error
-from firmware.engine.emit import emit
-from pipeline.report.engine import used_bytes
+from firmware.engine.show import bytes_in_use
 from tests.analysis.tflite import padded
 from tests.conftest import Build
 from tests.firmware.conftest import tool
@@ -41,39 +40,20 @@ def test_instructions_against_the_emulator(deployed: Deployed, machine: Machine)
 
 
 def test_sizes_against_the_compiler(deployed: Deployed, machine: Machine) -> None:
-    assert machine.sizes() == engine_cost.coefficients()[engine_cost.SIZES]
-    assert engine_cost.data_bytes(emit(deployed.plan)) == pytest.approx(
-        machine.data_bytes(deployed.plan), abs=256
+    code = machine.code_bytes()
+    assert engine_cost.coefficients()[engine_cost.CODE]["bytes"] == code
+    assert deployed.flash_bytes == pytest.approx(
+        machine.data_bytes(deployed.plan) + code, abs=256
     ), "but for what aligns one array after another"
 
 
-@pytest.mark.parametrize(
-    ("line", "count", "reason"),
-    [
-        ("static const int8_t a[] = {1,-2,3};", 3, "scalars"),
-        ("static const int32_t a[] = {7};", 4, "a single one"),
-        ("static const nanodet_run a[] = {{0, 24},{48, 24}};", 8, "structures"),
-        ("const nanodet_run a = {0, 24};", 4, "no array"),
-        ("static const nanodet_run a[] = {{0,\n 24},\n{48, {24}}};", 8, "on several lines, deeper"),
-        ("int8_t a[] = {1};", 0, "what is not constant lies in RAM"),
-    ],
-)
-def test_data_bytes_by_hand(line: str, count: int, reason: str) -> None:
-    assert engine_cost.data_bytes(f"#include <x.h>\n\n{line}\n") == count, reason
-
-
 def test_memory_in_use_never_exceeds_the_arena(deployed: Deployed) -> None:
-    used = used_bytes(deployed)
+    used = bytes_in_use(deployed.plan)
     assert len(used) == len(deployed.plan.schedule.steps)
     assert 0.7 * deployed.arena_bytes < used.max() <= deployed.arena_bytes
     image = deployed.plan.network.values[0]
     assert used.min() >= deployed.plan.storage.buffers[-1].bytes
     assert used[0] >= 3 * image.width, "the first row of the image is there"
-
-
-def test_weights_are_read_at_least_once(deployed: Deployed) -> None:
-    streams = sum(engine_cost.stream_bytes(layer) for layer in deployed.plan.network.layers)
-    assert streams <= deployed.read_bytes
 
 
 def test_a_foreign_file_is_refused_in_words(

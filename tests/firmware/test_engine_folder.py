@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
-from firmware.generate import plan_of
 from firmware.serial_monitor import Frame
 from firmware.spare import place
 from runtime.tflite_file import TfliteFile
@@ -93,7 +93,7 @@ def test_it_finds_what_python_finds(
 
 @pytest.fixture(scope="module")
 def plan(build: Build) -> Plan:
-    return plan_of(build.tflite, TfliteFile.read(build.tflite))
+    return plan_of(TfliteFile.read(build.tflite))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_bad_input(build: Build, tmp_path: Path, words: list[str], message: str)
 
 def test_the_plan_is_shown(build: Build, tmp_path: Path) -> None:
     done = run_here(tmp_path, NANODET, "firmware", str(build.tflite), "--engine", "c", "--plan")
-    plan = plan_of(build.tflite, TfliteFile.read(build.tflite))
+    plan = plan_of(TfliteFile.read(build.tflite))
     assert done.returncode == 0 and f"{plan.storage.arena_bytes:,}" in done.stdout
     assert not list(tmp_path.iterdir())
 

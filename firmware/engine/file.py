@@ -1,0 +1,23 @@
+"""From a `.tflite` file to its plan."""
+
+from __future__ import annotations
+
+from firmware.engine.forms import check_forms
+from firmware.engine.layers import read_layers
+from firmware.engine.plan import Plan, make_plan
+from runtime.errors import KitError
+from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
+
+
+def plan_of(file: TfliteFile) -> Plan:
+    """How the engine runs a file. Raises `KitError` where it does not, naming the operator."""
+    if file.input.dtype != "INT8":
+        raise KitError(f"{file.path}: the engine takes int8 files; use --engine tflm")
+    graph = Graph.parse(file.content, file.path)
+    tensors = {tensor.name: tensor.index for tensor in graph.outputs}
+    strides = file.spec.graph.strides
+    pairs = [(tensors[f"cls_{stride}"], tensors[f"reg_{stride}"]) for stride in strides]
+    network = read_layers(graph, pairs, file.path)
+    check_forms(network, file.path)
+    return make_plan(network)
