@@ -21,6 +21,11 @@ static int run_frame(uint32_t number, const nanodet_frame *frame) {
 }
 
 int application_run(uint32_t frames) {
+    nanodet_status status = nanodet_network_open(nanodet_generated_detector.network);
+    if (status != NANODET_OK) {
+        detection_responder_fail("network", status);
+        return 1;
+    }
     if (!image_provider_init()) {
         detection_responder_fail("image provider", 0);
         return 1;

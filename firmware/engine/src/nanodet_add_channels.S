@@ -24,3 +24,6 @@
  bne 1b
  END nanodet_add_channels
 #endif
+#if defined(__linux__) && defined(__ELF__)
+ .section .note.GNU-stack, "", %progbits
+#endif

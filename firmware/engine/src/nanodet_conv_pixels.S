@@ -191,3 +191,6 @@
  bne 1b
  END nanodet_widen_2
 #endif
+#if defined(__linux__) && defined(__ELF__)
+ .section .note.GNU-stack, "", %progbits
+#endif

@@ -364,3 +364,6 @@
  ONE_WORD
  NEXT nanodet_depthwise_pack_52
 #endif
+#if defined(__linux__) && defined(__ELF__)
+ .section .note.GNU-stack, "", %progbits
+#endif

@@ -45,3 +45,6 @@
  WIDEN nanodet_image_widen_2, 2
  WIDEN nanodet_image_widen_3, 3
 #endif
+#if defined(__linux__) && defined(__ELF__)
+ .section .note.GNU-stack, "", %progbits
+#endif

@@ -48,3 +48,6 @@
  bne 1b
  END nanodet_max_columns
 #endif
+#if defined(__linux__) && defined(__ELF__)
+ .section .note.GNU-stack, "", %progbits
+#endif
