@@ -18,10 +18,10 @@ _EVERY = np.arange(-128, 128)
 _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
 
 
-# Bytes of each type on a 32-bit machine whose enumerations take four.
+# Bytes of each type by the ABI of 32-bit Arm.
 _BYTES = {
     "int32_t": 4, "int8_t": 1, "uint8_t": 1, "nanodet_run": 4, "nanodet_part": 8,
-    "nanodet_piece": 20, "nanodet_layer": 36, "nanodet_buffer": 12, "nanodet_conv": 24,
+    "nanodet_piece": 20, "nanodet_layer": 32, "nanodet_buffer": 12, "nanodet_conv": 24,
     "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
 }  # fmt: skip
 _WEIGHTS = "int32_t"  # Streams, and the addends of sums.

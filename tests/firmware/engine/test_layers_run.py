@@ -84,7 +84,7 @@ def test_answers(
     found = answer(network, image)
     wanted = [found[source[0][0]] for source in network.layers[-1].sources]
     words = [str(tmp_path / "image"), str(tmp_path / "out")]
-    words += map(str, (wanted[0].shape[1], *(values.shape[2] for values in wanted)))
+    words += [str(values.shape[2]) for values in wanted]
     command = [str(program), *words]
     if core != _HOST:
         command = Runner(program, True, _CORES[core][0]).start(words)
