@@ -40,7 +40,7 @@ def rows_of(path: Path, ap: float, machine: Machine) -> Iterator[tuple[str, ...]
     side, strides = file.spec.input, file.spec.graph.strides
     size = f"{side.width}x{side.height}"
     name = file.spec.name.removesuffix(f"-{side.width}")
-    name = f"{name} at {size}, strides {','.join(map(str, strides))}"
+    name = f"{name} at {size}, stride{'s'[: len(strides) - 1]} {','.join(map(str, strides))}"
     found, predicted = deploy(graph.content, str(path)), total(graph).instructions
     if not isinstance(found, Deployed) or predicted is None:
         raise KitError(f"{path}: {found if isinstance(found, str) else 'an unknown operator'}")
