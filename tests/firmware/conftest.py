@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, photo
 from tests.firmware.cases import Runner
 
 LIBRARIES = ROOT / "firmware" / "nanodet", ROOT / "firmware" / "engine"
@@ -38,6 +39,14 @@ def compiled(compiler: str, program: Path, *options: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photograph's file."""
+    path = tmp_path_factory.mktemp("image") / "photo.png"
+    Image.fromarray(photo(3, 200, 150)).save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -10,24 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
 from firmware.serial_monitor import Frame
 from firmware.spare import place
 from runtime.tflite_file import TfliteFile
-from tests.conftest import NANODET, Build, photo, run_here
+from tests.conftest import NANODET, Build, run_here
 from tests.firmware.conftest import HERE, SANITIZERS, STRICT, compiled, tool
 
 CODE_BYTES = 32 * 1024
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("image") / "photo.png"
-    Image.fromarray(photo(3, 200, 150)).save(path)
-    return path
 
 
 def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:

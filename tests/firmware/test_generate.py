@@ -10,22 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from runtime.tflite_file import TfliteFile
-from tests.conftest import NANODET, Build, photo, run_here, run_python
+from tests.conftest import NANODET, Build, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
 COMMAND = [NANODET, "firmware", "--engine", "tflm"]
 APP = ["application", "detection_responder", "image_provider", "main", "text"]
 REPLAY = [*APP, "port_posix", "model_runner_replay"]
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("image") / "photo.png"
-    Image.fromarray(photo(3, 200, 150)).save(path)
-    return path
 
 
 def generate(folder: Path, build: Build, image: Path, *options: str) -> list[str]:
