@@ -24,6 +24,7 @@ class Command(NamedTuple):
 
 _BUILD, _JUDGE, _BOARDS = "build and train", "judge", "boards"
 COMMANDS = (
+    Command("check", _BUILD, "tools.check", "say what this machine has of what the kit needs"),
     Command("build", _BUILD, "pipeline.__main__", "turn a checkpoint into an int8 TFLite file"),
     Command("train", _BUILD, "train.command", "train or fine-tune on annotated pictures"),
     Command("config", _BUILD, "train.starting", "print a training configuration to start from"),
@@ -65,11 +66,14 @@ def main(words: "list[str]") -> int:
         return 0
     if name not in _MODULES:
         return environment.complain(_unknown(name))
+    words.remove(name)
+    if name == "check":  # Before anything is installed.
+        words = [word for word in words if word not in _LEVELS]
+        return int(importlib.import_module(_MODULES[name]).main(words))
     code = _install() if name == "build" else 0
     if code:
         return code
     environment.enter()
-    words.remove(name)
     return start(name, words)
 
 

@@ -6,26 +6,30 @@ unset PYTHONDONTWRITEBYTECODE
 # The caller's modules are not the kit's.
 unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 
-python_in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
+python_in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; }
 
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.10}; do
+  local candidate version newest=""
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
     if python_in_range "$candidate"; then echo "$candidate"; return; fi
+    version=$("$candidate" -c 'import platform; print(platform.python_version())' 2>/dev/null) || continue
+    newest=${newest:-"$candidate is $version"}
   done
-  echo "error: no Python 3.10 to 3.12 found; install one, or name it: PYTHON=/path/to/python" >&2
+  echo "error: Python 3.10 to 3.13 is needed, ${newest:-none is here}; install one beside it (apt," \
+    "pyenv, or uv python install 3.13) and name it: PYTHON=/path/to/python3.13" >&2
   return 2
 }
 
-install() {  # $1 = lock; a file that is not in it by its hash is refused
+install() {  # $1 = lock; a file that is not in it by its hash is refused. More words go to pip.
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile \
-    --require-hashes -r "$1"
+    --require-hashes -r "$@"
 }
 
 install_torch() {
   local reason
   if ! command -v nvidia-smi >/dev/null; then
-    reason=$(install locks/torch-cpu.lock 2>&1) && return
+    reason=$(install locks/torch-cpu.lock --retries 1 \
+      --extra-index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>&1) && return
     echo "torch: no build without CUDA (${reason##*$'\n'}; see Installation in README.md)," \
       "taking the one with it" >&2
   fi
@@ -45,7 +49,7 @@ environment() {
   (
     flock 9  # A second run waits for the first one's installation.
     [ -e "$marker" ] && exit
-    python=$(find_python) || exit
+    python=$(find_python) && "$python" tools/check.py network || exit
     echo "installing $lock into .venv (once, a few minutes)"
     "$python" -m venv .venv &&
       install "$lock" &&

@@ -1,16 +1,24 @@
-"""Which of PyTorch's builds is installed, and that nothing is without its hash; pip is a fake."""
+"""Which Python is taken, which of PyTorch's builds is installed, and nothing without its hash."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.conftest import ROOT
 
+_SCRIPT = str(ROOT / "tools" / "environment.sh")
 PIP = """#!{bash}
 echo "$*" >>asked
 [[ "$*" != *torch-cpu* ]] || {{ echo "ERROR: no matching distribution" >&2; exit {code}; }}
@@ -37,7 +45,7 @@ def test_build_of_pytorch(
         program.write_text(PIP.format(bash=bash, code=0 if found else 1))
         program.chmod(0o755)
     done = subprocess.run(
-        [bash, "-c", '. "$0"; install_torch', str(ROOT / "tools" / "environment.sh")],
+        [bash, "-c", '. "$0"; install_torch', _SCRIPT],
         cwd=tmp_path,
         env={"PATH": str(tmp_path / "bin")},
         capture_output=True,
@@ -45,7 +53,7 @@ def test_build_of_pytorch(
         check=True,
     )
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert [line.split("-r locks/")[1] for line in asked] == [f"{x}.lock" for x in locks]
+    assert [line.split("-r locks/")[1].split()[0] for line in asked] == [f"{x}.lock" for x in locks]
     assert all("--require-hashes" in line and "--no-deps" in line for line in asked)
     assert said in done.stderr and bool(done.stderr) == bool(said)
 
@@ -54,10 +62,100 @@ def test_byte_code_is_kept() -> None:
     """Whatever the caller's environment says."""
     code = '. "$0"; echo "${PYTHONDONTWRITEBYTECODE-kept}"'
     done = subprocess.run(
-        ["bash", "-c", code, str(ROOT / "tools" / "environment.sh")],
+        ["bash", "-c", code, _SCRIPT],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stdout == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "reason"),
+    [
+        ("3.9.2", "fake is 3.9.2", "too old"),
+        ("3.14.0", "fake is 3.14.0", "newer than TensorFlow's wheels"),
+        (None, "none is here", "no such program"),
+    ],
+)
+def test_python_out_of_range(tmp_path: Path, version: str | None, said: str, reason: str) -> None:
+    """One line with what was found, the range, and ways to get one."""
+    fake = tmp_path / "fake"
+    if version:
+        fake.write_text(f'#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\necho {version}\n')
+        fake.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", '. "$0"; find_python', _SCRIPT],
+        env={"PATH": os.environ["PATH"], "PYTHON": str(fake)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, reason
+    assert said in done.stderr and "3.10 to 3.13" in done.stderr and "apt" in done.stderr, reason
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A stand-in for PyTorch's index with one tiny wheel: its address, and the wheel's SHA-256."""
+    folder = tmp_path / "index" / "torch"
+    folder.mkdir(parents=True)
+    wheel = folder / "torch-9.9+cpu-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("torch.py", "")
+        file.writestr(
+            "torch-9.9+cpu.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: torch\nVersion: 9.9+cpu\n",
+        )
+        file.writestr(
+            "torch-9.9+cpu.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        file.writestr("torch-9.9+cpu.dist-info/RECORD", "")
+    (folder / "index.html").write_text(
+        f'<a href="{wheel.name.replace("+", "%2B")}">{wheel.name}</a>'
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder.parent)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", hashlib.sha256(wheel.read_bytes()).hexdigest()
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("right", "reason"),
+    [(True, "as locked"), (False, "another file under the same name is refused")],
+)
+def test_pytorch_from_its_own_index(
+    tmp_path: Path, index: tuple[str, str], right: bool, reason: str
+) -> None:
+    """By pip itself, without CUDA first and the build with it only where that fails."""
+    address, digest = index
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / ".venv")], check=True)
+    (tmp_path / "locks").mkdir()
+    wanted = digest if right else "0" * 64
+    lock = f"torch==9.9+cpu --hash=sha256:{wanted}\n"
+    (tmp_path / "locks" / "torch-cpu.lock").write_text(lock)
+    (tmp_path / "locks" / "torch-cuda.lock").write_text("")
+    own = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+    code = '. "$0"; install_torch; .venv/bin/python -c "import torch"'
+    done = subprocess.run(
+        ["bash", "-c", code, _SCRIPT],
+        cwd=tmp_path,
+        env={
+            **own,
+            "TORCH_INDEX": address,
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": address,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) == right, (reason, done.stderr)
+    assert right or "taking the one with it" in done.stderr, done.stderr
