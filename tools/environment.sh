@@ -8,11 +8,13 @@ unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 
 python_in_range() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; }
 
+version_of() { "$1" -c 'import platform; print(platform.python_version())' 2>/dev/null; }
+
 find_python() {
   local candidate version newest=""
-  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+  for candidate in ${PYTHON:-.venv/bin/python python3 python3.13 python3.12 python3.11 python3.10}; do
     if python_in_range "$candidate"; then echo "$candidate"; return; fi
-    version=$("$candidate" -c 'import platform; print(platform.python_version())' 2>/dev/null) || continue
+    version=$(version_of "$candidate") || continue
     newest=${newest:-"$candidate is $version"}
   done
   echo "error: Python 3.10 to 3.13 is needed, ${newest:-none is here}; install one beside it (apt," \
@@ -30,7 +32,7 @@ install_torch() {
   if ! command -v nvidia-smi >/dev/null; then
     reason=$(install locks/torch-cpu.lock --retries 1 \
       --extra-index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>&1) && return
-    echo "torch: no build without CUDA (${reason##*$'\n'}; see Installation in README.md)," \
+    echo "torch: no build without CUDA (${reason##*$'\n'}; see docs/installation.md)," \
       "taking the one with it" >&2
   fi
   install locks/torch-cuda.lock
@@ -51,7 +53,8 @@ environment() {
     [ -e "$marker" ] && exit
     python=$(find_python) && "$python" tools/check.py network || exit
     echo "installing $lock into .venv (once, a few minutes)"
-    "$python" -m venv .venv &&
+    [ "$(version_of "$python")" = "$(version_of .venv/bin/python)" ] || another=--clear
+    "$python" -m venv ${another-} .venv &&
       install "$lock" &&
       install_torch &&
       touch "$marker" "$(marker_of locks/recipe.lock)"  # Every other lock holds this one.
