@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 # All but PyTorch's builds without CUDA, which services know under the plain version.
 _LOCKS = ("locks/test.lock", "locks/benchmark.lock", "locks/torch-cuda.lock")
 # `tensorflow-cpu` serves it, see [tool.uv] in pyproject.toml.
-_INTENDED = "tf-keras 2.19.0 requires tensorflow, which is not installed."
+_INTENDED = "tf-keras 2.21.0 requires tensorflow, which is not installed."
 
 
 def conflicts() -> list[str]:

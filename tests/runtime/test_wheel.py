@@ -120,7 +120,7 @@ print(Detector(sys.argv[1], score_threshold=0.05).detect(sys.argv[2]).to_json())
 """
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.12"])
+@pytest.mark.parametrize("version", ["3.9", "3.13"])
 def test_a_fresh_environment(
     version: str, wheel: Path, build: Build, picture: Path, tmp_path: Path
 ) -> None:
