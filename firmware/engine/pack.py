@@ -13,6 +13,7 @@ LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
 _HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
 _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
+_WIDENED_BYTES = 4096  # Of a block of int8 weights at 16 bits, at most.
 _WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
@@ -51,9 +52,9 @@ class Blocks:
     block: int
 
 
-def conv_words(inputs: int, outputs: int) -> int:
+def conv_words(inputs: int, outputs: int, narrow: bool = False) -> int:
     """Of the stream of a 1x1 convolution with so many channels, outputs in pairs."""
-    return outputs // 2 * (2 + inputs + _PARAMETERS)
+    return outputs // 2 * (2 + (inputs // 2 if narrow else inputs) + _PARAMETERS)
 
 
 def depthwise_words(kernel: int, stride: int) -> int:
@@ -62,28 +63,35 @@ def depthwise_words(kernel: int, stride: int) -> int:
     return 1 + _PARAMETERS // 2 + weights
 
 
-def blocks(inputs: int, outputs: int, width: int) -> Blocks:
+def blocks(inputs: int, outputs: int, width: int, narrow: bool = False) -> Blocks:
     """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
-    held.
+    held; narrow ones always are, for they are widened into scratch memory.
 
     inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
     """
     turn = 2 if inputs >= _WIDE else 3
     of_two = 4 * conv_words(inputs, 2)
-    if 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
+    if not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
         return Blocks(turn, 3, outputs)
     held = max(_HELD_BYTES // (2 * inputs), 3)
-    return Blocks(turn, min(held, max(width, 3)), 2 * max(_HALF_CACHE_BYTES // of_two, 1))
+    most = 2 * max((_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // of_two, 1)
+    return Blocks(turn, min(held, max(width, 3)), min(most, outputs))
 
 
 def pack_conv(
-    weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int, places: np.ndarray
+    weight: np.ndarray,
+    bias: np.ndarray,
+    rounding: Rounding,
+    inputs: int,
+    places: np.ndarray,
+    narrow: bool = False,
 ) -> Packed:
     """The stream of a 1x1 convolution.
 
     weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
     int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
-    places: int (outputs,), the byte of a pixel that each channel goes to.
+    places: int (outputs,), the byte of a pixel that each channel goes to. narrow: weights take a
+    byte each.
     """
     outputs, given = weight.shape
     pairs = -(-outputs // 2)
@@ -96,10 +104,13 @@ def pack_conv(
     padded_rules[-2:, 2] = LEAST_SHIFT | places[-1] << 8  # It is overwritten by the last.
     rules[:, 2] = (rules[:, 2] & 0xFF) | places << 8
     padded_rules[own] = rules
-    # (pair, channel of two, four of inputs, low or high half, even or odd pair)
-    halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
-    words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16
-    words = words.transpose(0, 2, 3, 1).reshape(pairs, inputs)
+    if narrow:
+        words = whole.astype(np.int8).view("<i4").reshape(pairs, inputs // 2).astype(np.int64)
+    else:
+        # (pair, channel of two, four of inputs, low or high half, even or odd pair)
+        halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
+        words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16
+        words = words.transpose(0, 2, 3, 1).reshape(pairs, inputs)
     stream = np.concatenate(
         [biases.reshape(pairs, 2), words, padded_rules.reshape(pairs, _PARAMETERS)], axis=1
     )

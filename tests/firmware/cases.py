@@ -136,15 +136,16 @@ class Writer:
         target: View,
         pixels: int,
         in_place: bool = False,
+        narrow: bool = False,
     ) -> None:
-        """in_place: the target's bytes are the first source's."""
+        """in_place: the target's bytes are the first source's. narrow: its stream."""
         flags = activation is not None, in_place
         words = (
             *(pixels, len(packed.stream), *flags, inputs, outputs),
-            *(how.pixels, how.block, how.turn, packed.any_shift),
+            *(how.pixels, how.block, how.turn, packed.any_shift, narrow),
         )
         table = b"" if activation is None else activation.tobytes()
-        parts = [struct.pack("<10I", *words), packed.stream.astype("<i4").tobytes(), table]
+        parts = [struct.pack("<11I", *words), packed.stream.astype("<i4").tobytes(), table]
         parts += [struct.pack("<I", len(sources)), *map(View.encode, (*sources, target))]
         self._add(CONV, b"".join(parts))
 

@@ -48,10 +48,10 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
     if (conv->inputs == 0 || conv->inputs % 4 != 0 || conv->outputs % 2 != 0) return false;
     if (conv->block == 0 || conv->block % 2 != 0 || conv->pixels < NANODET_CONV_MOST) return false;
     if (conv->form != 2 && conv->form != 3) return false;
-    uint32_t words = 2 + conv->inputs + NANODET_CONV_PARAMETERS;
+    uint32_t words = 2 + nanodet_conv_weights(conv) + NANODET_CONV_PARAMETERS;
     if ((uint64_t)conv->outputs / 2 * words > conv->words) return false;
     for (uint32_t n = 0; n < conv->outputs; n += 2) {
-        const int32_t *rule = nanodet_conv_at(conv, n) + 2 + conv->inputs;
+        const int32_t *rule = nanodet_conv_at(conv, n) + 2 + nanodet_conv_weights(conv);
         for (uint32_t i = 0; i < 2; i++, rule += 3) {
             if (!check_rule(rule, conv->any_shift)) return false;
             if (!holds(network, layer->out_buffer, nanodet_place(rule), 1, layer->out_width)) {
@@ -59,7 +59,7 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
             }
         }
     }
-    return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv->inputs, conv->pixels));
+    return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv));
 }
 
 static bool check_parts(const nanodet_network *network, const nanodet_layer *layer) {
@@ -82,7 +82,7 @@ static bool check_parts(const nanodet_network *network, const nanodet_layer *lay
 
 static bool check_stem(const nanodet_network *network, const nanodet_layer *layer) {
     const nanodet_conv *conv = layer->layer;
-    return conv->inputs == IMAGE_INPUTS &&
+    return conv->inputs == IMAGE_INPUTS && !conv->narrow &&
            holds(network, network->image_buffer, 0, 3 * IMAGE_CHANNELS,
                  2u * layer->out_width - 1u) &&
            2 * (layer->out_height - 1u) + 1 < layer->height;

@@ -257,6 +257,7 @@ static void conv(reader *from, FILE *out) {
     layer.block = (uint16_t)word(from);
     layer.form = (uint8_t)word(from);
     layer.any_shift = word(from) != 0;
+    layer.narrow = word(from) != 0;
     int32_t *stream = take(from, words * sizeof *stream);
     int8_t *activation = active ? take(from, 256) : NULL;
     layer.stream = stream;
@@ -270,7 +271,7 @@ static void conv(reader *from, FILE *out) {
     }
     target = read_view(from);
     nanodet_row to = {in_place ? sources[0].buffer : target.buffer, target.view.pitch};
-    uint32_t needed = nanodet_conv_s8_get_scratch_words(layer.inputs, layer.pixels);
+    uint32_t needed = nanodet_conv_s8_get_scratch_words(&layer);
     uint32_t *scratch = malloc(needed * sizeof *scratch);
     uint32_t before = runner_ticks();
     nanodet_conv_s8(&layer, views, count, to, pixels, scratch);
