@@ -12,7 +12,7 @@ from runtime.tflite_graph import Graph
 
 
 def plan_of(file: TfliteFile, weights: str = WEIGHTS[0]) -> Plan:
-    """How the engine runs a file with `WEIGHTS` in flash. Raises `KitError` where it does not, naming
+    """How the engine runs a file with one of `WEIGHTS`. Raises `KitError` where it does not, naming
     the operator."""
     if file.input.dtype != "INT8":
         raise KitError(f"{file.path}: the engine takes int8 files; use --engine tflm")

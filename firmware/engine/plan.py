@@ -80,7 +80,7 @@ def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:
 
 
 def convolution(network: Network, layer: Layer, narrow: bool) -> Convolution:
-    """How a layer of kind conv is computed; the image's weights are never narrow, as they are few."""
+    """How a layer of kind conv is computed. The few weights of the image are never narrow."""
     outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
     reads, writes = whole_words(inputs * layer.kernel**2), whole_twos(outputs)
     narrow = narrow and layer.kernel == 1
