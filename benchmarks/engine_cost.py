@@ -3,8 +3,8 @@ analysis/engine_cost.csv to them.
 
 MODELs are int8 files of this kit, with all kernels among them. Each layer of each, with both forms
 of weights, is run by itself on QEMU's Cortex-M7 (mps2-an500, one instruction a tick, 40 of them to
-a timer's step). Prints how well the other files' layers predict each file. It takes arm-none-eabi-gcc
-and qemu-system-arm.
+a timer's step). Prints how well the other files' layers predict each file. It takes
+arm-none-eabi-gcc and qemu-system-arm.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def main() -> int:
         code = {"bytes": float(machine.code_bytes())}
     known = fit(networks)
     for network in networks:
-        file, _, _ = network.name.partition(",")
-        others = fit(other for other in networks if not other.name.startswith(f"{file},"))
+        model = network.name.partition(",")[0]
+        others = fit(other for other in networks if not other.name.startswith(f"{model},"))
         errors = f"{error(network, known):+.2%} fitted, {error(network, others):+.2%} by others"
         print(f"{network.name}: {network.all / 1e6:.2f} M instructions counted, {errors}")
     table = io.StringIO()

@@ -9,17 +9,22 @@ from firmware.engine import WEIGHTS
 from runtime.benchmark.board import Board, Fit
 
 
+def with_whole_flash(board: Board) -> Board:
+    """All of its flash is free, and not only what the SDK's linker script leaves: a second core has
+    nothing to do."""
+    flash = board.flash
+    return replace(board, flash=flash and replace(flash, free_bytes=flash.bytes))
+
+
 def fit(
     board: Board, sizes: Callable[[str], tuple[int, int]], forms: Sequence[str] = WEIGHTS
 ) -> tuple[str, Fit]:
     """The first form of weights that the board's flash holds, else the last, and where the arena
     goes.
 
-    sizes: bytes of arena and flash with such weights. All of the flash counts, and not only what
-    the SDK's linker script leaves: a second core has nothing to do.
+    sizes: bytes of arena and flash with such weights. All of the flash counts.
     """
-    if board.flash is not None:
-        board = replace(board, flash=replace(board.flash, free_bytes=board.flash.bytes))
+    board = with_whole_flash(board)
     for weights in forms:
         found = board.fits(*sizes(weights))
         if found.in_flash:

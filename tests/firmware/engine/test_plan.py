@@ -25,9 +25,10 @@ SEEDS, SIZES = st.integers(0, 2**32 - 1), st.integers(0, 24)
 _NOBODY = None
 
 
-def planned(graph: RandomGraph) -> Plan:
+def planned(graph: RandomGraph, narrow: bool = False) -> Plan:
     """The plan of a random network."""
-    return make_plan(read_layers(Graph.parse(graph.content, "random"), graph.pairs, "random"))
+    layers = read_layers(Graph.parse(graph.content, "random"), graph.pairs, "random")
+    return make_plan(layers, narrow)
 
 
 def check(plan: Plan) -> None:
@@ -142,10 +143,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exact(seed: int, library: Path, folder: Path) -> None:
-    """The emitted C gives what LiteRT's reference kernels give."""
+    """The emitted C, with either form of weights in turn, gives what LiteRT's reference kernels
+    give."""
     graph = RandomGraph(seed, seed % 25)
     network = folder / "network.c"
-    network.write_text(emit(planned(graph)))
+    network.write_text(emit(planned(graph, narrow=seed % 4 < 2)))
     files = str(library), str(network)
     program = str(compiled(tool("gcc", "gcc"), folder / "host", *FLAGS, *files))
     interpreter = Interpreter(
