@@ -73,9 +73,10 @@ def blocks(inputs: int, outputs: int, width: int, narrow: bool = False) -> Block
     of_two = 4 * conv_words(inputs, 2)
     if not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
         return Blocks(turn, 3, outputs)
-    held = max(_HELD_BYTES // (2 * inputs), 3)
+    parts = -(-width // max(_HELD_BYTES // (2 * inputs * turn) * turn, turn))
+    held = -(-width // (parts * turn)) * turn
     most = 2 * max((_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // of_two, 1)
-    return Blocks(turn, min(held, max(width, 3)), min(most, outputs))
+    return Blocks(turn, max(min(held, width), 3), min(most, outputs))
 
 
 def pack_conv(

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "nanodet_conv.h"
 #include "nanodet_pairs.h"
 #include "nanodet_requantize.h"
@@ -98,11 +100,13 @@ void nanodet_conv_widen_stream(const nanodet_conv *layer, uint32_t from, uint32_
     uint32_t inputs = layer->inputs;
     const int32_t *narrow = nanodet_conv_at(layer, from);
     for (; from < to; from += 2) {
-        *stream++ = *narrow++;
-        *stream++ = *narrow++;
-        nanodet_conv_widen((const int8_t *)narrow, inputs, 2, inputs, (uint32_t *)stream);
-        stream += inputs;
-        narrow += inputs / 2;
-        for (uint32_t i = 0; i < NANODET_CONV_PARAMETERS; i++) *stream++ = *narrow++;
+        stream[0] = narrow[0];
+        stream[1] = narrow[1];
+        nanodet_conv_widen((const int8_t *)(narrow + 2), inputs, 2, inputs, (uint32_t *)stream + 2);
+        stream += 2 + inputs;
+        narrow += 2 + inputs / 2;
+        memcpy(stream, narrow, NANODET_CONV_PARAMETERS * sizeof *stream);
+        stream += NANODET_CONV_PARAMETERS;
+        narrow += NANODET_CONV_PARAMETERS;
     }
 }

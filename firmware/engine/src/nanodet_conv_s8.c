@@ -5,6 +5,8 @@
 #include "nanodet_conv.h"
 #include "nanodet_pairs.h"
 
+#define LEAST 2 /* Pixels of a turn. */
+
 /* Do all runs but the last hold whole words, so that pixels are widened where they lie? */
 static bool in_words(const nanodet_view *sources, uint32_t count) {
     uint32_t bytes = 0;
@@ -54,9 +56,9 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
     nanodet_conv_widening *loop = layer->narrow ? nanodet_conv_widen_doubled : nanodet_conv_widen;
     bool single = pixels == 1, as_it_lies = in_words(sources, source_count);
     for (uint32_t from = 0, to = 0; from < pixels; from = to) {
-        uint32_t *pairs = scratch;
+        uint32_t *pairs = scratch, turn, end = from + layer->pixels;
         do {
-            uint32_t turn = nanodet_conv_turn(layer, pixels - to);
+            turn = nanodet_conv_turn(layer, pixels - to);
             if (as_it_lies) {
                 widen(sources, source_count, to, turn, single, loop, pairs);
             } else {
@@ -67,7 +69,8 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
             }
             pairs += turn * words;
             to += turn;
-        } while (to < pixels && to + NANODET_CONV_MOST <= from + layer->pixels);
+        } while (to < pixels && to + LEAST <= end &&
+                 to + nanodet_conv_turn(layer, pixels - to) <= end);
         for (uint32_t n = 0, next; n < layer->outputs; n = next) {
             next = n + layer->block < layer->outputs ? n + layer->block : layer->outputs;
             const int32_t *stream = wide;
@@ -76,13 +79,13 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
             } else {
                 stream = layer->stream + n / 2 * of_two;
             }
-            const int32_t *end = stream + (next - n) / 2 * of_two;
+            const int32_t *behind = stream + (next - n) / 2 * of_two;
             pairs = scratch;
-            for (uint32_t x = from, turn; x < to; x += turn, pairs += turn * words) {
+            for (uint32_t x = from; x < to; x += turn, pairs += turn * words) {
                 turn = nanodet_conv_turn(layer, pixels - x);
                 nanodet_row out = {target.first + (size_t)x * target.pitch,
                                    single ? 0 : target.pitch};
-                nanodet_conv_pixels(layer, pairs, turn, stream, end, out);
+                nanodet_conv_pixels(layer, pairs, turn, stream, behind, out);
             }
         }
     }
