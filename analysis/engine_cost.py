@@ -79,12 +79,12 @@ def work(plan: Plan, layer: Layer) -> Work:
             }  # fmt: skip
         form = plan.convolution(layer)
         if form.narrow:
-            parts = -(-target.width // form.how.pixels)
-            blocks = target.height * parts * -(-form.outputs // form.how.block)
+            parts, blocks = rows * form.how.parts(target.width), -(-form.outputs // form.how.block)
+            turns = target.height * -(-target.width // form.how.turn)
             units |= {
-                "block": blocks, "block turn": blocks / parts * -(-target.width // form.how.turn),
-                "widened pair": target.height * parts * form.outputs / 2,
-                "widened": target.height * parts * form.outputs * form.inputs,
+                "block": parts * blocks, "block turn": turns * blocks,
+                "widened pair": parts * form.outputs / 2,
+                "widened": parts * form.outputs * form.inputs,
             }  # fmt: skip
         units["activation"] = active * pixels * outputs
         read, written = _runs(plan, layer.sources[0]), _runs(plan, _all(layer.value, outputs))

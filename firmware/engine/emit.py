@@ -168,7 +168,7 @@ class _Emitter:
         stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
         table = self._table(number, layer)
         sizes = packed.stream.size, form.inputs, form.outputs, how.pixels, how.block, how.turn
-        flags = int(packed.any_shift), int(form.narrow)
+        flags = int(packed.any_shift), int(form.narrow), how.rows
         fields = ", ".join(map(str, (stream, table, *sizes, *flags)))
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
         parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"

@@ -52,4 +52,4 @@ def _step_bytes(plan: Plan, layer: Layer) -> int:
         return 4 * layer.weight.shape[2] * depthwise_words(layer.kernel, layer.stride)
     form, width = plan.convolution(layer), plan.network.values[layer.value].width
     once = form.how.block >= form.outputs and not form.narrow
-    return 4 * (1 if once else -(-width // form.how.pixels)) * form.words
+    return 4 * (1 if once else form.how.parts(width)) * form.words

@@ -14,6 +14,8 @@ _PARAMETERS = 6
 _HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
 _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
 _WIDENED_BYTES = 4096  # Of a block of int8 weights at 16 bits, at most.
+_FEW = 24  # Pixels that are held for weights that the D-cache keeps.
+_MOST_ROWS = 4  # NANODET_CONV_MAX_ROWS.
 _WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
@@ -44,12 +46,17 @@ class Packed:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each
+    """How a convolution goes about its pixels: `turn` at a time, `pixels` of `rows` for each
     `block` of output channels. See `nanodet_conv`."""
 
     turn: int
     pixels: int
     block: int
+    rows: int = 1
+
+    def parts(self, width: int) -> int:
+        """In which a row is held."""
+        return -(-width // (self.pixels // self.rows))
 
 
 def conv_words(inputs: int, outputs: int, narrow: bool = False) -> int:
@@ -63,20 +70,23 @@ def depthwise_words(kernel: int, stride: int) -> int:
     return 1 + _PARAMETERS // 2 + weights
 
 
-def blocks(inputs: int, outputs: int, width: int, narrow: bool = False) -> Blocks:
+def blocks(inputs: int, outputs: int, size: tuple[int, int], narrow: bool = False) -> Blocks:
     """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
     held; narrow ones always are, for they are widened into scratch memory.
 
-    inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
+    inputs, outputs: channels that the kernel reads and writes. size: rows, and pixels of a row.
     """
+    height, width = size
     turn = 2 if inputs >= _WIDE else 3
-    of_two = 4 * conv_words(inputs, 2)
-    if not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
-        return Blocks(turn, 3, outputs)
-    parts = -(-width // max(_HELD_BYTES // (2 * inputs * turn) * turn, turn))
-    held = -(-width // (parts * turn)) * turn
-    most = 2 * max((_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // of_two, 1)
-    return Blocks(turn, max(min(held, width), 3), min(most, outputs))
+    small = not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES
+    most = _HELD_BYTES // (2 * inputs)
+    parts = -(-width // max(min(most, _FEW if small else most) // turn * turn, turn))
+    held = max(min(-(-width // (parts * turn)) * turn, width), 3)
+    if small:
+        return Blocks(turn, held, outputs)
+    rows = min(max(most // held, 1), height, _MOST_ROWS)
+    block = (_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // (4 * conv_words(inputs, 2))
+    return Blocks(turn, rows * held, min(2 * max(block, 1), outputs), rows)
 
 
 def pack_conv(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firmware.engine import groups
 from firmware.engine.layers import Layer, Network
@@ -48,6 +48,7 @@ class Convolution:
 
 def make_plan(network: Network, narrow: bool = False) -> Plan:
     """The plan that needs the least memory of those tried."""
+    network = Network(network.values, tuple(_together(network, x, narrow) for x in network.layers))
     rows, scratch = Rows(network), scratch_bytes(network, narrow)
     drafts = {
         tried: draft(rows, rows.schedule(tried), _whole(network, tried), scratch)
@@ -84,8 +85,15 @@ def convolution(network: Network, layer: Layer, narrow: bool) -> Convolution:
     outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
     reads, writes = whole_words(inputs * layer.kernel**2), whole_twos(outputs)
     narrow = narrow and layer.kernel == 1
-    width = network.values[layer.value].width
-    return Convolution(reads, writes, narrow, blocks(reads, writes, width, narrow))
+    target = network.values[layer.value]
+    how = blocks(reads, writes, (target.height, target.width), narrow)
+    return Convolution(reads, writes, narrow, how)
+
+
+def _together(network: Network, layer: Layer, narrow: bool) -> Layer:
+    if layer.kind != "conv":
+        return layer
+    return replace(layer, together=convolution(network, layer, narrow).how.rows)
 
 
 def scratch_bytes(network: Network, narrow: bool) -> int:

@@ -67,7 +67,7 @@ def _pixels(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
 
 def _ways(reads: int, writes: int, pixels: int, narrow: bool) -> list[Blocks]:
     """The planner's, turns of another length, and the smallest blocks of weights."""
-    planned = blocks(reads, writes, pixels, narrow)
+    planned = blocks(reads, writes, (1, pixels), narrow)
     return [planned, replace(planned, turn=5 - planned.turn), Blocks(3, 7, 2)]
 
 
@@ -143,6 +143,30 @@ def test_runs_and_places(machine: str, narrow: bool, request: pytest.FixtureRequ
         assert answer.payload == content.tobytes()
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("machine", ["host", "m7"])
+def test_rows(machine: str, narrow: bool, request: pytest.FixtureRequest) -> None:
+    """Several at a time, as a whole and in parts."""
+    runner: Runner = request.getfixturevalue(machine)
+    rng, writer, expected = np.random.default_rng(4), Writer(), []
+    for inputs, outputs, pixels, rows in ((116, 6, 5, 3), (24, 10, 1, 2), (52, 4, 7, 4)):
+        layer = Layer.random(rng, inputs, outputs, _USUAL)
+        packed, reads, writes = layer.packed(narrow=narrow)
+        sources = [
+            View(_pixels(rng, pixels + 4, inputs), [(0, 8), (8, inputs - 8)]) for _ in range(rows)
+        ]
+        target = View(_pixels(rng, rows * pixels, outputs), [(0, outputs)])
+        for turn in (2, 3):
+            for held in (3, max(pixels, 3)):
+                how = Blocks(turn, rows * held, 4, rows)
+                form = packed, reads, writes, how, layer.activation
+                writer.conv(*form, sources, target, pixels, narrow=narrow)
+                made = [layer.answer(source.channels[:pixels]) for source in sources]
+                expected.append(np.concatenate(made))
+    for answer, content in zip(runner.run(writer), expected, strict=True):
+        assert answer.payload == content.tobytes()
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "pixels", "most"),
     [(24, 24, 40, 1.2), (48, 48, 40, 0.91), (96, 96, 20, 0.77), (232, 232, 10, 0.71)],
@@ -154,7 +178,7 @@ def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: 
     packed, reads, writes = layer.packed()
     source = View(_pixels(rng, pixels, inputs), [(0, inputs)])
     target = View(np.zeros((pixels, outputs), np.int8), [(0, outputs)])
-    how = blocks(reads, writes, pixels)
+    how = blocks(reads, writes, (1, pixels))
     writer.conv(packed, reads, writes, how, layer.activation, [source], target, pixels)
     (answer,) = m7.run(writer)
     found = answer.instructions / (pixels * inputs * outputs)

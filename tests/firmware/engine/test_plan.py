@@ -68,13 +68,15 @@ def check(plan: Plan) -> None:
         target, source = network.values[layer.value], network.values[layer.sources[0][0][0]]
         scratch = storage.buffers[-1]
         memory[scratch.offset : scratch.offset + scratch.bytes] = [_NOBODY] * scratch.bytes
-        count = 2 if layer.kind == "depthwise" and layer.stride == 1 else 1
+        count = 2 if layer.kind == "depthwise" and layer.stride == 1 else layer.together
         rows = range(y, min(y + count, target.height))
         next_row[number] += len(rows)
         if layer.kind == "conv" and layer.kernel == 1:
             for x in range(target.width):
-                read(layer, y, x)
-                write(layer.value, y, x)
+                for row in rows:
+                    read(layer, row, x)
+                for row in rows:
+                    write(layer.value, row, x)
             continue
         for row in rows:
             for x in range(target.width):
@@ -121,7 +123,7 @@ def some(count: int) -> settings:
 @some(5)
 @given(SEEDS, SIZES)
 def test_no_byte_is_overwritten_too_early(seed: int, operators: int) -> None:
-    plan = planned(RandomGraph(seed, operators))
+    plan = planned(RandomGraph(seed, operators), narrow=seed % 2 == 1)
     check(plan)
     proof.check(plan)
 
@@ -130,7 +132,7 @@ def test_no_byte_is_overwritten_too_early(seed: int, operators: int) -> None:
 @some(500)
 @given(SEEDS, SIZES)
 def test_no_byte_of_many_networks_is_overwritten(seed: int, operators: int) -> None:
-    plan = planned(RandomGraph(seed, operators))
+    plan = planned(RandomGraph(seed, operators), narrow=seed % 2 == 1)
     check(plan)
     proof.check(plan)
 

@@ -50,22 +50,25 @@ typedef struct {
     uint32_t words;           /* Of the stream. */
     uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
     uint16_t outputs;         /* A multiple of 2. */
-    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3. */
+    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3 of a row. */
     uint16_t block;           /* Outputs, an even number, whose weights are read for all of these. */
     uint8_t form;             /* Pixels of a turn, 2 or 3: the same numbers, at another speed. */
     bool any_shift;           /* Some shift is not in 1..22. */
     bool narrow;              /* The stream's form. */
+    uint8_t rows;             /* At a time, at least 1; `pixels` of all together are held. */
 } nanodet_conv;
+
+#define NANODET_CONV_MAX_ROWS 4
 
 /* Words of scratch memory for a convolution. */
 uint32_t nanodet_conv_s8_get_scratch_words(const nanodet_conv *layer);
 
-/* sources: their runs hold at most `inputs` channels together, in their order. `pixels` of the
- * layer are read before they are written, so that source and target may share memory pixel by
- * pixel. */
+/* sources: [rows][source_count]; the runs of a row's hold at most `inputs` channels together, in their
+ * order. targets: [rows], not more than the layer's. pixels: of a row. All pixels that are held are
+ * read before they are written, so that source and target may share memory pixel by pixel. */
 NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
-                     nanodet_row target, uint32_t pixels, uint32_t *scratch);
+                     const nanodet_row *targets, uint32_t rows, uint32_t pixels, uint32_t *scratch);
 
 /* The convolution of an image of three channels by 3x3, two pixels apart. Its 28 inputs are bytes 0 to
  * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
