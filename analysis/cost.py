@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware.engine import ENGINES
+from firmware.engine import ENGINES, WEIGHTS
 from runtime.cli import Parser, printable
 
 if TYPE_CHECKING:
@@ -60,14 +60,16 @@ def _tflm(graph: Graph, with_nodes: bool) -> Iterator[str]:
 
 
 def _own(graph: Graph, path: Path, with_nodes: bool) -> Iterator[str]:
-    from analysis.engine import deploy
+    from analysis.engine import brief, every
+    from firmware.engine.weights import place
     from runtime.benchmark.board import microcontrollers
 
     yield "the kit's own engine (--engine c)"
-    found = deploy(graph.content, str(path))
-    if isinstance(found, str):
-        yield found
+    forms = every(graph.content, str(path))
+    if isinstance(forms, str):
+        yield forms
         return
+    found = forms[WEIGHTS[0]]
     network = found.plan.network
     layers = network.layers if with_nodes else ()
     for layer, counted in zip(layers, found.cost.by_node, strict=False):
@@ -77,8 +79,9 @@ def _own(graph: Graph, path: Path, with_nodes: bool) -> Iterator[str]:
     yield f"{found.arena_bytes:10,} bytes of arena"
     yield f"{found.flash_bytes:10,} bytes of flash: weights, tables, plan and code"
     yield f"{found.read_bytes:10,} bytes of weights read from flash in an inference"
+    yield f"with int8 weights: {brief(forms['int8'])}"
     for board in microcontrollers():
-        yield f"{board.title}: {board.fits(found.arena_bytes, found.flash_bytes).where}"
+        yield f"{board.title}: {place(board, lambda form: forms[form].sizes)}"
 
 
 def _node(counted: float | None, kind: str, output: Sequence[int], name: str) -> str:

@@ -66,7 +66,7 @@ def work(plan: Plan, layer: Layer) -> Work:
     """A layer's kind and units."""
     target = plan.network.values[layer.value]
     rows = -(-target.height // at_once(layer))
-    form = f"{layer.kernel}x{layer.kernel}"
+    window = f"{layer.kernel}x{layer.kernel}"
     active = float(layer.activation is not None)
     if layer.kind == "conv":
         groups, pixels = target.height * -(-target.width // _PIXELS), target.height * target.width
@@ -77,6 +77,15 @@ def work(plan: Plan, layer: Layer) -> Work:
                 name: count, f"{name} input": count * inputs, f"{name} output": count * outputs,
                 f"{name} product": count * inputs * outputs,
             }  # fmt: skip
+        form = plan.convolution(layer)
+        if form.narrow:
+            parts, blocks = rows * form.how.parts(target.width), -(-form.outputs // form.how.block)
+            turns = target.height * -(-target.width // form.how.turn)
+            units |= {
+                "block": parts * blocks, "block turn": turns * blocks,
+                "widened pair": parts * form.outputs / 2,
+                "widened": parts * form.outputs * form.inputs,
+            }  # fmt: skip
         units["activation"] = active * pixels * outputs
         read, written = _runs(plan, layer.sources[0]), _runs(plan, _all(layer.value, outputs))
         if layer.kernel == 1 and len(read) > 1:
@@ -84,7 +93,7 @@ def work(plan: Plan, layer: Layer) -> Work:
             units["gathered byte"] = any(n % 4 for n in read[:-1]) * pixels * sum(read)
         if len(written) > 1:
             units |= {"written run": pixels * len(written), "written byte": pixels * outputs}
-        return Work(f"conv {form}", units)
+        return Work(f"conv {window}{' int8' if form.narrow else ''}", units)
     pieces = 1 if layer.kind == "decode" else _pieces(plan, layer)
     if layer.kind == "depthwise":
         fours = rows * -(-target.channels // _CHANNELS)
@@ -94,10 +103,10 @@ def work(plan: Plan, layer: Layer) -> Work:
             "channel": rows * target.channels, "pair": pairs, "activation": active * pairs,
             "border": 2 * -(-target.channels // _CHANNELS) * target.width,
         }  # fmt: skip
-        return Work(f"depthwise {form} by {layer.stride}", units)
+        return Work(f"depthwise {window} by {layer.stride}", units)
     pixels = target.height * target.width
     units = {"piece": rows * pieces, "pixel": pixels * pieces, "element": pixels * target.channels}
-    return Work(f"{layer.kind} {form}" if layer.kind in ("average", "max") else layer.kind, units)
+    return Work(f"{layer.kind} {window}" if layer.kind in ("average", "max") else layer.kind, units)
 
 
 def _all(value: int, channels: int) -> list[tuple[int, int]]:

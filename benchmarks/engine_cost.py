@@ -1,9 +1,10 @@
 """`python -m benchmarks.engine_cost MODEL.tflite ...`: counts the engine's instructions, fits
 analysis/engine_cost.csv to them.
 
-MODELs are int8 files of this kit, with all kernels among them. Each layer of each is run by itself
-on QEMU's Cortex-M7 (mps2-an500, one instruction a tick, 40 of them to a timer's step). Prints how
-well the other files' layers predict each file. It takes arm-none-eabi-gcc and qemu-system-arm.
+MODELs are int8 files of this kit, with all kernels among them. Each layer of each, with both forms
+of weights, is run by itself on QEMU's Cortex-M7 (mps2-an500, one instruction a tick, 40 of them to
+a timer's step). Prints how well the other files' layers predict each file. It takes
+arm-none-eabi-gcc and qemu-system-arm.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from analysis.engine_cost import CODE, COEFFICIENTS, Work, predict, work
 from data.names import ROOT
+from firmware.engine import WEIGHTS
 from firmware.engine.emit import emit
 from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
@@ -147,18 +149,20 @@ def main() -> int:
         machine = Machine(Path(folder))
         for path in options.models:
             file = TfliteFile.read(path)
-            try:
-                plan = plan_of(file)
-            except KitError as refusal:
-                print(f"left out: {refusal}")
-                continue
-            networks.append(machine.count(path.name, plan))
+            for weights in WEIGHTS:
+                try:
+                    plan = plan_of(file, weights)
+                except KitError as refusal:
+                    print(f"left out: {refusal}")
+                    break
+                networks.append(machine.count(f"{path.name}, {weights} weights", plan))
         if not networks:
             raise KitError("the engine takes none of the files; nothing is written")
         code = {"bytes": float(machine.code_bytes())}
     known = fit(networks)
     for network in networks:
-        others = fit(other for other in networks if other is not network)
+        model = network.name.partition(",")[0]
+        others = fit(other for other in networks if not other.name.startswith(f"{model},"))
         errors = f"{error(network, known):+.2%} fitted, {error(network, others):+.2%} by others"
         print(f"{network.name}: {network.all / 1e6:.2f} M instructions counted, {errors}")
     table = io.StringIO()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.cortex_m7 import total
-from analysis.engine import Deployed, deploy
+from analysis.engine import every
 from benchmarks import builds
 from benchmarks.engine_cost import Machine
 from benchmarks.markdown import replace_block, table
@@ -41,14 +41,13 @@ def rows_of(path: Path, ap: float, machine: Machine) -> Iterator[tuple[str, ...]
     size = f"{side.width}x{side.height}"
     name = file.spec.name.removesuffix(f"-{side.width}")
     name = f"{name} at {size}, stride{'s'[: len(strides) - 1]} {','.join(map(str, strides))}"
-    found, predicted = deploy(graph.content, str(path)), total(graph).instructions
-    if not isinstance(found, Deployed) or predicted is None:
-        raise KitError(f"{path}: {found if isinstance(found, str) else 'an unknown operator'}")
-    counted = machine.count(path.name, found.plan).all
-    figures = (
-        ("TFLM", predicted, arena_bytes(path), len(graph.content)),
-        ("C", counted, found.arena_bytes, found.flash_bytes),
-    )
+    forms, predicted = every(graph.content, str(path)), total(graph).instructions
+    if isinstance(forms, str) or predicted is None:
+        raise KitError(f"{path}: {forms if isinstance(forms, str) else 'an unknown operator'}")
+    figures = [("TFLM", predicted, arena_bytes(path), len(graph.content))]
+    for weights, found in forms.items():
+        counted = machine.count(path.name, found.plan).all
+        figures.append((f"C, {weights}", counted, *found.sizes))
     for engine, instructions, arena, flash in figures:
         yield name, engine, f"{ap:.2f}", f"{instructions / 1e6:.1f}", f"{arena:,}", f"{flash:,}"
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analysis.cortex_m7 import Cost, total
-from analysis.engine import deploy
+from analysis.engine import every
 from benchmarks.markdown import replace_block, table
 from data.names import ROOT
-from runtime.benchmark.board import microcontrollers
+from firmware.engine.weights import with_whole_flash
+from runtime.benchmark.board import Board, microcontrollers
 from runtime.engines.arena import arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph
@@ -25,7 +26,7 @@ DOCUMENT = ROOT / "docs" / "boards.md"
 def fits(models: Sequence[Path]) -> str:
     """A row for each file on each engine."""
     titles = [board.title for board in microcontrollers()]
-    rows = [row for model in models for row in (_tflm(model), _own(model))]
+    rows = [row for model in models for row in (_tflm(model), *_own(model))]
     return table(("file", "engine", "arena", "flash", "M instructions", *titles), rows)
 
 
@@ -36,22 +37,29 @@ def _tflm(model: Path) -> tuple[str, ...]:
     except KitError as refusal:
         return tuple(_refused(model, "`tflm`", str(refusal)))
     reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
-    return tuple(_row(model, "`tflm`", (reserved, len(graph.content)), total(graph)))
+    sizes = reserved, len(graph.content)
+    return tuple(_row(model, "`tflm`", sizes, total(graph), microcontrollers()))
 
 
-def _own(model: Path) -> tuple[str, ...]:
-    found = deploy(model.read_bytes(), str(model))
-    if isinstance(found, str):
-        return tuple(_refused(model, "`c`", found))
-    return tuple(_row(model, "`c`", (found.arena_bytes, found.flash_bytes), found.cost))
+def _own(model: Path) -> Iterator[tuple[str, ...]]:
+    """A row for each form of weights."""
+    forms = every(model.read_bytes(), str(model))
+    if isinstance(forms, str):
+        yield tuple(_refused(model, "`c`", forms))
+        return
+    for weights, found in forms.items():
+        boards = [with_whole_flash(board) for board in microcontrollers()]
+        yield tuple(_row(model, f"`c`, {weights}", found.sizes, found.cost, boards))
 
 
-def _row(model: Path, engine: str, needed: tuple[int, int], cost: Cost) -> Iterator[str]:
+def _row(
+    model: Path, engine: str, needed: tuple[int, int], cost: Cost, boards: Sequence[Board]
+) -> Iterator[str]:
     """needed: bytes of arena and flash."""
     yield from (f"`{model.name}`", engine, *(f"{count:,}" for count in needed))
     known = cost.instructions is not None
     yield f"{'at least ' * bool(cost.unknown)}{cost.instructions / 1e6:.1f}" if known else "-"  # type: ignore[operator]
-    yield from (board.fits(*needed).where for board in microcontrollers())
+    yield from (board.fits(*needed).where for board in boards)
 
 
 def _refused(model: Path, engine: str, reason: str) -> Iterator[str]:

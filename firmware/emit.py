@@ -75,6 +75,7 @@ def _values(layout: Layout | EngineLayout, recording: Recording) -> dict[str, An
             "core": firmware.core,
             "core_flags": firmware.core_flags,
             "core_mhz": board.cores.mhz,
+            "target": firmware.target,
         },
         "selection": layout.selection,
         "resize": f"NANODET_{layout.resize.upper()}",
@@ -114,14 +115,18 @@ def _of_tflm(layout: Layout) -> dict[str, Any]:
 
 
 def _of_engine(layout: EngineLayout) -> dict[str, Any]:
-    flash = layout.board.flash
+    flash, network = layout.board.flash, layout.network
+    needed = network.sizes[1]
     return {
-        "network": layout.network,
-        "layers": len(layout.plan.network.layers),
-        "spare": layout.spare,
-        "flash_bytes": layout.flash_bytes,
+        "network": network.emitted,
+        "weights": layout.weights,
+        "layers": len(network.plan.network.layers),
+        "spare": network.spare,
+        "flash_bytes": network.flash_bytes,
         "flash": "flash" if flash is None else flash.name,
         "code_bytes": CODE_BYTES,
+        # What the SDK's linker script leaves, where that is too little.
+        "linked": None if flash is None or flash.holds(needed) else flash,
     }
 
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from data import locate
 from firmware import emit, files
-from firmware.engine import DEFAULT, ENGINES
-from firmware.engine.file import plan_of
+from firmware.engine import DEFAULT, ENGINES, WEIGHTS
 from firmware.engine.show import describe
 from firmware.image import RESIZES, Recording, record
-from firmware.layout import basis, lay_out, lay_out_engine
+from firmware.layout import Basis, EngineLayout, basis, lay_out, lay_out_engine, plan_for
 from firmware.place import renew
 from quantize.split import split
 from runtime.benchmark.board import load, microcontrollers
@@ -34,6 +33,7 @@ from runtime.tflite_file import TfliteFile
 _ENGINE_HELP = (
     "tflm: TensorFlow Lite Micro of NXP's SDK; c: plain C without it; default %(default)s"
 )
+_WEIGHTS_HELP = "of --engine c, in flash; default: the first of them that the board's flash holds"
 _MARK = Path("generated", "nanodet_settings.h")
 
 
@@ -45,6 +45,7 @@ class Options:
     board: str
     out: Path | None
     engine: str
+    weights: str | None
     plan: bool
     split_stem: bool
     resize: str
@@ -62,6 +63,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     add("--board", choices=boards, default="evkbmimxrt1170", help="default %(default)s")
     add("--out", type=Path, metavar="DIR", help="folder to write")
     add("--engine", choices=ENGINES, default=DEFAULT, help=_ENGINE_HELP)
+    add("--weights", choices=WEIGHTS, help=_WEIGHTS_HELP)
     add("--plan", action="store_true", help="show how --engine c runs the model")
     add("--split-stem", action="store_true", help="of tflm, first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
@@ -73,27 +75,34 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     found = parser.parse_args(words)
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
-    options = Options(found.model, found.board, found.out, found.engine, found.plan, *chosen)
+    about = found.model, found.board, found.out, found.engine, found.weights, found.plan
+    options = Options(*about, *chosen)
     for name, given in (("--split-stem", options.split_stem), ("--record", options.record)):
         if given and options.engine != "tflm":
             parser.error(f"{name}: only with --engine tflm")
-    if options.plan and options.engine != "c":
-        parser.error("--plan: only with --engine c")
+    for name, asked in (("--plan", options.plan), ("--weights", options.weights is not None)):
+        if asked and options.engine != "c":
+            parser.error(f"{name}: only with --engine c")
     if options.out is None and not options.plan:
         parser.error("--out DIR is missing")
     return options
 
 
-def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
-    """Write the folder; returns what is to be found in the test image, and files that were kept."""
+def _basis(options: Options) -> tuple[Basis, TfliteFile]:
     file = TfliteFile.read(options.model)
+    return basis(file, load(options.board), options.selection, options.resize), file
+
+
+def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
+    """Write the folder; returns what is to be found in the test image, and what else to say."""
+    about, file = _basis(options)
     if out.exists() and not (out / _MARK).is_file():
         raise KitError(f"--out {out}: holds something else; name a new folder")
-    board = load(options.board)
-    about = basis(file, board, options.selection, options.resize)
+    notes: list[str] = []
     picture = options.image or locate.calibration_images(file.spec, None)[0]
     if options.engine == "c":
-        engine = lay_out_engine(about, plan_of(file), file.path)
+        engine = lay_out_engine(about, file, options.weights)
+        notes += _on_flash(engine, options.weights)
         recording = record(file, engine, None, picture)
         render = partial(emit.write_engine, layout=engine, recording=recording)
     else:
@@ -110,7 +119,22 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
             shutil.copyfile(source, folder / name)
         render(folder)
 
-    return recording, _write(out, make)
+    kept = _write(out, make)
+    if kept:
+        notes.append(f"kept as they were, for they are yours now: {', '.join(kept)}")
+    return recording, notes
+
+
+def _on_flash(layout: EngineLayout, asked: str | None) -> Iterator[str]:
+    """What the board's flash decided."""
+    title, flash = layout.board.title, layout.board.flash
+    if asked is None and layout.weights != WEIGHTS[0]:
+        yield (
+            f"weights: {layout.weights}, since with {WEIGHTS[0]} the flash of {title} would not "
+            "hold them"
+        )
+    if flash is not None and not flash.holds(layout.network.sizes[1]):
+        yield f"the linker script of {title} must give it more flash, see README.md there"
 
 
 def _write(out: Path, make: Callable[[Path], None]) -> list[str]:
@@ -132,13 +156,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """Generate, and say what was made."""
     options = parse_arguments(words)
     if options.plan:
-        print(describe(plan_of(TfliteFile.read(options.model))), end="")
+        _, network, _ = plan_for(*_basis(options), options.weights)
+        print(describe(network.plan), end="")
     if options.out is None:
         return 0
-    recording, kept = generate(options, options.out)
+    recording, notes = generate(options, options.out)
     print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
-    if kept:
-        print(f"kept as they were, for they are yours now: {', '.join(kept)}")
+    for note in notes:
+        print(note)
     print(f"on {recording.name}, {len(recording.lines)} detections:")
     for line in recording.lines:
         print(f"  {line}")

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.describe import Description, StemDescription, describe, describe_stem
+from firmware.engine import WEIGHTS
 from firmware.engine.emit import Emitted, emit_measured
+from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
+from firmware.engine.weights import fit
 from firmware.operators import registrations
 from firmware.spare import Spare, place
 from quantize.split import Stem
 from runtime import integer
-from runtime.benchmark.board import Board, Firmware, Memory
+from runtime.benchmark.board import Board, Firmware, Fit, Memory
 from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
@@ -76,14 +79,27 @@ class Layout(Basis):
 
 
 @dataclass(frozen=True)
-class EngineLayout(Basis):
-    """Everything that becomes C for the kit's own engine. network: the plan as C. flash_bytes:
-    weights, plan and tables. spare: the arena, and what lies in it beside the network."""
+class Network:
+    """emitted: the plan as C. spare: the arena, and what lies in it beside the network.
+    flash_bytes: weights, plan, tables and settings."""
 
-    network: Emitted
     plan: Plan
+    emitted: Emitted
     spare: Spare
     flash_bytes: int
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of arena, and at most of flash, with the code."""
+        return self.spare.arena_bytes, self.flash_bytes + CODE_BYTES
+
+
+@dataclass(frozen=True)
+class EngineLayout(Basis):
+    """Everything that becomes C for the kit's own engine. weights: one of `WEIGHTS`."""
+
+    weights: str
+    network: Network
     memory: Memory
 
 
@@ -97,8 +113,30 @@ def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> 
     return Basis(file.spec.name, file.sha256, names, about, *chosen)
 
 
-def lay_out_engine(basis: Basis, plan: Plan, path: str) -> EngineLayout:
-    """Raises `KitError` where the model does not fit the board."""
+def lay_out_engine(basis: Basis, file: TfliteFile, weights: str | None) -> EngineLayout:
+    """weights: None for the first that the board's flash holds.
+
+    Raises `KitError` where the model does not fit the board.
+    """
+    chosen, network, found = plan_for(basis, file, weights)
+    other = " or other --weights" if weights else ""
+    memory = _memory(basis.board, found, network.sizes, file.path, other)
+    return EngineLayout(**vars(basis), weights=chosen, network=network, memory=memory)
+
+
+def plan_for(basis: Basis, file: TfliteFile, weights: str | None) -> tuple[str, Network, Fit]:
+    """The weights, the plan with them, and where its arena goes. weights: None as above."""
+    networks: dict[str, Network] = {}
+
+    def sizes(form: str) -> tuple[int, int]:
+        networks[form] = _network(basis, plan_of(file, form))
+        return networks[form].sizes
+
+    chosen, found = fit(basis.board, sizes, WEIGHTS if weights is None else (weights,))
+    return chosen, networks[chosen], found
+
+
+def _network(basis: Basis, plan: Plan) -> Network:
     about = basis.about
     columns = TAP_BYTES * about.width
     spare = place(plan, columns, CANDIDATE_BYTES * integer.MAX_CANDIDATES)
@@ -106,11 +144,7 @@ def lay_out_engine(basis: Basis, plan: Plan, path: str) -> EngineLayout:
     tables = sum(level.score.nbytes + level.weight.nbytes for level in about.levels)
     names = sum(len(name.encode()) + 1 + _POINTER_BYTES for name in basis.class_names)
     settings = tables + names + _SETTINGS_BYTES
-    flash_bytes = emitted.weight_bytes + emitted.plan_bytes + settings
-    needed = flash_bytes + CODE_BYTES
-    memory = _place(basis.board, spare.arena_bytes, needed, path)
-    return EngineLayout(**vars(basis), network=emitted, plan=plan, spare=spare,
-                        flash_bytes=flash_bytes, memory=memory)  # fmt: skip
+    return Network(plan, emitted, spare, emitted.weight_bytes + emitted.plan_bytes + settings)
 
 
 def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -> Layout:
@@ -121,7 +155,8 @@ def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -
     described = None if stem is None else describe_stem(stem, file.path)
     counts = Graph.parse(content, file.path).counts
     arena = _arena(content, counts["LEAKY_RELU"])
-    memory = _place(basis.board, arena.bytes, len(content), file.path)
+    sizes = arena.bytes, len(content)
+    memory = _memory(basis.board, basis.board.fits(*sizes), sizes, file.path)
     operators = registrations(counts, file.path)
     scratch = _scratch(basis.about, described)
     names = tuple(file.spec.output_names)
@@ -129,20 +164,20 @@ def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -
                   operators=operators, arena=arena, memory=memory, scratch=scratch)  # fmt: skip
 
 
-def _place(board: Board, arena_bytes: int, file_bytes: int, path: str) -> Memory:
-    """The memory for the arena. Raises `KitError` where that or the file fits nowhere."""
-    fit = board.fits(arena_bytes, file_bytes)
-    if not fit.in_flash:
+def _memory(board: Board, found: Fit, sizes: tuple[int, int], path: str, other: str = "") -> Memory:
+    """The memory for the arena. sizes: bytes of arena and file. other: a further way out. Raises
+    `KitError` where either fits nowhere."""
+    if not found.in_flash:
         raise KitError(
-            f"{path}: its {file_bytes:,} bytes do not fit the flash of {board.title}; choose a "
-            "smaller --model"
+            f"{path}: its {sizes[1]:,} bytes do not fit the flash of {board.title}; choose a "
+            f"smaller --model{other}"
         )
-    if fit.memory is None:
+    if found.memory is None:
         raise KitError(
-            f"{path}: its arena of {arena_bytes:,} bytes fits no memory of {board.title}; choose "
+            f"{path}: its arena of {sizes[0]:,} bytes fits no memory of {board.title}; choose "
             "fewer strides or a smaller --input-size"
         )
-    return fit.memory
+    return found.memory
 
 
 def _arena(content: bytes, tables: int) -> Reservation:

@@ -258,19 +258,27 @@ def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
 
 def _on_the_engine(file: TfliteFile) -> dict[str, Any]:
     """What the kit's own engine takes, or why it refuses the file."""
-    from analysis.engine import deploy
+    from analysis.engine import every
+    from firmware.engine import WEIGHTS
 
-    found = deploy(file.content, file.path)
-    if isinstance(found, str):
-        return {"refused": found}
-    instructions = found.cost.instructions
+    forms = every(file.content, file.path)
+    if isinstance(forms, str):
+        return {"refused": forms}
+    usual = forms[WEIGHTS[0]].cost
+    weights = {
+        form: {
+            "instructions": found.cost.instructions and round(found.cost.instructions),
+            "arena_bytes": found.arena_bytes,
+            "flash_bytes": found.flash_bytes,
+            "flash_read_bytes": found.read_bytes,
+        }
+        for form, found in forms.items()
+    }
     return {
-        "instructions": None if instructions is None else round(instructions),
-        "by_kind": {kind: round(n) for kind, n in found.cost.by_kind.items()},
-        "not_counted": sorted(found.cost.unknown),
-        "arena_bytes": found.arena_bytes,
-        "flash_bytes": found.flash_bytes,
-        "flash_read_bytes": found.read_bytes,
+        **weights[WEIGHTS[0]],
+        "by_kind": {kind: round(n) for kind, n in usual.by_kind.items()},
+        "not_counted": sorted(usual.unknown),
+        "weights": weights,
     }
 
 

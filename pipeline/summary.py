@@ -6,10 +6,12 @@ import importlib.metadata
 import json
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firmware.engine import WEIGHTS
+from firmware.engine.weights import place
 from pipeline.cache import Done
 from runtime.benchmark.board import microcontrollers
 from runtime.files import write_text
@@ -209,9 +211,19 @@ def own_engine(found: dict[str, Any]) -> str:
     """What the summary says of `engine` of `report.json`."""
     if "refused" in found:
         return str(found["refused"])
-    arena, flash = found["arena_bytes"], found["flash_bytes"]
-    places = ", ".join(f"{b.fits(arena, flash).where} on {b.title}" for b in microcontrollers())
-    return f"{cortex_m7(found)}; arena {arena:,} bytes, flash {flash:,}: {places}"
+    sizes = engine_sizes(found)
+    (arena, flash), (other_arena, other_flash) = map(sizes, WEIGHTS)
+    places = ", ".join(f"{place(board, sizes)} on {board.title}" for board in microcontrollers())
+    return (
+        f"{cortex_m7(found)}; arena {arena:,} bytes, flash {flash:,}, with {WEIGHTS[1]} weights "
+        f"{other_arena:,} and {other_flash:,}: {places}"
+    )
+
+
+def engine_sizes(found: Mapping[str, Any]) -> Callable[[str], tuple[int, int]]:
+    """Bytes of arena and flash by form of weights, of `engine` of `report.json`."""
+    forms = found["weights"]
+    return lambda form: (forms[form]["arena_bytes"], forms[form]["flash_bytes"])
 
 
 def cortex_m7(cost: dict[str, Any]) -> str:

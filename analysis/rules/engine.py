@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from analysis import cortex_m7
 from analysis.diagnosis import Arena, Examination, Finding, Placement, Prediction, Subject
-from analysis.engine import Deployed, deploy
+from analysis.engine import Deployed, every
 from analysis.rules.microcontroller import full_flash, memory_lines, misfit
+from firmware.engine.weights import fit, with_whole_flash
 
 ENGINE = "the kit's engine"
 NOWHERE = "not on this engine"
@@ -15,20 +16,22 @@ _COUNTED = "instructions counted on a Cortex-M7, analysis/engine_cost.csv"
 
 def examine(subject: Subject) -> Examination:
     """Everything about a file on the engine."""
-    found = deploy(subject.graph.content, str(subject.path))
-    where = NOWHERE if isinstance(found, str) else ENGINE
+    forms = every(subject.graph.content, str(subject.path))
+    where = NOWHERE if isinstance(forms, str) else ENGINE
     placements = tuple(
         Placement(op.position, op.name, op.output.name if op.output else "", where)
         for op in subject.graph.operators
     )
-    if isinstance(found, str):
+    if isinstance(forms, str):
         cure = "--engine tflm; or build it with recipe.sh --target mcu"
         why = "The engine plans files of this kit, of whose operators it has all kernels."
-        finding = Finding("refused", "error", found, why, cure, _BASIS)
-        prediction = Prediction(None, f"not predicted: {found}")
+        finding = Finding("refused", "error", forms, why, cure, _BASIS)
+        prediction = Prediction(None, f"not predicted: {forms}")
         return Examination(placements, _BASIS, (finding,), prediction)
-    board, needed, flash = subject.board, found.arena_bytes, found.flash_bytes
-    arena = Arena(needed, "exactly, by the plan", needed, board.fits(needed, flash).where)
+    board = with_whole_flash(subject.board)
+    weights, fitting = fit(board, lambda form: forms[form].sizes)
+    found, (needed, flash) = forms[weights], forms[weights].sizes
+    arena = Arena(needed, "exactly, by the plan", needed, fitting.where)
     findings = full_flash(board, "engine with its weights", flash)
     wrong = misfit(board, needed)
     if wrong is not None:
@@ -43,6 +46,7 @@ def examine(subject: Subject) -> Examination:
         arena,
         (
             *memory_lines(board, arena, "reserved, all of which are used", flash),
+            f"weights of 1x1 convolutions are {weights} in flash",
             f"{found.read_bytes:,} bytes of weights are read from flash in an inference",
         ),
         flash,

@@ -2,3 +2,4 @@
 
 ENGINES = ("c", "tflm")  # This one, and TensorFlow Lite Micro.
 DEFAULT = "tflm"
+WEIGHTS = ("int16", "int8")  # Of 1x1 convolutions, in flash.

@@ -9,8 +9,8 @@ from itertools import groupby
 import numpy as np
 
 from firmware.engine.layers import Channels, Layer
-from firmware.engine.pack import IMAGE_ORDER, Rounding, blocks, pack_conv, pack_depthwise, pack_rule
-from firmware.engine.plan import Plan, whole_words
+from firmware.engine.pack import IMAGE_ORDER, Rounding, pack_conv, pack_depthwise, pack_rule
+from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT
 from quantize.fixed_point import multiply, quantize_multiplier
 
@@ -154,7 +154,7 @@ class _Emitter:
         weight, bias = layer.weight, layer.bias
         assert weight is not None and bias is not None
         outputs, inputs = weight.shape[0], weight[0].size
-        reads = whole_words(inputs)
+        form, how = self.plan.convolution(layer), self.plan.convolution(layer).how
         targets = np.array([self._place((layer.value, c))[1] for c in range(outputs)])
         sources, order = [], list(IMAGE_ORDER)
         if layer.kernel == 1:
@@ -163,13 +163,13 @@ class _Emitter:
             order.sort(key=places.__getitem__)
             sources = self._runs(f"source_{number}", [places[i] for i in order])
         flat = weight.reshape(outputs, -1)[:, order]
-        packed = pack_conv(flat, bias, self._rounding(layer), reads, targets)
+        rounding = self._rounding(layer)
+        packed = pack_conv(flat, bias, rounding, form.inputs, targets, form.narrow)
         stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
         table = self._table(number, layer)
-        writes = -(-outputs // 2) * 2
-        how = blocks(reads, writes, self.network.values[layer.value].width)
-        sizes = packed.stream.size, reads, writes, how.pixels, how.block, how.turn
-        fields = ", ".join(map(str, (stream, table, *sizes, int(packed.any_shift))))
+        sizes = packed.stream.size, form.inputs, form.outputs, how.pixels, how.block, how.turn
+        flags = int(packed.any_shift), int(form.narrow), how.rows
+        fields = ", ".join(map(str, (stream, table, *sizes, *flags)))
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
         parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"
         return parts, len(sources), f"&conv_{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from firmware.engine import WEIGHTS
 from firmware.engine.forms import check_forms
 from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
@@ -10,8 +11,9 @@ from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
 
 
-def plan_of(file: TfliteFile) -> Plan:
-    """How the engine runs a file. Raises `KitError` where it does not, naming the operator."""
+def plan_of(file: TfliteFile, weights: str = WEIGHTS[0]) -> Plan:
+    """How the engine runs a file with one of `WEIGHTS`. Raises `KitError` where it does not, naming
+    the operator."""
     if file.input.dtype != "INT8":
         raise KitError(f"{file.path}: the engine takes int8 files; use --engine tflm")
     graph = Graph.parse(file.content, file.path)
@@ -20,4 +22,4 @@ def plan_of(file: TfliteFile) -> Plan:
     pairs = [(tensors[f"cls_{stride}"], tensors[f"reg_{stride}"]) for stride in strides]
     network = read_layers(graph, pairs, file.path)
     check_forms(network, file.path)
-    return make_plan(network)
+    return make_plan(network, weights == "int8")

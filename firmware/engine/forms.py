@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from firmware.engine.layers import Layer, Network, Value
-from firmware.engine.pack import blocks, conv_words, depthwise_words
-from firmware.engine.plan import Plan, whole_words
+from firmware.engine.pack import depthwise_words
+from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT
 from runtime.errors import KitError
 
@@ -42,16 +42,14 @@ def weight_bytes_read(plan: Plan) -> int:
     """Bytes of packed weights that a frame reads from flash, where the D-cache keeps none from one
     row to the next."""
     layers = plan.network.layers
-    return sum(_step_bytes(plan.network, layers[n]) for n, _ in plan.schedule.steps if n != INPUT)
+    return sum(_step_bytes(plan, layers[n]) for n, _ in plan.schedule.steps if n != INPUT)
 
 
-def _step_bytes(network: Network, layer: Layer) -> int:
+def _step_bytes(plan: Plan, layer: Layer) -> int:
     if layer.weight is None:
         return 0
     if layer.kind == "depthwise":
         return 4 * layer.weight.shape[2] * depthwise_words(layer.kernel, layer.stride)
-    outputs, width = layer.weight.shape[0], network.values[layer.value].width
-    reads, writes = whole_words(layer.weight[0].size), outputs + outputs % 2
-    held = blocks(reads, writes, width)
-    turns = 1 if held.block >= writes else -(-width // held.pixels)
-    return 4 * turns * conv_words(reads, writes)
+    form, width = plan.convolution(layer), plan.network.values[layer.value].width
+    once = form.how.block >= form.outputs and not form.narrow
+    return 4 * (1 if once else form.how.parts(width)) * form.words

@@ -39,8 +39,8 @@ class Layer:
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
     or (kernel, kernel, channels) of a depthwise convolution. above, left: rows and columns of
-    padding. repeats: padding repeats the border; elsewhere it is the zero point. scales,
-    zero_points: of the sources.
+    padding. repeats: padding repeats the border; elsewhere it is the zero point. together: rows
+    that a step of a convolution computes. scales, zero_points: of the sources.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Layer:
     above: int = 0
     left: int = 0
     repeats: bool = False
+    together: int = 1
     weight: np.ndarray | None = field(default=None, repr=False)
     bias: np.ndarray | None = field(default=None, repr=False)
     weight_scales: np.ndarray | None = field(default=None, repr=False)

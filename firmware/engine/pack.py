@@ -13,6 +13,9 @@ LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
 _HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
 _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
+_WIDENED_BYTES = 4096  # Of a block of int8 weights at 16 bits, at most.
+_FEW = 24  # Pixels that are held for weights that the D-cache keeps.
+_MOST_ROWS = 4  # NANODET_CONV_MAX_ROWS.
 _WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
@@ -43,17 +46,22 @@ class Packed:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a convolution goes about its pixels: `turn` at a time, `pixels` of them for each
+    """How a convolution goes about its pixels: `turn` at a time, `pixels` of `rows` for each
     `block` of output channels. See `nanodet_conv`."""
 
     turn: int
     pixels: int
     block: int
+    rows: int = 1
+
+    def parts(self, width: int) -> int:
+        """In which a row is held."""
+        return -(-width // (self.pixels // self.rows))
 
 
-def conv_words(inputs: int, outputs: int) -> int:
+def conv_words(inputs: int, outputs: int, narrow: bool = False) -> int:
     """Of the stream of a 1x1 convolution with so many channels, outputs in pairs."""
-    return outputs // 2 * (2 + inputs + _PARAMETERS)
+    return outputs // 2 * (2 + (inputs // 2 if narrow else inputs) + _PARAMETERS)
 
 
 def depthwise_words(kernel: int, stride: int) -> int:
@@ -62,28 +70,39 @@ def depthwise_words(kernel: int, stride: int) -> int:
     return 1 + _PARAMETERS // 2 + weights
 
 
-def blocks(inputs: int, outputs: int, width: int) -> Blocks:
+def blocks(inputs: int, outputs: int, size: tuple[int, int], narrow: bool = False) -> Blocks:
     """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
-    held.
+    held; narrow ones always are, for they are widened into scratch memory.
 
-    inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
+    inputs, outputs: channels that the kernel reads and writes. size: rows, and pixels of a row.
     """
+    height, width = size
     turn = 2 if inputs >= _WIDE else 3
-    of_two = 4 * conv_words(inputs, 2)
-    if 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
-        return Blocks(turn, 3, outputs)
-    held = max(_HELD_BYTES // (2 * inputs), 3)
-    return Blocks(turn, min(held, max(width, 3)), 2 * max(_HALF_CACHE_BYTES // of_two, 1))
+    small = not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES
+    most = _HELD_BYTES // (2 * inputs)
+    parts = -(-width // max(min(most, _FEW if small else most) // turn * turn, turn))
+    held = max(min(-(-width // (parts * turn)) * turn, width), 3)
+    if small:
+        return Blocks(turn, held, outputs)
+    rows = min(max(most // held, 1), height, _MOST_ROWS)
+    block = (_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // (4 * conv_words(inputs, 2))
+    return Blocks(turn, rows * held, min(2 * max(block, 1), outputs), rows)
 
 
 def pack_conv(
-    weight: np.ndarray, bias: np.ndarray, rounding: Rounding, inputs: int, places: np.ndarray
+    weight: np.ndarray,
+    bias: np.ndarray,
+    rounding: Rounding,
+    inputs: int,
+    places: np.ndarray,
+    narrow: bool = False,
 ) -> Packed:
     """The stream of a 1x1 convolution.
 
     weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
     int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.
-    places: int (outputs,), the byte of a pixel that each channel goes to.
+    places: int (outputs,), the byte of a pixel that each channel goes to. narrow: weights take a
+    byte each.
     """
     outputs, given = weight.shape
     pairs = -(-outputs // 2)
@@ -96,10 +115,13 @@ def pack_conv(
     padded_rules[-2:, 2] = LEAST_SHIFT | places[-1] << 8  # It is overwritten by the last.
     rules[:, 2] = (rules[:, 2] & 0xFF) | places << 8
     padded_rules[own] = rules
-    # (pair, channel of two, four of inputs, low or high half, even or odd pair)
-    halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
-    words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16
-    words = words.transpose(0, 2, 3, 1).reshape(pairs, inputs)
+    if narrow:
+        words = whole.astype(np.int8).view("<i4").reshape(pairs, inputs // 2).astype(np.int64)
+    else:
+        # (pair, channel of two, four of inputs, low or high half, even or odd pair)
+        halves = 2 * whole.reshape(pairs, 2, inputs // 4, 2, 2)
+        words = (halves[:, :, :, 0] & 0xFFFF) | halves[:, :, :, 1] << 16
+        words = words.transpose(0, 2, 3, 1).reshape(pairs, inputs)
     stream = np.concatenate(
         [biases.reshape(pairs, 2), words, padded_rules.reshape(pairs, _PARAMETERS)], axis=1
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firmware.engine import groups
-from firmware.engine.layers import Network
-from firmware.engine.pack import blocks
+from firmware.engine.layers import Layer, Network
+from firmware.engine.pack import Blocks, blocks, conv_words
 from firmware.engine.rows import Rows, Schedule
 from firmware.engine.storage import Storage, draft
 
@@ -17,17 +17,39 @@ _FINALISTS = 4  # Groups that are packed with more care.
 
 @dataclass(frozen=True)
 class Plan:
-    """groups: layers that work row by row together, in order."""
+    """groups: layers that work row by row together, in order. narrow: weights of 1x1 convolutions
+    lie in flash as int8."""
 
     network: Network
     groups: groups.Groups
     schedule: Schedule
     storage: Storage
+    narrow: bool
+
+    def convolution(self, layer: Layer) -> Convolution:
+        """How a layer of kind conv is computed."""
+        return convolution(self.network, layer, self.narrow)
 
 
-def make_plan(network: Network) -> Plan:
+@dataclass(frozen=True)
+class Convolution:
+    """inputs, outputs: channels that the kernel reads and writes. narrow: its weights are int8."""
+
+    inputs: int
+    outputs: int
+    narrow: bool
+    how: Blocks
+
+    @property
+    def words(self) -> int:
+        """Of the stream."""
+        return conv_words(self.inputs, self.outputs, self.narrow)
+
+
+def make_plan(network: Network, narrow: bool = False) -> Plan:
     """The plan that needs the least memory of those tried."""
-    rows, scratch = Rows(network), scratch_bytes(network)
+    network = Network(network.values, tuple(_together(network, x, narrow) for x in network.layers))
+    rows, scratch = Rows(network), scratch_bytes(network, narrow)
     drafts = {
         tried: draft(rows, rows.schedule(tried), _whole(network, tried), scratch)
         for tried in groups.candidates(rows)
@@ -42,7 +64,7 @@ def make_plan(network: Network) -> Plan:
                 stored[tried] = drafts[tried].packed(tries)
                 least = min(least or stored[tried].arena_bytes, stored[tried].arena_bytes)
     best = min(stored, key=lambda tried: stored[tried].arena_bytes)
-    return Plan(network, best, rows.schedule(best), stored[best])
+    return Plan(network, best, rows.schedule(best), stored[best], narrow)
 
 
 def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:
@@ -58,17 +80,31 @@ def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:
     }
 
 
-def scratch_bytes(network: Network) -> int:
+def convolution(network: Network, layer: Layer, narrow: bool) -> Convolution:
+    """How a layer of kind conv is computed. The few weights of the image are never narrow."""
+    outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
+    reads, writes = whole_words(inputs * layer.kernel**2), whole_twos(outputs)
+    narrow = narrow and layer.kernel == 1
+    target = network.values[layer.value]
+    how = blocks(reads, writes, (target.height, target.width), narrow)
+    return Convolution(reads, writes, narrow, how)
+
+
+def _together(network: Network, layer: Layer, narrow: bool) -> Layer:
+    if layer.kind != "conv":
+        return layer
+    return replace(layer, together=convolution(network, layer, narrow).how.rows)
+
+
+def scratch_bytes(network: Network, narrow: bool) -> int:
     """What the layer that needs most takes, as the C library counts it."""
     most = 0
     for layer in network.layers:
         width = network.values[layer.value].width
         if layer.kind == "conv":
-            outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
-            reads = whole_words(inputs * layer.kernel**2)
-            writes = -(-outputs // 2) * 2
-            pixels = blocks(reads, writes, width).pixels
-            most = max(most, 2 * pixels * reads + 3 * reads + 4)
+            form = convolution(network, layer, narrow)
+            widened = 4 * conv_words(form.inputs, form.how.block) if form.narrow else 0
+            most = max(most, (2 * form.how.pixels + 3) * form.inputs + 4 + widened)
         elif layer.kind == "depthwise":
             one = layer.stride == 1
             words = (layer.kernel + 2) // 2 if one else layer.kernel

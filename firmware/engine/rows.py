@@ -46,7 +46,7 @@ class Run:
 
 def at_once(layer: Layer) -> int:
     """Rows of output that a step computes."""
-    return 2 if layer.kind == "depthwise" and layer.stride == 1 else 1
+    return 2 if layer.kind == "depthwise" and layer.stride == 1 else layer.together
 
 
 def is_pointwise(layer: Layer) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firmware.engine.forms import weight_bytes_read
 from firmware.engine.layers import Layer
 from firmware.engine.plan import Plan
 
@@ -75,7 +76,9 @@ def describe(plan: Plan) -> str:
     used = bytes_in_use(plan)
     text = _table(rows)
     scratch = plan.storage.buffers[-1]
-    text += f"\n\nscratch  {scratch.bytes:,} bytes at {scratch.offset:,}"
+    text += f"\n\nweights  {'int8' if plan.narrow else 'int16'}, "
+    text += f"{weight_bytes_read(plan):,} bytes read from flash in a frame"
+    text += f"\nscratch  {scratch.bytes:,} bytes at {scratch.offset:,}"
     text += f"\narena    {plan.storage.arena_bytes:,} bytes, at most {used.max():,} in use"
     return f"{text}\nsteps    {len(used):,}\n"
 

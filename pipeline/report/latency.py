@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, ns_per_instruction
+from firmware.engine import WEIGHTS
+from firmware.engine.weights import fit
 from pipeline.report.contract import Latency, PublishedLatency
-from runtime.benchmark.board import Board, load_all
+from pipeline.summary import engine_sizes
+from runtime.benchmark.board import Board, Fit, load_all
 
 
 def latencies(
@@ -33,11 +36,14 @@ def _on_the_engine(board: Board, engine: Mapping[str, Any]) -> dict[str, Any]:
     """Latency and memory on the kit's own engine, where it runs the file."""
     if board.kind != "microcontroller" or "refused" in engine or not engine:
         return {}
-    nanoseconds, instructions = ns_per_instruction(board), engine["instructions"]
+    weights, fitting = fit(board, engine_sizes(engine))
+    instructions = engine["weights"][weights]["instructions"]
+    nanoseconds = ns_per_instruction(board)
     known = nanoseconds is not None and instructions is not None
+    form = f", {weights} weights" if weights != WEIGHTS[0] and fitting.memory else ""
     return {
         "engine_ms": instructions * nanoseconds / 1e6 if known else None,
-        "engine_memory": _memory(board, engine["arena_bytes"], engine["flash_bytes"]),
+        "engine_memory": _told(fitting) + form,
     }
 
 
@@ -86,5 +92,8 @@ def _memory(board: Board, reserved_bytes: int | None, file_bytes: int) -> str:
     """Where the arena goes, and how fast that is."""
     if reserved_bytes is None:
         return ""
-    fit = board.fits(reserved_bytes, file_bytes)
-    return f"{fit.where} (speed: {fit.memory.speed})" if fit.memory else fit.where
+    return _told(board.fits(reserved_bytes, file_bytes))
+
+
+def _told(found: Fit) -> str:
+    return f"{found.where} (speed: {found.memory.speed})" if found.memory else found.where

@@ -68,11 +68,13 @@ class Fit:
 @dataclass(frozen=True)
 class Firmware:
     """sdk_board: the evaluation kit's name in NXP's SDK. core: folder of the SDK's library of
-    TensorFlow Lite Micro. core_flags: of the compiler, as that library was built with."""
+    TensorFlow Lite Micro. core_flags: of the compiler, as that library was built with. target: of
+    the SDK's examples, a release that starts from flash."""
 
     sdk_board: str
     core: str
     core_flags: str
+    target: str
 
 
 @dataclass(frozen=True)

@@ -136,15 +136,17 @@ class Writer:
         target: View,
         pixels: int,
         in_place: bool = False,
+        narrow: bool = False,
     ) -> None:
-        """in_place: the target's bytes are the first source's."""
+        """sources: of each row. target: of all rows. in_place: the target's bytes are the first
+        source's. narrow: its stream."""
         flags = activation is not None, in_place
         words = (
             *(pixels, len(packed.stream), *flags, inputs, outputs),
-            *(how.pixels, how.block, how.turn, packed.any_shift),
+            *(how.pixels, how.block, how.turn, packed.any_shift, narrow, how.rows),
         )
         table = b"" if activation is None else activation.tobytes()
-        parts = [struct.pack("<10I", *words), packed.stream.astype("<i4").tobytes(), table]
+        parts = [struct.pack("<12I", *words), packed.stream.astype("<i4").tobytes(), table]
         parts += [struct.pack("<I", len(sources)), *map(View.encode, (*sources, target))]
         self._add(CONV, b"".join(parts))
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from firmware.engine import WEIGHTS
 from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
+from firmware.layout import EngineLayout, basis, lay_out_engine
 from firmware.serial_monitor import Frame
 from firmware.spare import place
+from runtime.benchmark.board import Memory, load
+from runtime.errors import KitError
+from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from tests.conftest import NANODET, Build, run_here
 from tests.firmware.conftest import HERE, SANITIZERS, STRICT, compiled, tool
@@ -71,6 +77,7 @@ def lines(sent: str) -> list[str]:
         ([], "as it comes"),
         (["--score-threshold", "0"], "the list of candidates is full, and drops some"),
         (["--resize", "nearest", "--iou-threshold", "0.2"], "the other settings"),
+        (["--weights", "int8"], "the other weights"),
     ],
 )
 def test_it_finds_what_python_finds(
@@ -203,6 +210,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["--engine", "c", "--split-stem", "--out", "out"], "--split-stem: only with"),
         (["--engine", "c", "--record", "--out", "out"], "--record: only with"),
         (["--engine", "tflm", "--plan", "--out", "out"], "--plan: only with --engine c"),
+        (["--engine", "tflm", "--weights", "int8", "--out", "out"], "--weights: only with"),
+        (["--engine", "c", "--weights", "int4", "--out", "out"], "int16"),
         (["--engine", "c"], "--out DIR is missing"),
         (["--engine", "rust", "--out", "out"], "tflm"),
     ],
@@ -218,6 +227,26 @@ def test_the_plan_is_shown(build: Build, tmp_path: Path) -> None:
     plan = plan_of(TfliteFile.read(build.tflite))
     assert done.returncode == 0 and f"{plan.storage.arena_bytes:,}" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_go_by_the_flash(build: Build) -> None:
+    """int16 while the flash holds them, then int8; a form that is asked for is not replaced."""
+    file, board = TfliteFile.read(build.tflite), load("mcxn947")
+    selection = Selection(0.35, 0.6, 100)
+
+    def laid_out(flash_bytes: int, weights: str | None) -> EngineLayout:
+        flash = Memory("flash", flash_bytes, "on chip", flash_bytes)
+        about = basis(file, replace(board, flash=flash), selection, "bilinear")
+        return lay_out_engine(about, file, weights)
+
+    large, small = (laid_out(1 << 21, form).network.sizes[1] for form in WEIGHTS)
+    assert small < large
+    assert laid_out(large, None).weights == "int16"
+    assert laid_out(large - 1, None).weights == "int8"
+    with pytest.raises(KitError, match=f"{large:,} bytes do not fit .* or other --weights"):
+        laid_out(large - 1, "int16")
+    with pytest.raises(KitError, match=rf"{small:,} bytes do not fit .* smaller --model$"):
+        laid_out(small - 1, None)
 
 
 @pytest.mark.parametrize(("columns", "candidates"), [(768, 16000), (4, 4), (64, 100_000)])

@@ -7,9 +7,20 @@
 #define NANODET_CONV_MOST 3        /* Pixels of a turn. */
 #define NANODET_CONV_PARAMETERS 6u /* Words behind the weights of two output channels. */
 
-/* Where the weights of output channel `output`, an even number, begin. */
+/* Words of the weights of two output channels. */
+static inline uint32_t nanodet_conv_weights(const nanodet_conv *layer) {
+    return layer->narrow ? layer->inputs / 2u : layer->inputs;
+}
+
+/* Where output channel `output`, an even number, begins. */
 static inline const int32_t *nanodet_conv_at(const nanodet_conv *layer, uint32_t output) {
-    return layer->stream + output / 2 * (2 + layer->inputs + NANODET_CONV_PARAMETERS);
+    return layer->stream + output / 2 * (2 + nanodet_conv_weights(layer) + NANODET_CONV_PARAMETERS);
+}
+
+/* Words of scratch memory for the pixels: at 16 bits, and those of a turn as bytes, with what a
+ * whole word writes beyond them. */
+static inline uint32_t nanodet_conv_held(const nanodet_conv *layer) {
+    return layer->pixels * (layer->inputs / 2u) + NANODET_CONV_MOST * (layer->inputs / 4u) + 1;
 }
 
 /* Pixels of the next turn, where so many are left: 2 or 3. Of a single one left, the second is the
@@ -21,8 +32,13 @@ static inline uint32_t nanodet_conv_turn(const nanodet_conv *layer, uint32_t lef
 
 /* `inputs` channels, a multiple of 4, of neighbouring pixels, `pitch` bytes apart, to 16 bits:
  * (0, 2) of each pixel, (1, 3) of each, (4, 6) of each, ... count: 2 or 3. */
-void nanodet_conv_widen(const int8_t *from, uint32_t pitch, uint32_t count, uint32_t inputs,
-                        uint32_t *pairs);
+typedef void nanodet_conv_widening(const int8_t *from, uint32_t pitch, uint32_t count,
+                                   uint32_t inputs, uint32_t *pairs);
+nanodet_conv_widening nanodet_conv_widen, nanodet_conv_widen_doubled;
+
+/* Output channels `from` to `to`, even numbers, of a narrow stream as those of a wide one. */
+void nanodet_conv_widen_stream(const nanodet_conv *layer, uint32_t from, uint32_t to,
+                               int32_t *stream);
 
 /* Output channels whose weights are at `stream` to `end`, of `count` pixels. */
 void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,

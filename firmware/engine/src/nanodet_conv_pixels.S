@@ -6,7 +6,9 @@
  * N pixels and as many output channels as the stream holds, two channels at a time.
  * nanodet_conv_N_plain is the same without an activation.
  *
- *   nanodet_widen_N(from r0, pitch r1, pairs r2, end of the pairs r3) */
+ *   nanodet_widen_N(from r0, pitch r1, pairs r2, end of the pairs r3)
+ *
+ * nanodet_widen_N_doubled makes them twice as large. */
 #if defined(__ARM_FEATURE_DSP)
 #include "nanodet_assembly.h"
 
@@ -161,7 +163,14 @@
  CONV2 nanodet_conv_2, 1
  CONV2 nanodet_conv_2_plain, 0
 
- BEGIN nanodet_widen_3
+ .macro DOUBLE pairs:vararg
+ .irp pair, \pairs
+ sadd16 \pair, \pair, \pair
+ .endr
+ .endm
+
+ .macro WIDEN3 name, doubled
+ BEGIN \name
  add r4, r0, r1
  add r1, r4, r1
 1: ldr r5, [r0], #4
@@ -173,12 +182,20 @@
  sxtb16 r11, r5, ror #8
  sxtb16 r12, r6, ror #8
  sxtb16 lr, r7, ror #8
+ .if \doubled
+ DOUBLE r8, r9, r10, r11, r12, lr
+ .endif
  stm r2!, {r8-r12, lr}
  cmp r2, r3
  bne 1b
- END nanodet_widen_3
+ END \name
+ .endm
 
- BEGIN nanodet_widen_2
+ WIDEN3 nanodet_widen_3, 0
+ WIDEN3 nanodet_widen_3_doubled, 1
+
+ .macro WIDEN2 name, doubled
+ BEGIN \name
  add r1, r0
 1: ldr r5, [r0], #4
  ldr r6, [r1], #4
@@ -186,10 +203,17 @@
  sxtb16 r9, r6
  sxtb16 r10, r5, ror #8
  sxtb16 r11, r6, ror #8
+ .if \doubled
+ DOUBLE r8, r9, r10, r11
+ .endif
  stm r2!, {r8-r11}
  cmp r2, r3
  bne 1b
- END nanodet_widen_2
+ END \name
+ .endm
+
+ WIDEN2 nanodet_widen_2, 0
+ WIDEN2 nanodet_widen_2_doubled, 1
 #endif
 #if defined(__linux__) && defined(__ELF__)
  .section .note.GNU-stack, "", %progbits

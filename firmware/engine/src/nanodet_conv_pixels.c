@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "nanodet_conv.h"
 #include "nanodet_pairs.h"
 #include "nanodet_requantize.h"
@@ -34,8 +36,8 @@ typedef void pixel_loop(const uint32_t *pairs, const int32_t *stream, int8_t *ou
                         const int8_t *activation, uint32_t pitch, uint32_t inputs,
                         const int32_t *end);
 pixel_loop nanodet_conv_2, nanodet_conv_2_plain, nanodet_conv_3, nanodet_conv_3_plain;
-void nanodet_widen_2(const int8_t *from, uint32_t pitch, uint32_t *pairs, const uint32_t *end);
-void nanodet_widen_3(const int8_t *from, uint32_t pitch, uint32_t *pairs, const uint32_t *end);
+typedef void widen_loop(const int8_t *from, uint32_t pitch, uint32_t *pairs, const uint32_t *end);
+widen_loop nanodet_widen_2, nanodet_widen_2_doubled, nanodet_widen_3, nanodet_widen_3_doubled;
 
 void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,
                          const int32_t *stream, const int32_t *end, nanodet_row out) {
@@ -60,6 +62,15 @@ void nanodet_conv_widen(const int8_t *from, uint32_t pitch, uint32_t count, uint
         nanodet_widen_2(from, pitch, pairs, pairs + 2 * (inputs / 2));
     }
 }
+
+void nanodet_conv_widen_doubled(const int8_t *from, uint32_t pitch, uint32_t count,
+                                uint32_t inputs, uint32_t *pairs) {
+    if (count == 3) {
+        nanodet_widen_3_doubled(from, pitch, pairs, pairs + 3 * (inputs / 2));
+    } else {
+        nanodet_widen_2_doubled(from, pitch, pairs, pairs + 2 * (inputs / 2));
+    }
+}
 #else
 void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,
                          const int32_t *stream, const int32_t *end, nanodet_row out) {
@@ -76,4 +87,26 @@ void nanodet_conv_widen(const int8_t *from, uint32_t pitch, uint32_t count, uint
         }
     }
 }
+
+void nanodet_conv_widen_doubled(const int8_t *from, uint32_t pitch, uint32_t count,
+                                uint32_t inputs, uint32_t *pairs) {
+    nanodet_conv_widen(from, pitch, count, inputs, pairs);
+    for (uint32_t i = 0; i < count * (inputs / 2); i++) pairs[i] = pairs[i] << 1 & 0xFFFEFFFEu;
+}
 #endif
+
+void nanodet_conv_widen_stream(const nanodet_conv *layer, uint32_t from, uint32_t to,
+                               int32_t *stream) {
+    uint32_t inputs = layer->inputs;
+    const int32_t *narrow = nanodet_conv_at(layer, from);
+    for (; from < to; from += 2) {
+        stream[0] = narrow[0];
+        stream[1] = narrow[1];
+        nanodet_conv_widen((const int8_t *)(narrow + 2), inputs, 2, inputs, (uint32_t *)stream + 2);
+        stream += 2 + inputs;
+        narrow += 2 + inputs / 2;
+        memcpy(stream, narrow, NANODET_CONV_PARAMETERS * sizeof *stream);
+        stream += NANODET_CONV_PARAMETERS;
+        narrow += NANODET_CONV_PARAMETERS;
+    }
+}

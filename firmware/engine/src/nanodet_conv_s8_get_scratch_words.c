@@ -2,7 +2,7 @@
 
 #include "nanodet_conv.h"
 
-/* Pixels at 16 bits, and those of a turn as bytes, with what a whole word writes beyond them. */
-uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels) {
-    return pixels * (inputs / 2) + NANODET_CONV_MOST * (inputs / 4) + 1;
+uint32_t nanodet_conv_s8_get_scratch_words(const nanodet_conv *layer) {
+    uint32_t of_two = 2u + layer->inputs + NANODET_CONV_PARAMETERS;
+    return nanodet_conv_held(layer) + (layer->narrow ? layer->block / 2u * of_two : 0);
 }

@@ -3,6 +3,7 @@
 #include "nanodet_conv.h"
 #include "nanodet_depthwise.h"
 #include "nanodet_requantize.h"
+#include "nanodet_steps.h"
 
 #define BEYOND 3 /* Bytes that a kernel reads beyond a pixel's channels. */
 #define IMAGE_INPUTS 28
@@ -46,12 +47,14 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
     const nanodet_conv *conv = layer->layer;
     if (conv == NULL || conv->stream == NULL) return false;
     if (conv->inputs == 0 || conv->inputs % 4 != 0 || conv->outputs % 2 != 0) return false;
-    if (conv->block == 0 || conv->block % 2 != 0 || conv->pixels < NANODET_CONV_MOST) return false;
+    if (conv->block == 0 || conv->block % 2 != 0) return false;
+    if (conv->rows == 0 || conv->rows > NANODET_CONV_MAX_ROWS) return false;
+    if (conv->pixels < NANODET_CONV_MOST * conv->rows) return false;
     if (conv->form != 2 && conv->form != 3) return false;
-    uint32_t words = 2 + conv->inputs + NANODET_CONV_PARAMETERS;
+    uint32_t words = 2 + nanodet_conv_weights(conv) + NANODET_CONV_PARAMETERS;
     if ((uint64_t)conv->outputs / 2 * words > conv->words) return false;
     for (uint32_t n = 0; n < conv->outputs; n += 2) {
-        const int32_t *rule = nanodet_conv_at(conv, n) + 2 + conv->inputs;
+        const int32_t *rule = nanodet_conv_at(conv, n) + 2 + nanodet_conv_weights(conv);
         for (uint32_t i = 0; i < 2; i++, rule += 3) {
             if (!check_rule(rule, conv->any_shift)) return false;
             if (!holds(network, layer->out_buffer, nanodet_place(rule), 1, layer->out_width)) {
@@ -59,7 +62,7 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
             }
         }
     }
-    return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv->inputs, conv->pixels));
+    return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv));
 }
 
 static bool check_parts(const nanodet_network *network, const nanodet_layer *layer) {
@@ -82,7 +85,7 @@ static bool check_parts(const nanodet_network *network, const nanodet_layer *lay
 
 static bool check_stem(const nanodet_network *network, const nanodet_layer *layer) {
     const nanodet_conv *conv = layer->layer;
-    return conv->inputs == IMAGE_INPUTS &&
+    return conv->inputs == IMAGE_INPUTS && !conv->narrow && conv->rows == 1 &&
            holds(network, network->image_buffer, 0, 3 * IMAGE_CHANNELS,
                  2u * layer->out_width - 1u) &&
            2 * (layer->out_height - 1u) + 1 < layer->height;
@@ -172,8 +175,8 @@ static bool check_steps(const nanodet_network *network) {
         bool image = number == network->layer_count;
         uint32_t height = image ? network->image_height : layer->out_height;
         if (next[number] >= height) return false;
-        bool two = !image && layer->kind == NANODET_DEPTHWISE && layer->stride == 1;
-        next[number] = (uint16_t)(next[number] + (two ? 2 : 1));
+        uint32_t rows = image ? 1 : nanodet_rows_at_once(layer);
+        next[number] = (uint16_t)(next[number] + rows);
     }
     return true;
 }

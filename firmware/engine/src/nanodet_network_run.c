@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "nanodet_check.h"
+#include "nanodet_steps.h"
 
 typedef struct {
     const nanodet_network *network;
@@ -40,12 +41,18 @@ static void fetch_row(running *state) {
 }
 
 static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
-    nanodet_view sources[NANODET_NETWORK_MAX_PARTS];
-    for (uint32_t i = 0; i < layer->part_count; i++) {
-        sources[i] = view_of(state, layer->parts + i, y);
+    nanodet_view sources[NANODET_NETWORK_MAX_PARTS * NANODET_CONV_MAX_ROWS], *next = sources;
+    nanodet_row targets[NANODET_CONV_MAX_ROWS];
+    uint32_t rows = nanodet_rows_at_once(layer), left = layer->out_height - y;
+    if (rows > left) rows = left;
+    for (uint32_t row = 0; row < rows; row++) {
+        targets[row] = piece_row(state, layer->out_buffer, y + row, 0);
+        for (uint32_t i = 0; i < layer->part_count; i++) {
+            *next++ = view_of(state, layer->parts + i, y + row);
+        }
     }
-    nanodet_conv_s8(layer->layer, sources, layer->part_count,
-                    piece_row(state, layer->out_buffer, y, 0), layer->out_width, state->scratch);
+    nanodet_conv_s8(layer->layer, sources, layer->part_count, targets, rows, layer->out_width,
+                    state->scratch);
 }
 
 static void stem(const running *state, const nanodet_layer *layer, uint32_t y) {
@@ -62,7 +69,7 @@ static void stem(const running *state, const nanodet_layer *layer, uint32_t y) {
 
 static void depthwise(const running *state, const nanodet_layer *layer, uint32_t y) {
     nanodet_depthwise about = *(const nanodet_depthwise *)layer->layer;
-    uint32_t at_once = layer->stride == 1 ? 2 : 1, count = layer->kernel + at_once - 1;
+    uint32_t at_once = nanodet_rows_at_once(layer), count = layer->kernel + at_once - 1;
     for (uint32_t p = 0; p < layer->piece_count; p++) {
         const nanodet_piece *piece = layer->pieces + p;
         nanodet_depthwise_rows at;
@@ -137,15 +144,12 @@ static void decode(const running *state, const nanodet_layer *layer, uint32_t y)
 static void step(running *state, uint32_t number) {
     const nanodet_layer *layer = state->network->layers + number;
     uint32_t y = state->next[number];
-    state->next[number] = (uint16_t)(y + 1);
+    state->next[number] = (uint16_t)(y + nanodet_rows_at_once(layer));
     switch (layer->kind) {
         case NANODET_CONV: conv(state, layer, y); return;
         case NANODET_STEM: stem(state, layer, y); return;
         case NANODET_DECODE: decode(state, layer, y); return;
-        case NANODET_DEPTHWISE:
-            if (layer->stride == 1) state->next[number] = (uint16_t)(y + 2);
-            depthwise(state, layer, y);
-            return;
+        case NANODET_DEPTHWISE: depthwise(state, layer, y); return;
         default: break;
     }
     for (uint32_t p = 0; p < layer->piece_count; p++) {

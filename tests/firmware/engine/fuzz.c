@@ -63,6 +63,7 @@ static const void *copy_conv(const nanodet_conv *from) {
     FIELD(conv->pixels);
     FIELD(conv->block);
     FIELD(conv->form);
+    FIELD(conv->rows);
     return conv;
 }
 

@@ -47,7 +47,7 @@ static uint32_t scratch_bytes(void) {
         uint32_t words = 0;
         if (layer->kind == NANODET_CONV || layer->kind == NANODET_STEM) {
             const nanodet_conv *conv = layer->layer;
-            words = nanodet_conv_s8_get_scratch_words(conv->inputs, conv->pixels);
+            words = nanodet_conv_s8_get_scratch_words(conv);
         } else if (layer->kind == NANODET_DEPTHWISE) {
             words = nanodet_depthwise_s8_get_scratch_words(layer->kernel, layer->stride,
                                                            layer->out_width);

@@ -49,13 +49,15 @@ class Layer:
         found = np.clip(np.stack(columns, 1) + self.rounding.output_zero_point, -128, 127)
         return found.astype(np.int8) if self.activation is None else self.activation[found + 128]
 
-    def packed(self, places: Sequence[int] | np.ndarray | None = None) -> tuple[Packed, int, int]:
+    def packed(
+        self, places: Sequence[int] | np.ndarray | None = None, narrow: bool = False
+    ) -> tuple[Packed, int, int]:
         """The stream, and the channels that the kernel reads and writes. places: by default one
         channel after another."""
         outputs, inputs = self.weight.shape
         reads = -(-inputs // 4) * 4
         to = np.arange(outputs) if places is None else np.array(places)
-        packed = pack_conv(self.weight, self.bias, self.rounding, reads, to)
+        packed = pack_conv(self.weight, self.bias, self.rounding, reads, to, narrow)
         return packed, reads, -(-outputs // 2) * 2
 
 
@@ -63,9 +65,9 @@ def _pixels(rng: np.random.Generator, count: int, channels: int) -> np.ndarray:
     return rng.integers(-128, 128, (count, channels)).astype(np.int8)
 
 
-def _ways(reads: int, writes: int, pixels: int) -> list[Blocks]:
+def _ways(reads: int, writes: int, pixels: int, narrow: bool) -> list[Blocks]:
     """The planner's, turns of another length, and the smallest blocks of weights."""
-    planned = blocks(reads, writes, pixels)
+    planned = blocks(reads, writes, (1, pixels), narrow)
     return [planned, replace(planned, turn=5 - planned.turn), Blocks(3, 7, 2)]
 
 
@@ -89,35 +91,39 @@ _CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("machine", ["host", "m7"])
-def test_answers(machine: str, request: pytest.FixtureRequest) -> None:
+def test_answers(machine: str, narrow: bool, request: pytest.FixtureRequest) -> None:
     runner: Runner = request.getfixturevalue(machine)
     rng, writer, expected = np.random.default_rng(0), Writer(), []
     for inputs, outputs, pixels, shifts, reason in _CASES:
         for active in (True, False):
             layer = Layer.random(rng, inputs, outputs, shifts)
             layer = layer if active else replace(layer, activation=None)
-            packed, reads, writes = layer.packed(range(1, outputs + 1))
+            packed, reads, writes = layer.packed(range(1, outputs + 1), narrow)
             slack = np.zeros((4, inputs), np.int8)  # Reads go on to whole words.
             source = View(np.vstack([_pixels(rng, pixels, inputs), slack]), [(0, inputs)])
             target = View(_pixels(rng, pixels, outputs + 3), [(1, outputs)])
-            for how in _ways(reads, writes, pixels):
-                writer.conv(packed, reads, writes, how, layer.activation, [source], target, pixels)
+            ways = _ways(reads, writes, pixels, narrow)
+            for how in ways:
+                form = packed, reads, writes, how, layer.activation
+                writer.conv(*form, [source], target, pixels, narrow=narrow)
             content = target.content.copy()
             content[:, 1 : 1 + outputs] = layer.answer(source.channels[:pixels])
-            expected += [(content, reason)] * len(_ways(reads, writes, pixels))
+            expected += [(content, reason)] * len(ways)
     for answer, (content, reason) in zip(runner.run(writer), expected, strict=True):
         assert answer.payload == content.tobytes(), reason
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("machine", ["host", "m7"])
-def test_runs_and_places(machine: str, request: pytest.FixtureRequest) -> None:
+def test_runs_and_places(machine: str, narrow: bool, request: pytest.FixtureRequest) -> None:
     """Channels from three buffers in pieces, and back into the first one in place."""
     runner: Runner = request.getfixturevalue(machine)
     rng, writer, expected = np.random.default_rng(1), Writer(), []
     layer = Layer.random(rng, 24, 24, _USUAL)
     places = rng.permutation(30)[:24]
-    packed, reads, writes = layer.packed(places)
+    packed, reads, writes = layer.packed(places, narrow)
     pieces = (
         [[(2, 5), (20, 7)], [(0, 6)], [(8, 1), (1, 3), (5, 2)]],
         [[(2, 4), (20, 8)], [(0, 4)], [(1, 8)]],  # In whole words.
@@ -126,14 +132,37 @@ def test_runs_and_places(machine: str, request: pytest.FixtureRequest) -> None:
         sources = [
             View(_pixels(rng, 8, pitch), run) for pitch, run in zip((30, 6, 9), runs, strict=True)
         ]
-        for how in _ways(reads, writes, 7):
-            writer.conv(
-                packed, reads, writes, how, layer.activation, sources, sources[0], 7, in_place=True
-            )
+        for how in _ways(reads, writes, 7, narrow):
+            form = packed, reads, writes, how, layer.activation
+            writer.conv(*form, sources, sources[0], 7, in_place=True, narrow=narrow)
             made = layer.answer(np.concatenate([view.channels for view in sources], axis=1))
             content = sources[0].content.copy()
             content[:7, places] = made[:7]
             expected.append(content)
+    for answer, content in zip(runner.run(writer), expected, strict=True):
+        assert answer.payload == content.tobytes()
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("machine", ["host", "m7"])
+def test_rows(machine: str, narrow: bool, request: pytest.FixtureRequest) -> None:
+    """Several at a time, as a whole and in parts."""
+    runner: Runner = request.getfixturevalue(machine)
+    rng, writer, expected = np.random.default_rng(4), Writer(), []
+    for inputs, outputs, pixels, rows in ((116, 6, 5, 3), (24, 10, 1, 2), (52, 4, 7, 4)):
+        layer = Layer.random(rng, inputs, outputs, _USUAL)
+        packed, reads, writes = layer.packed(narrow=narrow)
+        sources = [
+            View(_pixels(rng, pixels + 4, inputs), [(0, 8), (8, inputs - 8)]) for _ in range(rows)
+        ]
+        target = View(_pixels(rng, rows * pixels, outputs), [(0, outputs)])
+        for turn in (2, 3):
+            for held in (3, max(pixels, 3)):
+                how = Blocks(turn, rows * held, 4, rows)
+                form = packed, reads, writes, how, layer.activation
+                writer.conv(*form, sources, target, pixels, narrow=narrow)
+                made = [layer.answer(source.channels[:pixels]) for source in sources]
+                expected.append(np.concatenate(made))
     for answer, content in zip(runner.run(writer), expected, strict=True):
         assert answer.payload == content.tobytes()
 
@@ -149,7 +178,7 @@ def test_instructions(m7: Runner, inputs: int, outputs: int, pixels: int, most: 
     packed, reads, writes = layer.packed()
     source = View(_pixels(rng, pixels, inputs), [(0, inputs)])
     target = View(np.zeros((pixels, outputs), np.int8), [(0, outputs)])
-    how = blocks(reads, writes, pixels)
+    how = blocks(reads, writes, (1, pixels))
     writer.conv(packed, reads, writes, how, layer.activation, [source], target, pixels)
     (answer,) = m7.run(writer)
     found = answer.instructions / (pixels * inputs * outputs)

@@ -47,6 +47,16 @@ def test_weights_are_read_once_a_row() -> None:
     assert weight_bytes_read(alone) == 2 * (4 // 2) * (28 + 8) * 4
 
 
+def test_int8_weights_are_half_as_large() -> None:
+    """Of 9 inputs 12 are read, a byte each; biases and parameters stay as they are."""
+    network = small_network(16, 16, 4)
+    place = next(n for n, layer in enumerate(network.layers) if layer.name == "conv 4")
+    plan = make_plan(network, narrow=True)
+    alone = replace(plan, schedule=replace(plan.schedule, steps=((place, 0),)))
+    assert len(network.layers[place].sources[0]) == 9
+    assert weight_bytes_read(alone) == (4 // 2) * (12 // 2 + 8) * 4
+
+
 def test_large_weights_are_read_once_for_the_pixels_held() -> None:
     """A pixel of 196 inputs takes 392 bytes at 16 bits; 8,192 are held: 20 pixels of 96."""
     network = small_network(16, 384, 96)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.engine import proof
+from firmware.engine import WEIGHTS, proof
 from firmware.engine.emit import emit
 from firmware.engine.plan import make_plan
 from tests.firmware.cases import Runner
@@ -68,12 +68,13 @@ def _memory(code: int, data: int) -> str:
     return script
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=WEIGHTS)
 @pytest.mark.parametrize(("size", "active", "reason", "core"), _CASES)
 def test_answers(
-    size: tuple[int, int, int], active: bool, reason: str, core: str, tmp_path: Path
+    size: tuple[int, int, int], active: bool, reason: str, core: str, narrow: bool, tmp_path: Path
 ) -> None:
     network = small_network(*size, active)
-    plan = make_plan(network)
+    plan = make_plan(network, narrow)
     proof.check(plan)
     (tmp_path / "network.c").write_text(emit(plan))
     compiler, flags, library = _library(core)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.engine import proof, show
+from firmware.engine import WEIGHTS, proof, show
 from firmware.engine.emit import emit
 from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
@@ -34,10 +34,11 @@ def pairs(file: TfliteFile, graph: Graph) -> list[tuple[int, int]]:
     return [(names[f"cls_{s}"], names[f"reg_{s}"]) for s in file.spec.graph.strides]
 
 
-@pytest.fixture(scope="module")
-def plan(build: Build) -> Plan:
+@pytest.fixture(scope="module", params=WEIGHTS)
+def plan(build: Build, request: pytest.FixtureRequest) -> Plan:
     file, graph = TfliteFile.read(build.tflite), Graph.read(build.tflite)
-    return make_plan(read_layers(graph, pairs(file, graph), "model"))
+    narrow = request.param == "int8"
+    return make_plan(read_layers(graph, pairs(file, graph), "model"), narrow)
 
 
 @pytest.fixture(scope="module")
@@ -149,5 +150,6 @@ def test_the_plan_is_shown(plan: Plan) -> None:
     assert len(used) == len(plan.schedule.steps)
     assert 0 < used.min() <= used.max() <= plan.storage.arena_bytes
     text = show.describe(plan)
+    assert f"weights  {'int8' if plan.narrow else 'int16'}, " in text
     assert f"{plan.storage.arena_bytes:,} bytes" in text
     assert all(layer.name in text for layer in plan.network.layers)

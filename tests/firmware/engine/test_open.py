@@ -6,17 +6,18 @@ import subprocess
 
 import pytest
 
-from firmware.engine import proof
+from firmware.engine import WEIGHTS, proof
 from firmware.engine.emit import emit
 from firmware.engine.plan import make_plan
 from tests.firmware.conftest import HERE, SANITIZERS, compiled, sources, tool
 from tests.firmware.engine.small import small_network
 
 
-@pytest.fixture(scope="module")
-def fuzz(tmp_path_factory: pytest.TempPathFactory) -> str:
+@pytest.fixture(scope="module", params=[False, True], ids=WEIGHTS)
+def fuzz(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
     """The program, with a network of every kind of layer in it."""
-    folder, plan = tmp_path_factory.mktemp("fuzz"), make_plan(small_network(16, 16, 4))
+    folder = tmp_path_factory.mktemp("fuzz")
+    plan = make_plan(small_network(16, 16, 4), request.param)
     proof.check(plan)
     (folder / "network.c").write_text(emit(plan))
     files = [*sources(), str(folder / "network.c"), str(HERE / "engine" / "fuzz.c")]

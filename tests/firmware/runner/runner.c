@@ -257,25 +257,32 @@ static void conv(reader *from, FILE *out) {
     layer.block = (uint16_t)word(from);
     layer.form = (uint8_t)word(from);
     layer.any_shift = word(from) != 0;
+    layer.narrow = word(from) != 0;
+    layer.rows = (uint8_t)word(from);
     int32_t *stream = take(from, words * sizeof *stream);
     int8_t *activation = active ? take(from, 256) : NULL;
     layer.stream = stream;
     layer.activation = activation;
     uint32_t count = word(from);
-    viewed sources[4], target;
-    nanodet_view views[4];
+    viewed sources[4 * NANODET_CONV_MAX_ROWS], target;
+    nanodet_view views[4 * NANODET_CONV_MAX_ROWS];
+    nanodet_row targets[NANODET_CONV_MAX_ROWS];
     for (uint32_t i = 0; i < count; i++) {
         sources[i] = read_view(from);
         views[i] = sources[i].view;
     }
     target = read_view(from);
-    nanodet_row to = {in_place ? sources[0].buffer : target.buffer, target.view.pitch};
-    uint32_t needed = nanodet_conv_s8_get_scratch_words(layer.inputs, layer.pixels);
+    int8_t *to = in_place ? sources[0].buffer : target.buffer;
+    for (uint32_t i = 0; i < layer.rows; i++) {
+        targets[i].first = to + i * pixels * target.view.pitch;
+        targets[i].pitch = target.view.pitch;
+    }
+    uint32_t needed = nanodet_conv_s8_get_scratch_words(&layer);
     uint32_t *scratch = malloc(needed * sizeof *scratch);
     uint32_t before = runner_ticks();
-    nanodet_conv_s8(&layer, views, count, to, pixels, scratch);
+    nanodet_conv_s8(&layer, views, count / layer.rows, targets, layer.rows, pixels, scratch);
     uint32_t ticks = runner_ticks() - before;
-    answer(out, 0, ticks, to.first, target.bytes);
+    answer(out, 0, ticks, to, target.bytes);
     free(scratch);
     forget_view(&target);
     for (uint32_t i = 0; i < count; i++) forget_view(&sources[i]);

@@ -9,7 +9,12 @@ from pipeline.report.latency import latencies, published
 # Of NXP's own file: instructions counted, milliseconds published.
 _COUNTED = 397_000_000
 _PUBLISHED = "i.MX RT1170", "i.MX RT1050"
-ENGINE = {"instructions": _COUNTED, "arena_bytes": 120_000, "flash_bytes": 600_000}
+ENGINE = {
+    "weights": {
+        "int16": {"instructions": _COUNTED, "arena_bytes": 120_000, "flash_bytes": 4_300_000},
+        "int8": {"instructions": 2 * _COUNTED, "arena_bytes": 150_000, "flash_bytes": 2_000_000},
+    }
+}
 
 
 def cost(**changes: Any) -> dict[str, Any]:
@@ -69,9 +74,12 @@ def test_the_engine_beside_it() -> None:
     assert found["i.MX RT1170"].engine_ms == found["i.MX RT1170"].predicted_ms
     assert found["i.MX RT1060"].engine_ms is None, "nobody published a latency"
     assert {t: x.engine_memory.split(" (")[0] for t, x in found.items() if x.engine_memory} == {
-        **dict.fromkeys(("i.MX RT1050", "i.MX RT1060", "i.MX RT1064", "i.MX RT1170"), "DTCM"),
+        **dict.fromkeys(("i.MX RT1050", "i.MX RT1060", "i.MX RT1170"), "DTCM"),
+        "i.MX RT1064": "OCRAM",
         "MCX N947": "SRAM",
     }
+    narrow = {t for t, x in found.items() if x.engine_memory.endswith(", int8 weights")}
+    assert narrow == {"i.MX RT1064", "MCX N947"}, "of 4 and 2 MB of flash"
     refused = latencies(cost(), 700_000, 300_000, {"refused": "not on this engine: ADD 1"})
     assert not any(x.engine_ms or x.engine_memory for x in refused)
 

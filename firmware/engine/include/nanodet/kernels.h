@@ -40,33 +40,40 @@ typedef struct {
  * stream: for each pair of output channels, two doubled biases; two weights of the first channel and
  * two of the second for inputs (0, 2), (1, 3), (4, 6), ...; multiplier, offset and shift of the first
  * and of the second. Weights are doubled, biases hold the input's zero point. The lower byte of
- * `shift` is the shift, the others are the byte of a pixel that the channel goes to. */
+ * `shift` is the shift, the others are the byte of a pixel that the channel goes to.
+ *
+ * A narrow stream has the weights as they are, a byte each: all of the first channel, then all of the
+ * second. A block of them is widened into scratch memory, and pixels are doubled. */
 typedef struct {
     const int32_t *stream;
     const int8_t *activation; /* [256] by int8 + 128; NULL: none. */
     uint32_t words;           /* Of the stream. */
     uint16_t inputs;          /* A multiple of 4; weights beyond the layer's own are 0. */
     uint16_t outputs;         /* A multiple of 2. */
-    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3. */
+    uint16_t pixels;          /* That are held at 16 bits at a time, at least 3 of a row. */
     uint16_t block;           /* Outputs, an even number, whose weights are read for all of these. */
     uint8_t form;             /* Pixels of a turn, 2 or 3: the same numbers, at another speed. */
     bool any_shift;           /* Some shift is not in 1..22. */
+    bool narrow;              /* The stream's form. */
+    uint8_t rows;             /* At a time, at least 1; `pixels` of all together are held. */
 } nanodet_conv;
 
-/* Words of scratch memory for a convolution. */
-uint32_t nanodet_conv_s8_get_scratch_words(uint32_t inputs, uint32_t pixels);
+#define NANODET_CONV_MAX_ROWS 4
 
-/* sources: their runs hold at most `inputs` channels together, in their order. `pixels` of the
- * layer are read before they are written, so that source and target may share memory pixel by
- * pixel. */
+/* Words of scratch memory for a convolution. */
+uint32_t nanodet_conv_s8_get_scratch_words(const nanodet_conv *layer);
+
+/* sources: [rows][source_count]; the runs of a row's hold at most `inputs` channels together, in their
+ * order. targets: [rows], not more than the layer's. pixels: of a row. All pixels that are held are
+ * read before they are written, so that source and target may share memory pixel by pixel. */
 NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
-                     nanodet_row target, uint32_t pixels, uint32_t *scratch);
+                     const nanodet_row *targets, uint32_t rows, uint32_t pixels, uint32_t *scratch);
 
 /* The convolution of an image of three channels by 3x3, two pixels apart. Its 28 inputs are bytes 0 to
  * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
- * third and second row. rows: with a pixel of padding behind the last; the third is NULL for
- * padding. */
+ * third and second row. Its stream is not narrow. rows: with a pixel of padding behind the last; the
+ * third is NULL for padding. */
 NANODET_CODE
 void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
                            int8_t zero_point, nanodet_row target, uint32_t pixels,

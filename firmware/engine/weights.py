@@ -1,0 +1,39 @@
+"""Which weights go into a board's flash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from firmware.engine import WEIGHTS
+from runtime.benchmark.board import Board, Fit
+
+
+def with_whole_flash(board: Board) -> Board:
+    """All of its flash is free, and not only what the SDK's linker script leaves: a second core has
+    nothing to do."""
+    flash = board.flash
+    return replace(board, flash=flash and replace(flash, free_bytes=flash.bytes))
+
+
+def fit(
+    board: Board, sizes: Callable[[str], tuple[int, int]], forms: Sequence[str] = WEIGHTS
+) -> tuple[str, Fit]:
+    """The first form of weights that the board's flash holds, else the last, and where the arena
+    goes.
+
+    sizes: bytes of arena and flash with such weights. All of the flash counts.
+    """
+    board = with_whole_flash(board)
+    for weights in forms:
+        found = board.fits(*sizes(weights))
+        if found.in_flash:
+            break
+    return weights, found
+
+
+def place(board: Board, sizes: Callable[[str], tuple[int, int]]) -> str:
+    """Where the arena goes, and with which weights if not with the first form; see `fit`."""
+    weights, found = fit(board, sizes)
+    usual = weights == WEIGHTS[0] or found.memory is None
+    return found.where if usual else f"{found.where} with {weights} weights"
