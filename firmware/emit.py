@@ -117,6 +117,7 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
     flash = layout.board.flash
     return {
         "network": layout.network,
+        "measured": layout.measured,
         "layers": len(layout.plan.network.layers),
         "spare": layout.spare,
         "flash_bytes": layout.flash_bytes,

@@ -18,6 +18,7 @@ from data import locate
 from firmware import emit, files
 from firmware.engine import DEFAULT, ENGINES
 from firmware.engine.file import plan_of
+from firmware.engine.measured import read_measured
 from firmware.engine.show import describe
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import basis, lay_out, lay_out_engine
@@ -46,6 +47,7 @@ class Options:
     out: Path | None
     engine: str
     plan: bool
+    measured: Path | None
     split_stem: bool
     resize: str
     image: Path | None
@@ -63,6 +65,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     add("--out", type=Path, metavar="DIR", help="folder to write")
     add("--engine", choices=ENGINES, default=DEFAULT, help=_ENGINE_HELP)
     add("--plan", action="store_true", help="show how --engine c runs the model")
+    add("--measured", type=Path, metavar="FILE", help="of c, what a board's benchmark sent")
     add("--split-stem", action="store_true", help="of tflm, first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
     add("--image", type=Path, help="test image; default: the first for calibration")
@@ -73,12 +76,14 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     found = parser.parse_args(words)
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
-    options = Options(found.model, found.board, found.out, found.engine, found.plan, *chosen)
+    of_engine = found.engine, found.plan, found.measured
+    options = Options(found.model, found.board, found.out, *of_engine, *chosen)
     for name, given in (("--split-stem", options.split_stem), ("--record", options.record)):
         if given and options.engine != "tflm":
             parser.error(f"{name}: only with --engine tflm")
-    if options.plan and options.engine != "c":
-        parser.error("--plan: only with --engine c")
+    for name, of_c in (("--plan", options.plan), ("--measured", options.measured)):
+        if of_c and options.engine != "c":
+            parser.error(f"{name}: only with --engine c")
     if options.out is None and not options.plan:
         parser.error("--out DIR is missing")
     return options
@@ -93,7 +98,10 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
     about = basis(file, board, options.selection, options.resize)
     picture = options.image or locate.calibration_images(file.spec, None)[0]
     if options.engine == "c":
-        engine = lay_out_engine(about, plan_of(file), file.path)
+        plan, measured = plan_of(file), None
+        if options.measured:
+            measured = read_measured(options.measured, plan.network, file.sha256)
+        engine = lay_out_engine(about, plan, file.path, measured)
         recording = record(file, engine, None, picture)
         render = partial(emit.write_engine, layout=engine, recording=recording)
     else:

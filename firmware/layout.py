@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.engine.emit import Emitted, emit_measured
+from firmware.engine.measured import Measured
 from firmware.engine.plan import Plan
 from firmware.operators import registrations
 from firmware.spare import Spare, place
@@ -78,9 +79,11 @@ class Layout(Basis):
 @dataclass(frozen=True)
 class EngineLayout(Basis):
     """Everything that becomes C for the kit's own engine. network: the plan as C. flash_bytes:
-    weights, plan and tables. spare: the arena, and what lies in it beside the network."""
+    weights, plan and tables. spare: the arena, and what lies in it beside the network. measured:
+    what chose the convolutions' forms; None: the model of their cycles."""
 
     network: Emitted
+    measured: Measured | None
     plan: Plan
     spare: Spare
     flash_bytes: int
@@ -97,19 +100,21 @@ def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> 
     return Basis(file.spec.name, file.sha256, names, about, *chosen)
 
 
-def lay_out_engine(basis: Basis, plan: Plan, path: str) -> EngineLayout:
+def lay_out_engine(
+    basis: Basis, plan: Plan, path: str, measured: Measured | None = None
+) -> EngineLayout:
     """Raises `KitError` where the model does not fit the board."""
     about = basis.about
     columns = TAP_BYTES * about.width
     spare = place(plan, columns, CANDIDATE_BYTES * integer.MAX_CANDIDATES)
-    emitted = emit_measured(plan, "nanodet_generated_network")
+    emitted = emit_measured(plan, "nanodet_generated_network", measured and measured.forms)
     tables = sum(level.score.nbytes + level.weight.nbytes for level in about.levels)
     names = sum(len(name.encode()) + 1 + _POINTER_BYTES for name in basis.class_names)
     settings = tables + names + _SETTINGS_BYTES
     flash_bytes = emitted.weight_bytes + emitted.plan_bytes + settings
     needed = flash_bytes + CODE_BYTES
     memory = _place(basis.board, spare.arena_bytes, needed, path)
-    return EngineLayout(**vars(basis), network=emitted, plan=plan, spare=spare,
+    return EngineLayout(**vars(basis), network=emitted, measured=measured, plan=plan, spare=spare,
                         flash_bytes=flash_bytes, memory=memory)  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firmware.engine.turns import fewest_cycles
 from runtime.errors import KitError
 
 # Of the shifts to the right that the short way of requantizing rounds exactly.
@@ -13,7 +14,6 @@ LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
 _HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
 _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
-_WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
 # Bytes of a window of three rows of nine, in the order in which the image's kernel reads them.
@@ -68,7 +68,7 @@ def blocks(inputs: int, outputs: int, width: int) -> Blocks:
 
     inputs, outputs: channels that the kernel reads and writes. width: pixels of a row.
     """
-    turn = 2 if inputs >= _WIDE else 3
+    turn = fewest_cycles(inputs, outputs, width)
     of_two = 4 * conv_words(inputs, 2)
     if 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES:
         return Blocks(turn, 3, outputs)

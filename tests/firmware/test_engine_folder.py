@@ -118,9 +118,57 @@ def test_the_benchmark_times_every_layer(emulated: Path, plan: Plan) -> None:
     kinds = ["stem" if p.kind == "conv" and p.kernel > 1 else p.kind for p in plan.network.layers]
     assert [layer["kind"] for layer in layers] == kinds
     assert all(layer["cycles"] > 0 for layer in layers)
+    for layer in layers:  # As it is, it is in one of its forms.
+        forms = layer.get("forms", [])
+        assert bool(forms) == (layer["kind"] in ("conv", "stem"))
+        assert not forms or min(abs(layer["cycles"] - one) for one in forms) <= 0.02 * max(forms)
     decoding = sum(layer["cycles"] for layer in layers if layer["kind"] == "decode")
     assert sum(layer["cycles"] for layer in layers) - decoding == frame.cycles["infer"]
     assert frame.cycles["postprocess"] > decoding and frame.cycles["preprocess"] > 0
+
+
+def forms(out: Path, plan: Plan) -> dict[int, int]:
+    """Pixels of a turn of each convolution, as the generated C has them."""
+    text = (out / "generated" / "nanodet_network.c").read_text()
+    found = re.findall(r"nanodet_conv conv_(\d+) = \{(.*)\};", text)
+    return {int(number): int(fields.split(", ")[7]) for number, fields in found}
+
+
+def test_a_measured_board_chooses(
+    emulated: Path,
+    build: Build,
+    image: Path,
+    plan: Plan,
+    made: tuple[Path, list[str]],
+    tmp_path: Path,
+) -> None:
+    """QEMU counts instructions in place of cycles; then the other form of each is said to be
+    faster, and what is found stays the same."""
+    sent = emulate(emulated / "benchmark.elf")
+    values, measured = json.loads(sent), tmp_path / "layers.jsonl"
+    convs = {n: layer for n, layer in enumerate(values["layers"]) if "forms" in layer}
+    assert forms(made[0], plan).keys() == convs.keys()
+    assert "model of the" in (made[0] / "README.md").read_text()
+    for turned in (False, True):
+        for layer in convs.values() if turned else ():
+            layer["forms"].reverse()
+        measured.write_text(json.dumps(values))
+        found = generate(tmp_path, build, image, "--measured", str(measured))
+        faster = {n: 2 + int(one["forms"][1] < one["forms"][0]) for n, one in convs.items()}
+        assert found == made[1] and forms(tmp_path / "out", plan) == faster
+        assert len(set(faster.values())) == 2, "both are chosen"
+        assert "measured in 1 frame " in (tmp_path / "out" / "README.md").read_text()
+        flags = "-DNANODET_FRAMES=1", "-DNANODET_ARENA_AS_DATA"
+        out, program = tmp_path / "out", tmp_path / "program"
+        assert lines(on_this_machine(out, program, application(out), *flags)) == found
+
+
+def test_measured_of_something_else(build: Build, image: Path, tmp_path: Path) -> None:
+    (tmp_path / "layers.jsonl").write_text("{}")
+    words = [str(build.tflite), "--engine", "c", "--out", "out", "--image", str(image)]
+    done = run_here(tmp_path, NANODET, "firmware", *words, "--measured", "layers.jsonl")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "layers.jsonl: line 1: missing key" in done.stderr and not (tmp_path / "out").exists()
 
 
 def define(out: Path, name: str) -> str:
@@ -203,6 +251,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["--engine", "c", "--split-stem", "--out", "out"], "--split-stem: only with"),
         (["--engine", "c", "--record", "--out", "out"], "--record: only with"),
         (["--engine", "tflm", "--plan", "--out", "out"], "--plan: only with --engine c"),
+        (["--engine", "tflm", "--measured", "f", "--out", "out"], "--measured: only with"),
         (["--engine", "c"], "--out DIR is missing"),
         (["--engine", "rust", "--out", "out"], "tflm"),
     ],

@@ -85,9 +85,8 @@ def test_answers(
     wanted = [found[source[0][0]] for source in network.layers[-1].sources]
     words = [str(tmp_path / "image"), str(tmp_path / "out")]
     words += [str(values.shape[2]) for values in wanted]
-    command = [str(program), *words]
-    if core != _HOST:
-        command = Runner(program, True, _CORES[core][0]).start(words)
+    runner = Runner(program, False) if core == _HOST else Runner(program, True, _CORES[core][0])
+    command = runner.start(words)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{reason}: {done.stdout} {done.stderr[-2000:]}"
     assert_same((tmp_path / "out").read_bytes(), [wanted])
