@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from firmware.serial_monitor import Frame
 from firmware.spare import place
 from runtime.tflite_file import TfliteFile
 from tests.conftest import NANODET, Build, run_here
-from tests.firmware.conftest import HERE, SANITIZERS, STRICT, compiled, tool
+from tests.firmware.conftest import HERE, SANITIZERS, STRICT, tool
 
 CODE_BYTES = 32 * 1024
 
@@ -192,24 +193,58 @@ def test_calls_that_will_not_do(made: tuple[Path, list[str]], tmp_path: Path) ->
     on_this_machine(made[0], tmp_path / "program", [HERE / "runner" / "detect.c"])
 
 
-def test_sections(made: tuple[Path, list[str]], tmp_path: Path) -> None:
-    """Kernels and weights go where the macros say."""
-    out, gcc = made[0], tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    for name, section in (
-        ("nanodet/src/nanodet_conv_s8.c", "fast"),
-        ("nanodet/src/nanodet_conv_pixels.S", "fast"),
-        ("generated/nanodet_network.c", "slow"),
-    ):
-        flags = ["-DNANODET_CODE_SECTION=fast", "-DNANODET_WEIGHTS_SECTION=slow"]
-        includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src")]
-        flags += ["-mcpu=cortex-m7", "-mthumb", "-c", *includes, str(out / name)]
-        compiled(gcc, tmp_path / "object.o", *flags)
-        command = ["arm-none-eabi-objdump", "-h", str(tmp_path / "object.o")]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        sizes = {
-            row.split()[1]: int(row.split()[2], 16) for row in told.splitlines() if "2**" in row
-        }
-        assert sizes[section] > 100, name
+_KERNELS = "conv_s8.c", "conv_pixels.c", "conv_pixels.S", "depthwise_s8.c", "max_columns.S"
+
+
+@pytest.mark.parametrize(
+    ("board", "flags", "wanted", "reason"),
+    [
+        ("evkbmimxrt1170", "", "CodeQuickAccess", "its ITCM"),
+        ("evkbimxrt1050", "-DNANODET_CODE_IN_FLASH", ".text", "the startup code copies nothing"),
+        ("evkmimxrt1064", "-DNANODET_CODE_SECTION=fast", "fast", "a section of the user's"),
+        ("frdmmcxn947", "", ".text", "it has no ITCM"),
+    ],
+)
+def test_sections_of_kernels(
+    board: str, flags: str, wanted: str, reason: str, build: Build, image: Path, tmp_path: Path
+) -> None:
+    """All instructions go where the macros say."""
+    generate(tmp_path, build, image, "--board", board)
+    out = tmp_path / "out"
+    for name in _KERNELS:
+        path = out / "nanodet" / "src" / f"nanodet_{name}"
+        sizes = section_bytes("CODE", path, out, tmp_path / "object.o", *flags.split())
+        code = {re.sub(r"^\.text.*", ".text", part) for part, size in sizes.items() if size}
+        assert code == {wanted}, (name, reason)
+
+
+def test_sections_of_weights(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    network, target = made[0] / "generated" / "nanodet_network.c", tmp_path / "object.o"
+    slow = section_bytes("DATA", network, made[0], target, "-DNANODET_WEIGHTS_SECTION=slow")
+    assert slow["slow"] > 100_000 and "slow" not in section_bytes("DATA", network, made[0], target)
+
+
+def section_bytes(kind: str, source: Path, out: Path, target: Path, *flags: str) -> dict[str, int]:
+    """Of a source that is compiled for a Cortex-M7, by section. kind: CODE or DATA."""
+    gcc = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src")]
+    command = [gcc, *STRICT, *includes, "-O2", "-mcpu=cortex-m7", "-mthumb", *flags, "-c"]
+    subprocess.run([*command, str(source), "-o", str(target)], check=True)
+    shown = subprocess.run(
+        ["arm-none-eabi-objdump", "-h", str(target)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [row.split() for row, about in pairwise(shown) if kind in about.split(", ")]
+    return {row[1]: int(row[2], 16) for row in rows}
+
+
+def test_kernels_run_from_another_memory(emulated: Path) -> None:
+    """As the SDK's startup code copies them to the ITCM, far from the rest."""
+    command = ["arm-none-eabi-nm", str(emulated / "nanodet.elf")]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    at = {row.split()[-1]: int(row.split()[0], 16) for row in listed.splitlines()}
+    assert at["nanodet_detect"] < 0x1000000
+    for name in ("conv_s8", "conv_3", "conv_pixels", "conv_widen", "depthwise_s8", "add_s8"):
+        assert at[f"nanodet_{name}"] >= 0x20000000, name
 
 
 def test_the_other_engine_in_the_same_folder(build: Build, image: Path, tmp_path: Path) -> None:

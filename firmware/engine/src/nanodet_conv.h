@@ -21,10 +21,12 @@ static inline uint32_t nanodet_conv_turn(const nanodet_conv *layer, uint32_t lef
 
 /* `inputs` channels, a multiple of 4, of neighbouring pixels, `pitch` bytes apart, to 16 bits:
  * (0, 2) of each pixel, (1, 3) of each, (4, 6) of each, ... count: 2 or 3. */
+NANODET_CODE
 void nanodet_conv_widen(const int8_t *from, uint32_t pitch, uint32_t count, uint32_t inputs,
                         uint32_t *pairs);
 
 /* Output channels whose weights are at `stream` to `end`, of `count` pixels. */
+NANODET_CODE
 void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,
                          const int32_t *stream, const int32_t *end, nanodet_row out);
 
