@@ -193,6 +193,19 @@ def test_calls_that_will_not_do(made: tuple[Path, list[str]], tmp_path: Path) ->
     on_this_machine(made[0], tmp_path / "program", [HERE / "runner" / "detect.c"])
 
 
+_ALL = pytest.param(1_000_000, marks=pytest.mark.full(reason="minutes"))
+
+
+@pytest.mark.parametrize("cases", [5_000, _ALL])
+def test_no_report_on_random_calls(
+    cases: int, made: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    flags = "-O1", f"-DCASES={cases}"
+    main = [HERE / "runner" / "detect_fuzz.c"]
+    sound = int(on_this_machine(made[0], tmp_path / "program", main, *flags))
+    assert cases * 0.3 < sound < cases * 0.9, "both sound and broken calls are tried"
+
+
 _KERNELS = "conv_s8.c", "conv_pixels.c", "conv_pixels.S", "depthwise_s8.c", "max_columns.S"
 
 
