@@ -76,8 +76,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     found = parser.parse_args(words)
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
-    of_engine = found.engine, found.plan, found.measured
-    options = Options(found.model, found.board, found.out, *of_engine, *chosen)
+    board, out, engine = found.board, found.out, found.engine
+    options = Options(found.model, board, out, engine, found.plan, found.measured, *chosen)
     for name, given in (("--split-stem", options.split_stem), ("--record", options.record)):
         if given and options.engine != "tflm":
             parser.error(f"{name}: only with --engine tflm")

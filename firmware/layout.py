@@ -107,7 +107,8 @@ def lay_out_engine(
     about = basis.about
     columns = TAP_BYTES * about.width
     spare = place(plan, columns, CANDIDATE_BYTES * integer.MAX_CANDIDATES)
-    emitted = emit_measured(plan, "nanodet_generated_network", measured and measured.forms)
+    forms = measured.forms if measured else None
+    emitted = emit_measured(plan, "nanodet_generated_network", forms)
     tables = sum(level.score.nbytes + level.weight.nbytes for level in about.levels)
     names = sum(len(name.encode()) + 1 + _POINTER_BYTES for name in basis.class_names)
     settings = tables + names + _SETTINGS_BYTES

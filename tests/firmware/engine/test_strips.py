@@ -34,9 +34,9 @@ class Strips:
         self.maker = Maker(1, height, _WIDTH, 3, scale=0.02, zero=-7)
         rng = np.random.default_rng(0)
         shape = _CHANNELS, 3, 3, 3
-        weight, scales = rng.integers(-127, 128, shape), np.full(_CHANNELS, 0.002)
+        weight, scales = rng.integers(-127, 128, shape), [0.002] * _CHANNELS
         self.maker.tensor("weight", shape, "INT8", scales, values=weight)
-        self.maker.tensor("bias", (_CHANNELS,), "INT32", scales * 0.02, values=[5, 4, 3, 2])
+        self.maker.tensor("bias", (_CHANNELS,), "INT32", [0.00004] * _CHANNELS, values=[5, 4, 3, 2])
         parts = [self._strip(n, *both) for n, both in enumerate(zip(read, kept, strict=True))]
         rows = sum(end - first for first, end in kept)
         options = schema.ConcatenationOptionsT()

@@ -56,6 +56,8 @@ def test_sizes(name: str, size: tuple[int, int], converted: Converted, tmp_path:
 def test_activations(
     activation: str, tiny: ModelSpec, converted: Converted, tmp_path: Path
 ) -> None:
-    places = ("backbone_activation", "neck_activation", "head_activation")
-    chosen = replace(tiny.architecture, **dict.fromkeys(places, activation))
+    chosen = replace(
+        tiny.architecture, backbone_activation=activation, neck_activation=activation,
+        head_activation=activation,
+    )  # fmt: skip
     exact(replace(tiny, architecture=chosen), converted, tmp_path)
