@@ -17,7 +17,8 @@ from runtime.cli import Parser, run
 from runtime.errors import KitError
 from runtime.files import write_text
 
-_SOURCE = ROOT / "firmware" / "engine" / "src" / "nanodet_conv_pixels.S"
+_ENGINE = ROOT / "firmware" / "engine"
+_SOURCE = _ENGINE / "src" / "nanodet_conv_pixels.S"
 _PREPROCESSOR = "arm-none-eabi-gcc -mcpu=cortex-m7 -mthumb -E -P".split()
 _ITERATIONS = 1000
 _MODEL = f"llvm-mca -mtriple=thumbv7em -mcpu=cortex-m7 -iterations={_ITERATIONS}".split()
@@ -28,7 +29,9 @@ _HEADER = "pixels,entry,pair,step,widen,step_inputs"
 
 def table() -> str:
     """The whole file."""
-    flat = _tool([*_MACHINE_CODE, "-"], _tool([*_PREPROCESSOR, str(_SOURCE)]))
+    flat = _tool(
+        [*_MACHINE_CODE, "-"], _tool([*_PREPROCESSOR, f"-I{_ENGINE / 'include'}", str(_SOURCE)])
+    )
     version = re.findall(r"LLVM version (\S+)", _tool(["llvm-mca", "--version"]))[0]
     rows = []
     for n in FORMS:
