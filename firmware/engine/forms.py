@@ -6,7 +6,6 @@ from firmware.engine.layers import Layer, Network, Value
 from firmware.engine.pack import blocks, conv_words, depthwise_words
 from firmware.engine.plan import Plan, whole_words
 from firmware.engine.rows import INPUT
-from firmware.engine.turns import batches
 from runtime.errors import KitError
 
 
@@ -54,5 +53,5 @@ def _step_bytes(network: Network, layer: Layer) -> int:
     outputs, width = layer.weight.shape[0], network.values[layer.value].width
     reads, writes = whole_words(layer.weight[0].size), outputs + outputs % 2
     held = blocks(reads, writes, width)
-    times = 1 if held.block >= writes else len(batches(width, held.turn, held.pixels))
-    return 4 * times * conv_words(reads, writes)
+    turns = 1 if held.block >= writes else -(-width // held.pixels)
+    return 4 * turns * conv_words(reads, writes)

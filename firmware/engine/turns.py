@@ -19,22 +19,6 @@ def turns(pixels: int, form: int) -> list[int]:
     return found
 
 
-def batches(pixels: int, form: int, held: int) -> list[int]:
-    """Pixels that are read before any of them is written, as `nanodet_conv_s8` goes about a row.
-
-    held: pixels that there is room for.
-    """
-    found: list[int] = []
-    room = 0
-    for turn in turns(pixels, form):
-        if room < max(FORMS):
-            found.append(0)
-            room = held
-        found[-1] += turn
-        room -= turn
-    return found
-
-
 @lru_cache
 def _known() -> dict[int, dict[str, float]]:
     lines = CYCLES.read_text(encoding="utf-8").splitlines()

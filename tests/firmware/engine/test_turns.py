@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from benchmarks import turn_cycles
-from firmware.engine.turns import CYCLES, FORMS, batches, fewest_cycles, modelled_cycles, turns
+from firmware.engine.turns import CYCLES, FORMS, fewest_cycles, modelled_cycles, turns
 
 
 @pytest.mark.parametrize(
@@ -24,20 +24,6 @@ from firmware.engine.turns import CYCLES, FORMS, batches, fewest_cycles, modelle
 )
 def test_turns(pixels: int, form: int, wanted: list[int], reason: str) -> None:
     assert turns(pixels, form) == wanted, reason
-
-
-@pytest.mark.parametrize(
-    ("pixels", "form", "held", "wanted", "reason"),
-    [
-        (9, 3, 3, [3, 3, 3], "room for one turn"),
-        (5, 2, 3, [2, 3], "room for one turn of two, for the last one is longer"),
-        (20, 3, 10, [9, 9, 2], "what is left of the room is too small for a turn of three"),
-        (20, 2, 10, [8, 8, 4], "and so it is for one of two, which might be of three"),
-        (4, 3, 60, [4], "all at once"),
-    ],
-)
-def test_batches(pixels: int, form: int, held: int, wanted: list[int], reason: str) -> None:
-    assert batches(pixels, form, held) == wanted, reason
 
 
 def test_the_form_with_the_fewest_cycles() -> None:
