@@ -1,25 +1,29 @@
-"""`python -m benchmarks.fits MODEL.tflite ...`: what fits where, the table of docs/boards.md.
+"""`python -m benchmarks.fits MODEL.tflite ...`: what fits where, the tables of docs/boards.md.
 
-MODELs are int8 files of this kit. Each is planned on the kit's own engine, and measured by
-TensorFlow Lite Micro on this machine.
+MODELs are int8 files of this kit. Each is planned on the kit's own engine, measured by TensorFlow
+Lite Micro on this machine, and counted on two cores in QEMU.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analysis.cortex_m7 import Cost, total
-from analysis.engine import every
+from analysis.engine import deploy, every
+from benchmarks.engine_cost import M7, M33, Core, Machine
 from benchmarks.markdown import replace_block, table
 from data.names import ROOT
+from firmware.engine.plan import Plan
 from firmware.engine.weights import with_whole_flash
 from runtime.benchmark.board import Board, microcontrollers
 from runtime.engines.arena import arena_bytes, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph
 
+_CORES = M7, M33
 DOCUMENT = ROOT / "docs" / "boards.md"
 
 
@@ -62,6 +66,22 @@ def _row(
     yield from (board.fits(*needed).where for board in boards)
 
 
+def cores(models: Sequence[Path]) -> str:
+    """Instructions of the kit's own engine, counted on each core."""
+    rows = []
+    for model in models:
+        found = deploy(model.read_bytes(), str(model))
+        if not isinstance(found, str):
+            counts = [_count(found.plan, model.name, core) for core in _CORES]
+            rows.append((f"`{model.name}`", *(f"{count / 1e6:.1f}" for count in counts)))
+    return table(("file", *(core.title for core in _CORES)), rows)
+
+
+def _count(plan: Plan, name: str, core: Core) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        return Machine(Path(folder), core).count(name, plan).all
+
+
 def _refused(model: Path, engine: str, reason: str) -> Iterator[str]:
     yield from (f"`{model.name}`", engine, reason.removeprefix(f"{model}: "), "-", "-")
     yield from ("-" for _ in microcontrollers())
@@ -71,7 +91,9 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
-    replace_block(DOCUMENT, "fits", fits(parser.parse_args().models))
+    models = parser.parse_args().models
+    replace_block(DOCUMENT, "fits", fits(models))
+    replace_block(DOCUMENT, "cores", cores(models))
 
 
 if __name__ == "__main__":

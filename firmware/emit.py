@@ -44,7 +44,7 @@ def _render(folder: Path, engine: str, names: list[str], values: dict[str, Any])
     templates.filters |= {"numbers": numbers, "c_string": c_string, "c_comment": c_comment}
     sources = files.sources(engine)
     (folder / "generated").mkdir()
-    for name in [*(f"generated/{n}" for n in names), "CMakeLists.txt", "README.md"]:
+    for name in [*(f"generated/{n}" for n in names), *files.OTHERS[engine]]:
         template = templates.get_template(f"{Path(name).name}.jinja")
         text = template.render(values, library_sources=sources)
         (folder / name).write_text(text, encoding="utf-8")
@@ -119,12 +119,14 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
     needed = network.sizes[1]
     return {
         "network": network.emitted,
+        "measured": layout.measured,
         "weights": layout.weights,
         "layers": len(network.plan.network.layers),
         "spare": network.spare,
         "flash_bytes": network.flash_bytes,
         "flash": "flash" if flash is None else flash.name,
         "code_bytes": CODE_BYTES,
+        "code_section": layout.firmware.code_section(CODE_BYTES),
         # What the SDK's linker script leaves, where that is too little.
         "linked": None if flash is None or flash.holds(needed) else flash,
     }

@@ -17,6 +17,11 @@ _RENDERED = {
     "tflm": ("model_data.h", "model_data.c", "nanodet_ops.cc"),
     "c": ("nanodet_network.c",),
 }
+# Rendered, too; the header in place of the kit's own.
+OTHERS = {
+    "tflm": ("CMakeLists.txt", "README.md"),
+    "c": ("CMakeLists.txt", "README.md", "nanodet/include/nanodet/board.h"),
+}
 _SHARED = ("nanodet_settings.h", "nanodet_settings.c", "test_image.h", "test_image.c")
 _OF_STEM = ("stem_data.h", "stem_data.c")
 _OF_RECORDING = ("recorded.h",)

@@ -17,6 +17,8 @@ from pathlib import Path
 from data import locate
 from firmware import emit, files
 from firmware.engine import DEFAULT, ENGINES, WEIGHTS
+from firmware.engine.file import network_of
+from firmware.engine.measured import read_measured
 from firmware.engine.show import describe
 from firmware.image import RESIZES, Recording, record
 from firmware.layout import Basis, EngineLayout, basis, lay_out, lay_out_engine, plan_for
@@ -47,6 +49,7 @@ class Options:
     engine: str
     weights: str | None
     plan: bool
+    measured: Path | None
     split_stem: bool
     resize: str
     image: Path | None
@@ -65,6 +68,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     add("--engine", choices=ENGINES, default=DEFAULT, help=_ENGINE_HELP)
     add("--weights", choices=WEIGHTS, help=_WEIGHTS_HELP)
     add("--plan", action="store_true", help="show how --engine c runs the model")
+    add("--measured", type=Path, metavar="FILE", help="of c, what a board's benchmark sent")
     add("--split-stem", action="store_true", help="of tflm, first layers in C: less memory, faster")
     add("--resize", choices=sorted(RESIZES), default="bilinear", help="default %(default)s")
     add("--image", type=Path, help="test image; default: the first for calibration")
@@ -76,13 +80,14 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     selection = Selection(found.score_threshold, found.iou_threshold, found.max_detections)
     chosen = found.split_stem, found.resize, found.image, found.record, selection
     about = found.model, found.board, found.out, found.engine, found.weights, found.plan
-    options = Options(*about, *chosen)
+    options = Options(*about, found.measured, *chosen)
     for name, given in (("--split-stem", options.split_stem), ("--record", options.record)):
         if given and options.engine != "tflm":
             parser.error(f"{name}: only with --engine tflm")
-    for name, asked in (("--plan", options.plan), ("--weights", options.weights is not None)):
+    of_c = ("plan", options.plan), ("weights", options.weights), ("measured", options.measured)
+    for name, asked in of_c:
         if asked and options.engine != "c":
-            parser.error(f"{name}: only with --engine c")
+            parser.error(f"--{name}: only with --engine c")
     if options.out is None and not options.plan:
         parser.error("--out DIR is missing")
     return options
@@ -101,7 +106,10 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
     notes: list[str] = []
     picture = options.image or locate.calibration_images(file.spec, None)[0]
     if options.engine == "c":
-        engine = lay_out_engine(about, file, options.weights)
+        measured = None
+        if options.measured:
+            measured = read_measured(options.measured, network_of(file), file.sha256)
+        engine = lay_out_engine(about, file, options.weights, measured)
         notes += _on_flash(engine, options.weights)
         recording = record(file, engine, None, picture)
         render = partial(emit.write_engine, layout=engine, recording=recording)

@@ -10,6 +10,7 @@ from firmware.describe import Description, StemDescription, describe, describe_s
 from firmware.engine import WEIGHTS
 from firmware.engine.emit import Emitted, emit_measured
 from firmware.engine.file import plan_of
+from firmware.engine.measured import Measured
 from firmware.engine.plan import Plan
 from firmware.engine.weights import fit
 from firmware.operators import registrations
@@ -96,9 +97,11 @@ class Network:
 
 @dataclass(frozen=True)
 class EngineLayout(Basis):
-    """Everything that becomes C for the kit's own engine. weights: one of `WEIGHTS`."""
+    """Everything that becomes C for the kit's own engine. weights: one of `WEIGHTS`. measured: what
+    chose the convolutions' forms; None: the model of their cycles."""
 
     weights: str
+    measured: Measured | None
     network: Network
     memory: Memory
 
@@ -113,34 +116,41 @@ def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> 
     return Basis(file.spec.name, file.sha256, names, about, *chosen)
 
 
-def lay_out_engine(basis: Basis, file: TfliteFile, weights: str | None) -> EngineLayout:
+def lay_out_engine(
+    basis: Basis, file: TfliteFile, weights: str | None, measured: Measured | None = None
+) -> EngineLayout:
     """weights: None for the first that the board's flash holds.
 
     Raises `KitError` where the model does not fit the board.
     """
-    chosen, network, found = plan_for(basis, file, weights)
+    chosen, network, found = plan_for(basis, file, weights, measured)
     other = " or other --weights" if weights else ""
     memory = _memory(basis.board, found, network.sizes, file.path, other)
-    return EngineLayout(**vars(basis), weights=chosen, network=network, memory=memory)
+    return EngineLayout(
+        **vars(basis), weights=chosen, measured=measured, network=network, memory=memory
+    )
 
 
-def plan_for(basis: Basis, file: TfliteFile, weights: str | None) -> tuple[str, Network, Fit]:
+def plan_for(
+    basis: Basis, file: TfliteFile, weights: str | None, measured: Measured | None = None
+) -> tuple[str, Network, Fit]:
     """The weights, the plan with them, and where its arena goes. weights: None as above."""
     networks: dict[str, Network] = {}
 
     def sizes(form: str) -> tuple[int, int]:
-        networks[form] = _network(basis, plan_of(file, form))
+        networks[form] = _network(basis, plan_of(file, form), measured)
         return networks[form].sizes
 
     chosen, found = fit(basis.board, sizes, WEIGHTS if weights is None else (weights,))
     return chosen, networks[chosen], found
 
 
-def _network(basis: Basis, plan: Plan) -> Network:
+def _network(basis: Basis, plan: Plan, measured: Measured | None) -> Network:
     about = basis.about
     columns = TAP_BYTES * about.width
     spare = place(plan, columns, CANDIDATE_BYTES * integer.MAX_CANDIDATES)
-    emitted = emit_measured(plan, "nanodet_generated_network")
+    forms = measured.forms if measured else None
+    emitted = emit_measured(plan, "nanodet_generated_network", forms)
     tables = sum(level.score.nbytes + level.weight.nbytes for level in about.levels)
     names = sum(len(name.encode()) + 1 + _POINTER_BYTES for name in basis.class_names)
     settings = tables + names + _SETTINGS_BYTES

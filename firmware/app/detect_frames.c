@@ -9,8 +9,8 @@ static uint32_t cycles[TIMED_PARTS];
 static int run_frame(uint32_t number, const nanodet_frame *frame) {
     frame_report report = {
         .frame = number, .detections = detections, .arena_used_bytes = NANODET_ARENA_BYTES};
-    nanodet_status status =
-        timed_detect(frame, detections, NANODET_MAX_DETECTIONS, &report.count, cycles);
+    nanodet_status status = timed_detect(nanodet_generated_detector.network, frame, detections,
+                                         NANODET_MAX_DETECTIONS, &report.count, cycles);
     if (status != NANODET_OK) {
         detection_responder_fail("detect", status);
         return 1;

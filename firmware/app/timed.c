@@ -21,9 +21,10 @@ static void watch(uint32_t next) {
     part = next;
 }
 
-nanodet_status timed_detect(const nanodet_frame *frame, nanodet_detection *detections,
-                            uint16_t capacity, uint16_t *count, uint32_t cycles[TIMED_PARTS]) {
-    nanodet_network network = *nanodet_generated_detector.network;
+nanodet_status timed_detect(const nanodet_network *as, const nanodet_frame *frame,
+                            nanodet_detection *detections, uint16_t capacity, uint16_t *count,
+                            uint32_t cycles[TIMED_PARTS]) {
+    nanodet_network network = *as;
     nanodet_detector detector = nanodet_generated_detector;
     network.watch = watch;
     detector.network = &network;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -41,16 +41,18 @@ def emit(plan: Plan, symbol: str = "network") -> str:
     return emit_measured(plan, symbol).text
 
 
-def emit_measured(plan: Plan, symbol: str) -> Emitted:
-    """The same with its sizes."""
-    emitter = _Emitter(plan)
+def emit_measured(plan: Plan, symbol: str, forms: Mapping[int, int] | None = None) -> Emitted:
+    """The same with its sizes. forms: pixels of a turn, where the model's choice does not count, by
+    a layer's number."""
+    emitter = _Emitter(plan, forms or {})
     text = emitter.text(symbol)
     return Emitted(text, emitter.bytes.pop(_WEIGHTS), sum(emitter.bytes.values()))
 
 
 class _Emitter:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, forms: Mapping[int, int]) -> None:
         self.plan, self.network, self.storage = plan, plan.network, plan.storage
+        self.forms = forms
         self.parts: list[str] = []
         self.bytes = dict.fromkeys(_BYTES, 0)
         self.any_shift = False  # Of the newest depthwise convolution.
@@ -167,7 +169,8 @@ class _Emitter:
         packed = pack_conv(flat, bias, rounding, form.inputs, targets, form.narrow)
         stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
         table = self._table(number, layer)
-        sizes = packed.stream.size, form.inputs, form.outputs, how.pixels, how.block, how.turn
+        turn = self.forms.get(number, how.turn)
+        sizes = packed.stream.size, form.inputs, form.outputs, how.pixels, how.block, turn
         flags = int(packed.any_shift), int(form.narrow), how.rows
         fields = ", ".join(map(str, (stream, table, *sizes, *flags)))
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")

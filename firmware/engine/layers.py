@@ -17,6 +17,7 @@ from runtime.tflite_graph import Graph, Operator, Tensor
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _MOST_LAYERS = 250  # Numbers of layers and buffers are bytes.
 _EVERY = np.arange(-128, 128)
+_FUSED = {1: np.inf, 3: 6.0}  # By number of the activation: ReLU, ReLU6, and up to where they go.
 _ACTIVATED = ("conv", "depthwise", "add", "max")  # By the kernel that writes the value.
 
 
@@ -164,8 +165,9 @@ class _Reader:
 
     def _layer(self, op: Operator, kind: str, inputs: int = 1, **more: Any) -> None:
         views = [self._view(op, i) for i in range(inputs)]
-        if getattr(op.options, "fusedActivationFunction", 0):
-            raise self._refuse(op, "its activation is fused")
+        fused = getattr(op.options, "fusedActivationFunction", 0)
+        if fused and (fused not in _FUSED or kind not in _ACTIVATED):
+            raise self._refuse(op, "what is fused to it is no ReLU and no ReLU6")
         if not all(view.is_plain or more.get("repeats") for view in views):
             raise self._refuse(op, "it reads a part of the rows or columns")
         tensors = [tensor for tensor in op.inputs[:inputs] if tensor is not None]
@@ -177,6 +179,7 @@ class _Reader:
                 self._add_value(op.outputs[0]),
                 scales=tuple(tensor.scales[0] for tensor in tensors),
                 zero_points=tuple(tensor.zero_points[0] for tensor in tensors),
+                activation=_clamp(op.outputs[0], _FUSED[fused]) if fused else None,
                 **more,
             )
         )
@@ -318,9 +321,19 @@ class _Reader:
         """TensorFlow Lite Micro clamps and does not look at scales."""
         source = op.inputs[0]
         assert source is not None
-        scale, zero = source.scales[0], source.zero_points[0]
-        most = min(127, zero + round(6 / scale))
-        self._activate(op, np.clip(_EVERY, zero, most).astype(np.int8))
+        table = _clamp(source, 6)
+        if table is None:
+            self.views[op.outputs[0].index] = self._view(op)
+        else:
+            self._activate(op, table)
+
+
+def _clamp(tensor: Tensor, most: float) -> np.ndarray | None:
+    """Values from 0 to `most` of a tensor's scale; None where its int8 values are no others."""
+    scale, zero = tensor.scales[0], tensor.zero_points[0]
+    largest = zero + int(min(most / scale, 255) + 0.5)
+    table = np.clip(_EVERY, zero, min(largest, 127)).astype(np.int8)
+    return None if (table == _EVERY).all() else table
 
 
 def rows_read(layer: Layer, y: int, height: int) -> Sequence[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firmware.engine.turns import fewest_cycles
 from runtime.errors import KitError
 
 # Of the shifts to the right that the short way of requantizing rounds exactly.
@@ -16,7 +17,6 @@ _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
 _WIDENED_BYTES = 4096  # Of a block of int8 weights at 16 bits, at most.
 _FEW = 24  # Pixels that are held for weights that the D-cache keeps.
 _MOST_ROWS = 4  # NANODET_CONV_MAX_ROWS.
-_WIDE = 48  # Inputs from which on turns of two pixels take fewer instructions.
 
 
 # Bytes of a window of three rows of nine, in the order in which the image's kernel reads them.
@@ -77,7 +77,7 @@ def blocks(inputs: int, outputs: int, size: tuple[int, int], narrow: bool = Fals
     inputs, outputs: channels that the kernel reads and writes. size: rows, and pixels of a row.
     """
     height, width = size
-    turn = 2 if inputs >= _WIDE else 3
+    turn = fewest_cycles(inputs, outputs, width)
     small = not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES
     most = _HELD_BYTES // (2 * inputs)
     parts = -(-width // max(min(most, _FEW if small else most) // turn * turn, turn))

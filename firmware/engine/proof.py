@@ -1,4 +1,8 @@
-"""Runs a plan byte by byte: nothing is read but what was written for it."""
+"""Runs a plan byte by byte: nothing is read but what was written for it.
+
+A 1x1 convolution reads and writes pixel by pixel here. The library reads several before it writes
+any of them: then the more holds, for no pixel overwrites what a later one reads.
+"""
 
 from __future__ import annotations
 

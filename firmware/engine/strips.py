@@ -58,7 +58,7 @@ def _whole(chains: Sequence[Sequence[Operator]], joined: Operator) -> list[Opera
             source = target
     whole[-1] = replace(whole[-1], outputs=joined.outputs)
     rows_there = [row for chain in chains for row in _rows(chain)]
-    return whole if rows_there == list(range(joined.outputs[0].shape[1])) else []
+    return whole if rows_there == list(range(source.shape[1])) else []
 
 
 def _kind(chain: Sequence[Operator]) -> list[object]:

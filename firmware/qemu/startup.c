@@ -6,6 +6,7 @@ int main(void);
 void reset(void);
 
 extern uint32_t stack_top, bss_start, bss_end;
+extern uint32_t ram_function_start, ram_function_end, ram_function_in_flash;
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88)
 
@@ -21,6 +22,8 @@ void reset(void) {
     CPACR |= 0xFu << 20; /* The floating-point unit. */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
     memset(&bss_start, 0, (size_t)((char *)&bss_end - (char *)&bss_start));
+    memcpy(&ram_function_start, &ram_function_in_flash,
+           (size_t)((char *)&ram_function_end - (char *)&ram_function_start));
     leave(main());
 }
 

@@ -69,12 +69,18 @@ class Fit:
 class Firmware:
     """sdk_board: the evaluation kit's name in NXP's SDK. core: folder of the SDK's library of
     TensorFlow Lite Micro. core_flags: of the compiler, as that library was built with. target: of
-    the SDK's examples, a release that starts from flash."""
+    the SDK's examples, a release that starts from flash. itcm_bytes: of the core's own memory for
+    code (m_qacode), 0 where the linker script knows none."""
 
     sdk_board: str
     core: str
     core_flags: str
     target: str
+    itcm_bytes: int = 0
+
+    def code_section(self, code_bytes: int) -> str:
+        """The section that the SDK's linker script puts there; "" where so much does not fit."""
+        return "CodeQuickAccess" if code_bytes <= self.itcm_bytes else ""
 
 
 @dataclass(frozen=True)

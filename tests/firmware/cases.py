@@ -225,20 +225,17 @@ class Runner:
             source, target = Path(folder, "cases"), Path(folder, "answers")
             source.write_bytes(cases.content)
             done = subprocess.run(
-                self._command(source, target), capture_output=True, text=True, check=False
+                self.start([str(source), str(target)]), capture_output=True, text=True, check=False
             )
             assert done.returncode == 0, f"{done.returncode} {done.stdout} {done.stderr}"
             answers = list(_answers(target.read_bytes()))
         assert len(answers) == cases.count
         return answers
 
-    def _command(self, source: Path, target: Path) -> list[str]:
-        if not self.emulated:
-            return [str(self.program), str(source), str(target)]
-        return self.start([str(source), str(target)])
-
     def start(self, words: Sequence[str]) -> list[str]:
-        """The emulator's command that runs the program with these arguments."""
+        """The command that runs the program with these arguments."""
+        if not self.emulated:
+            return [str(self.program), *words]
         arguments = ",".join(f"arg={a}" for a in ("runner", *words))
         semihosting = ["-semihosting-config", f"enable=on,target=native,{arguments}"]
         machine = ["qemu-system-arm", "-M", self.machine, *_SILENT]

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
 from tests.conftest import NANODET, Build, run_here
-from tests.firmware.conftest import HERE, SANITIZERS, STRICT, compiled, tool
+from tests.firmware.conftest import HERE, SANITIZERS, STRICT, tool
 
 CODE_BYTES = 32 * 1024
 
@@ -125,9 +126,57 @@ def test_the_benchmark_times_every_layer(emulated: Path, plan: Plan) -> None:
     kinds = ["stem" if p.kind == "conv" and p.kernel > 1 else p.kind for p in plan.network.layers]
     assert [layer["kind"] for layer in layers] == kinds
     assert all(layer["cycles"] > 0 for layer in layers)
+    for layer in layers:  # As it is, it is in one of its forms.
+        forms = layer.get("forms", [])
+        assert bool(forms) == (layer["kind"] in ("conv", "stem"))
+        assert not forms or min(abs(layer["cycles"] - one) for one in forms) <= 0.02 * max(forms)
     decoding = sum(layer["cycles"] for layer in layers if layer["kind"] == "decode")
     assert sum(layer["cycles"] for layer in layers) - decoding == frame.cycles["infer"]
     assert frame.cycles["postprocess"] > decoding and frame.cycles["preprocess"] > 0
+
+
+def forms(out: Path, plan: Plan) -> dict[int, int]:
+    """Pixels of a turn of each convolution, as the generated C has them."""
+    text = (out / "generated" / "nanodet_network.c").read_text()
+    found = re.findall(r"nanodet_conv conv_(\d+) = \{(.*)\};", text)
+    return {int(number): int(fields.split(", ")[7]) for number, fields in found}
+
+
+def test_a_measured_board_chooses(
+    emulated: Path,
+    build: Build,
+    image: Path,
+    plan: Plan,
+    made: tuple[Path, list[str]],
+    tmp_path: Path,
+) -> None:
+    """QEMU counts instructions in place of cycles; then the other form of each is said to be
+    faster, and what is found stays the same."""
+    sent = emulate(emulated / "benchmark.elf")
+    values, measured = json.loads(sent), tmp_path / "layers.jsonl"
+    convs = {n: layer for n, layer in enumerate(values["layers"]) if "forms" in layer}
+    assert forms(made[0], plan).keys() == convs.keys()
+    assert "model of the" in (made[0] / "README.md").read_text()
+    for turned in (False, True):
+        for layer in convs.values() if turned else ():
+            layer["forms"].reverse()
+        measured.write_text(json.dumps(values))
+        found = generate(tmp_path, build, image, "--measured", str(measured))
+        faster = {n: 2 + int(one["forms"][1] < one["forms"][0]) for n, one in convs.items()}
+        assert found == made[1] and forms(tmp_path / "out", plan) == faster
+        assert len(set(faster.values())) == 2, "both are chosen"
+        assert "measured in 1 frame " in (tmp_path / "out" / "README.md").read_text()
+        flags = "-DNANODET_FRAMES=1", "-DNANODET_ARENA_AS_DATA"
+        out, program = tmp_path / "out", tmp_path / "program"
+        assert lines(on_this_machine(out, program, application(out), *flags)) == found
+
+
+def test_measured_of_something_else(build: Build, image: Path, tmp_path: Path) -> None:
+    (tmp_path / "layers.jsonl").write_text("{}")
+    words = [str(build.tflite), "--engine", "c", "--out", "out", "--image", str(image)]
+    done = run_here(tmp_path, NANODET, "firmware", *words, "--measured", "layers.jsonl")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "layers.jsonl: line 1: missing key" in done.stderr and not (tmp_path / "out").exists()
 
 
 def define(out: Path, name: str) -> str:
@@ -151,24 +200,71 @@ def test_calls_that_will_not_do(made: tuple[Path, list[str]], tmp_path: Path) ->
     on_this_machine(made[0], tmp_path / "program", [HERE / "runner" / "detect.c"])
 
 
-def test_sections(made: tuple[Path, list[str]], tmp_path: Path) -> None:
-    """Kernels and weights go where the macros say."""
-    out, gcc = made[0], tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    for name, section in (
-        ("nanodet/src/nanodet_conv_s8.c", "fast"),
-        ("nanodet/src/nanodet_conv_pixels.S", "fast"),
-        ("generated/nanodet_network.c", "slow"),
-    ):
-        flags = ["-DNANODET_CODE_SECTION=fast", "-DNANODET_WEIGHTS_SECTION=slow"]
-        includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src")]
-        flags += ["-mcpu=cortex-m7", "-mthumb", "-c", *includes, str(out / name)]
-        compiled(gcc, tmp_path / "object.o", *flags)
-        command = ["arm-none-eabi-objdump", "-h", str(tmp_path / "object.o")]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        sizes = {
-            row.split()[1]: int(row.split()[2], 16) for row in told.splitlines() if "2**" in row
-        }
-        assert sizes[section] > 100, name
+_ALL = pytest.param(1_000_000, marks=pytest.mark.full(reason="minutes"))
+
+
+@pytest.mark.parametrize("cases", [5_000, _ALL])
+def test_no_report_on_random_calls(
+    cases: int, made: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    flags = "-O1", f"-DCASES={cases}"
+    main = [HERE / "runner" / "detect_fuzz.c"]
+    sound = int(on_this_machine(made[0], tmp_path / "program", main, *flags))
+    assert cases * 0.3 < sound < cases * 0.9, "both sound and broken calls are tried"
+
+
+_KERNELS = "conv_s8.c", "conv_pixels.c", "conv_pixels.S", "depthwise_s8.c", "max_columns.S"
+
+
+@pytest.mark.parametrize(
+    ("board", "flags", "wanted", "reason"),
+    [
+        ("evkbmimxrt1170", "", "CodeQuickAccess", "its ITCM"),
+        ("evkbimxrt1050", "-DNANODET_CODE_IN_FLASH", ".text", "the startup code copies nothing"),
+        ("evkmimxrt1064", "-DNANODET_CODE_SECTION=fast", "fast", "a section of the user's"),
+        ("frdmmcxn947", "", ".text", "it has no ITCM"),
+    ],
+)
+def test_sections_of_kernels(
+    board: str, flags: str, wanted: str, reason: str, build: Build, image: Path, tmp_path: Path
+) -> None:
+    """All instructions go where the macros say."""
+    generate(tmp_path, build, image, "--board", board)
+    out = tmp_path / "out"
+    for name in _KERNELS:
+        path = out / "nanodet" / "src" / f"nanodet_{name}"
+        sizes = section_bytes("CODE", path, out, tmp_path / "object.o", *flags.split())
+        code = {re.sub(r"^\.text.*", ".text", part) for part, size in sizes.items() if size}
+        assert code == {wanted}, (name, reason)
+
+
+def test_sections_of_weights(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    network, target = made[0] / "generated" / "nanodet_network.c", tmp_path / "object.o"
+    slow = section_bytes("DATA", network, made[0], target, "-DNANODET_WEIGHTS_SECTION=slow")
+    assert slow["slow"] > 100_000 and "slow" not in section_bytes("DATA", network, made[0], target)
+
+
+def section_bytes(kind: str, source: Path, out: Path, target: Path, *flags: str) -> dict[str, int]:
+    """Of a source that is compiled for a Cortex-M7, by section. kind: CODE or DATA."""
+    gcc = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    includes = [f"-I{out / p}" for p in ("nanodet/include", "nanodet/src")]
+    command = [gcc, *STRICT, *includes, "-O2", "-mcpu=cortex-m7", "-mthumb", *flags, "-c"]
+    subprocess.run([*command, str(source), "-o", str(target)], check=True)
+    shown = subprocess.run(
+        ["arm-none-eabi-objdump", "-h", str(target)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [row.split() for row, about in pairwise(shown) if kind in about.split(", ")]
+    return {row[1]: int(row[2], 16) for row in rows}
+
+
+def test_kernels_run_from_another_memory(emulated: Path) -> None:
+    """As the SDK's startup code copies them to the ITCM, far from the rest."""
+    command = ["arm-none-eabi-nm", str(emulated / "nanodet.elf")]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    at = {row.split()[-1]: int(row.split()[0], 16) for row in listed.splitlines()}
+    assert at["nanodet_detect"] < 0x1000000
+    for name in ("conv_s8", "conv_3", "conv_pixels", "conv_widen", "depthwise_s8", "add_s8"):
+        assert at[f"nanodet_{name}"] >= 0x20000000, name
 
 
 def test_the_other_engine_in_the_same_folder(build: Build, image: Path, tmp_path: Path) -> None:
@@ -212,6 +308,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["--engine", "tflm", "--plan", "--out", "out"], "--plan: only with --engine c"),
         (["--engine", "tflm", "--weights", "int8", "--out", "out"], "--weights: only with"),
         (["--engine", "c", "--weights", "int4", "--out", "out"], "int16"),
+        (["--engine", "tflm", "--measured", "f", "--out", "out"], "--measured: only with"),
         (["--engine", "c"], "--out DIR is missing"),
         (["--engine", "rust", "--out", "out"], "tflm"),
     ],

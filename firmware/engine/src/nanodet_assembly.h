@@ -1,6 +1,9 @@
 /* Macros of the assembly files. */
 #ifndef NANODET_ASSEMBLY_H
 #define NANODET_ASSEMBLY_H
+
+#include "nanodet/placement.h"
+
  .syntax unified
  .thumb
 

@@ -34,13 +34,15 @@ static inline uint32_t nanodet_conv_turn(const nanodet_conv *layer, uint32_t lef
  * (0, 2) of each pixel, (1, 3) of each, (4, 6) of each, ... count: 2 or 3. */
 typedef void nanodet_conv_widening(const int8_t *from, uint32_t pitch, uint32_t count,
                                    uint32_t inputs, uint32_t *pairs);
-nanodet_conv_widening nanodet_conv_widen, nanodet_conv_widen_doubled;
+NANODET_CODE nanodet_conv_widening nanodet_conv_widen, nanodet_conv_widen_doubled;
 
 /* Output channels `from` to `to`, even numbers, of a narrow stream as those of a wide one. */
+NANODET_CODE
 void nanodet_conv_widen_stream(const nanodet_conv *layer, uint32_t from, uint32_t to,
                                int32_t *stream);
 
 /* Output channels whose weights are at `stream` to `end`, of `count` pixels. */
+NANODET_CODE
 void nanodet_conv_pixels(const nanodet_conv *layer, const uint32_t *pairs, uint32_t count,
                          const int32_t *stream, const int32_t *end, nanodet_row out);
 

@@ -11,6 +11,7 @@
 #define MOST_WORDS 5
 
 /* Bytes of two rows or columns as a word of each of four channels. */
+NANODET_CODE
 static void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
     uint32_t *to = column + word / 2 * NEXT_WORDS + word % 2;
     to[0] = nanodet_lower(nanodet_even(a), nanodet_even(b));
@@ -20,6 +21,7 @@ static void put(uint32_t *column, uint32_t word, uint32_t a, uint32_t b) {
 }
 
 /* Four channels from `channel` on of pixel x of each row; padding where there is none. */
+NANODET_CODE
 static void load(const nanodet_depthwise *layer, const nanodet_depthwise_rows *at, uint32_t count,
                  uint32_t channel, int32_t x, uint32_t *bytes) {
     int32_t last = (int32_t)at->width - 1, inside = x < 0 ? 0 : x > last ? last : x;

@@ -176,11 +176,15 @@ class RandomGraph:
         return target
 
     def _active(self, source: str) -> str:
-        if self.rng.random() < 0.4:
+        """What the newest operator made, with an activation of its own, a fused one, or none."""
+        name = str(self.rng.choice(["", "fused", "RELU", "RELU6", "LEAKY_RELU"]))
+        if name in ("", "fused"):
+            options = self.maker.model.subgraphs[0].operators[-1].builtinOptions
+            options.fusedActivationFunction = int(self.rng.choice([1, 3])) if name else 0
             return source
         target = self._tensor("active", self.shapes[source])
-        if self.rng.random() < 0.5:
-            self.maker.add("RELU", [source], target)
+        if name != "LEAKY_RELU":
+            self.maker.add(name, [source], target)
         else:
             options = schema.LeakyReluOptionsT()
             options.alpha = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -70,29 +70,36 @@ def m7(network: Path) -> list[str]:
 def test_it_answers_as_tflm(
     machine: Callable[[Path], list[str]],
     build: Build,
-    plan: Plan,
     network: Path,
     canvas: np.ndarray,
 ) -> None:
     (program,) = machine(network)
-    file, graph = TfliteFile.read(build.tflite), Graph.read(build.tflite)
+    file = TfliteFile.read(build.tflite)
     noise = np.random.default_rng(0).integers(0, 256, canvas.shape).astype(np.uint8)
-    engine = TflmEngine(file)
-    channels = [len(source) for source in plan.network.layers[-1].sources]
-    for picture in (canvas, noise, np.full_like(canvas, 255), np.zeros_like(canvas)):
-        pixels = int8_input(picture, file.spec)
-        image, out = network.with_name("image"), network.with_name("out")
+    runner = Runner(Path(program), machine is not host)
+    pictures = canvas, noise, np.full_like(canvas, 255), np.zeros_like(canvas)
+    compare(runner, file, [int8_input(picture, file.spec) for picture in pictures])
+
+
+def compare(runner: Runner, file: TfliteFile, images: Iterable[np.ndarray]) -> None:
+    """Fails at the first output that differs from TensorFlow Lite Micro's.
+
+    images: int8 (1, H, W, 3), what the network takes.
+    """
+    graph, engine = Graph.parse(file.content, file.path), TflmEngine(file)
+    levels = pairs(file, graph)
+    channels = [str(graph.tensors[tensor].shape[-1]) for tensor in levels[0]]
+    image, out = (runner.program.with_name(name) for name in ("image", "out"))
+    for pixels in images:
         image.write_bytes(pixels.tobytes())
-        words = [str(image), str(out), *map(str, channels)]
-        command = [program, *words] if machine is host else Runner(Path(program), True).start(words)
+        command = runner.start([str(image), str(out), *channels])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         wanted = {
             tensor.index: np.asarray(values)[0]
             for tensor, values in zip(graph.outputs, engine._invoke(pixels), strict=True)
         }
-        levels = [[wanted[tensor] for tensor in pair] for pair in pairs(file, graph)]
-        assert_same(out.read_bytes(), levels)
+        assert_same(out.read_bytes(), [[wanted[tensor] for tensor in pair] for pair in levels])
 
 
 def assert_same(content: bytes, levels: list[list[np.ndarray]]) -> None:

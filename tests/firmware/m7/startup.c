@@ -1,4 +1,5 @@
-/* Starts a program on QEMU's mps2-an500 (Cortex-M7) with files and arguments by semihosting. */
+/* Starts a program on QEMU's mps2-an500 (Cortex-M7) with files and arguments by semihosting; on
+ * another machine, where the timer or its clock is another. */
 #include <stdint.h>
 #include <string.h>
 
@@ -12,8 +13,11 @@ extern uint32_t stack_top, bss_start, bss_end;
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88)
 /* CMSDK timer 0 runs down at 25 MHz; with `-icount shift=0` an instruction takes 1 ns. */
-#define TIMER ((volatile uint32_t *)0x40000000)
+#ifndef TIMER_AT
+#define TIMER_AT 0x40000000
 #define INSTRUCTIONS_A_TICK 40
+#endif
+#define TIMER ((volatile uint32_t *)TIMER_AT)
 
 uint32_t runner_ticks(void) { return ~TIMER[1] * INSTRUCTIONS_A_TICK; }
 

@@ -194,3 +194,11 @@ def test_boards_and_folders_that_are_none(tmp_path: Path) -> None:
         find(tmp_path / "nowhere")
     with pytest.raises(KitError, match="cannot be read"):
         Board.read(tmp_path / "nowhere.yaml")
+
+
+def test_code_that_does_not_fit_stays_in_flash() -> None:
+    firmware = load("imxrt1050").firmware
+    assert firmware is not None and firmware.itcm_bytes == 128 << 10
+    assert firmware.code_section(32 << 10) == firmware.code_section(128 << 10) == "CodeQuickAccess"
+    assert firmware.code_section((128 << 10) + 1) == ""
+    assert not any(b.firmware.code_section(1) for b in [load("mcxn947")] if b.firmware)

@@ -1,12 +1,16 @@
-/* Where code, weights and arena go. Each macro can be given with -D; by default code and weights
- * stay where constants are, in flash, and an arena of your own goes where data does. */
+/* Where code, weights and arena go. Each macro can be given with -D; board.h has a board's defaults.
+ * Without either, code and weights stay where constants are, in flash, and an arena of your own
+ * goes where data does. */
 #ifndef NANODET_PLACEMENT_H
 #define NANODET_PLACEMENT_H
+
+#include "nanodet/board.h"
 
 #define NANODET_IN_SECTION_NAMED(name) __attribute__((section(#name)))
 #define NANODET_IN_SECTION(name) NANODET_IN_SECTION_NAMED(name)
 
-/* NANODET_CODE_SECTION: name of a section for the kernels, in C and in assembly. */
+/* NANODET_CODE_SECTION: name of a section for the kernels, in C and in assembly. Startup code copies
+ * it to its memory. NANODET_CODE_IN_FLASH: not even the board's default. */
 #if defined(NANODET_CODE_SECTION)
 #define NANODET_CODE NANODET_IN_SECTION(NANODET_CODE_SECTION)
 #else
