@@ -15,6 +15,7 @@ from convert.foreign_file import refuse_foreign
 from data import locate, names
 from data.fallback import use_embedded_model_if_needed
 from pipeline import stages, summary
+from pipeline.budget import apply_budget, camera_note, instead
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
 from pipeline.fingerprint import SOURCES, checksum
@@ -39,8 +40,13 @@ class Recipe:
     def __init__(self, options: argparse.Namespace) -> None:
         target = "linux" if options.stop_after == "onnx" else options.target
         self.out = _writable(options.out)
+        self.choice = apply_budget(options)
+        print("".join(f"{line}\n" for line in self.choice), end="")
         self.fallback = use_embedded_model_if_needed(options)
         self.spec = names.chosen_spec(options, target)
+        self.choice = self.choice or instead(self.spec, options)
+        if options.camera is not None:
+            print(f"camera   {camera_note(options.camera, self.spec)}")
         self.options = options
         self.left_out = left_out(target, options.disable_rewrite)
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
@@ -116,7 +122,7 @@ class Recipe:
         content = summary.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
-        content["escalation"] = self.escalation
+        content |= {"escalation": self.escalation, "choice": self.choice}
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",

@@ -183,6 +183,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
             f"ops      {sum(file['operators'].values())}: {operators}",
             f"AP       {accuracy}",
             *_microcontroller(report),
+            *report["choice"],
             f"seconds  {stages}",
             f"report   {page}",
             f"card     {card}",
