@@ -118,15 +118,14 @@ class Recipe:
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
-        folder = self.folder
-        content = summary.build_report(
-            self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
-        )
-        content |= {"escalation": self.escalation, "choice": self.choice}
+        folder, weights = self.folder, found["weights"]
+        about = final, self.done, self.fallback, self.choice
+        content = summary.build_report(self.spec, weights, found["weights_sha256"], *about)
+        content["escalation"] = self.escalation
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",
-            weights=found["weights"],
+            weights=weights,
             calibration=found["images"],
             evaluation=found["evaluation"],
             content=content,
