@@ -208,8 +208,9 @@ def plot(choices: list[Choice], path: Path) -> None:
 
 
 def _draw(axes: Axes, choices: list[Choice], engine: str) -> None:
-    for model in _NETWORKS:
-        rows = [c for c in choices if c.model == model and engine in c.takes]
+    shown = [choice for choice in choices if engine in choice.takes]
+    for model in dict.fromkeys(choice.model for choice in shown):
+        rows = [choice for choice in shown if choice.model == model]
         takes = [choice.takes[engine] for choice in rows]
         x, y = [one.instructions / 1e6 for one in takes], [choice.ap for choice in rows]
         axes.scatter(x, y, [t.arena_bytes / 4000 for t in takes], alpha=0.6, label=model)
@@ -238,7 +239,10 @@ def main() -> None:
     rows = state["rows"]
     _refresh(rows, specs)
     if not render:
-        for name, field, step in (("float", "float_ap", rank), ("cost", "instructions", estimate)):
+        for name, field, step in (
+            ("float", "float_ap", rank),
+            ("cost", "engine_instructions", estimate),
+        ):
             left = [key for key in specs if field not in rows.get(key, {})]
             _measure(name, left, step, specs, state)
         left = [key for key in promising(rows) if "ap" not in rows[key]]

@@ -27,7 +27,6 @@ BOARDS = [name for board in microcontrollers() for name in board.names]
 # Instructions of an inference that a preset allows on the kit's own engine.
 PRESETS = {"fast": 80_000_000, "balanced": 160_000_000, "accurate": 480_000_000}
 _TIMES = {"c": 1.0, "tflm": 3.5}  # TensorFlow Lite Micro takes so many times the instructions.
-_BASIS = {"c": ", milliseconds at TensorFlow Lite Micro's time per instruction", "tflm": ""}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 _CHOOSING = ("variant", "config", "weights", "input_size", "strides")
 _BUDGETS = ("budget_arena", "budget_flash", "budget_ms", "preset")
@@ -36,8 +35,8 @@ _BUDGETS = ("budget_arena", "budget_flash", "budget_ms", "preset")
 @dataclass(frozen=True)
 class Takes:
     """What a choice takes on an engine. arena_bytes: that the firmware reserves. flash_bytes: of
-    the file with `tflm`, of weights, tables, plan and code with `c`. instructions: of an
-    inference."""
+    the file with `tflm`, of weights, tables, plan and code with `c`; 0 where that was not measured.
+    instructions: of an inference."""
 
     arena_bytes: int
     flash_bytes: int
@@ -79,11 +78,11 @@ class Choice:
         """What it is and what it gives there."""
         takes = self.takes[engine]
         width, height = self.canvas
+        where = load(board).fits(takes.arena_bytes, takes.flash_bytes).where
+        flash = f"flash {takes.flash_bytes:,}, " if takes.flash_bytes else ""
         return (
             f"{self.model}, {width}x{height}, strides {self.strides}: AP {self.ap:.2f}, arena "
-            f"{takes.arena_bytes:,} bytes in "
-            f"{load(board).fits(takes.arena_bytes, takes.flash_bytes).where}, flash "
-            f"{takes.flash_bytes:,}, {takes.time_on(board)}"
+            f"{takes.arena_bytes:,} bytes in {where}, {flash}{takes.time_on(board)}"
         )
 
 
@@ -113,7 +112,8 @@ def read_choices(path: Path = CHOICES) -> list[Choice]:
 
 def _choice(row: dict[str, str]) -> Choice:
     reserved = reserved_bytes(int(row["arena_bytes"]), int(row["leaky_relus"]))
-    takes = {"tflm": Takes(reserved, int(row["flash_bytes"]), int(row["instructions"]))}
+    flash = int(row["flash_bytes"] or 0)
+    takes = {"tflm": Takes(reserved, flash, int(row["instructions"]))}
     if row["engine_arena_bytes"]:
         own = (int(row[f"engine_{field.name}"]) for field in dataclasses.fields(Takes))
         takes["c"] = Takes(*own)
@@ -203,14 +203,16 @@ def apply_budget(options: argparse.Namespace) -> list[str]:
     options.input_size = choice.canvas
     options.strides = choice.parsed_strides
     better, cheaper = neighbours(choices, choice, board, engine)
-    basis = f"--engine {engine}{_BASIS[engine]}"
-    if options.camera is not None:
-        basis += "; time by the pixels of the square canvas, and its arena"
-    lines = [f"chosen   {choice.on(board, engine)} ({basis})"]
+    lines = [f"chosen   {choice.on(board, engine)} (--engine {engine})"]
     for what, other in (("better", better), ("cheaper", cheaper)):
         found = other.on(board, engine) if other else "nothing measured that fits the board"
         lines.append(f"{what:<8} {found}")
-    return lines
+    notes = []
+    if engine != DEFAULT and ns_per_instruction(load(board)):
+        notes.append("milliseconds are at TensorFlow Lite Micro's time per instruction")
+    if choice.canvas[0] != choice.canvas[1]:
+        notes.append("instructions are those of the square canvas by pixels, its arena is the most")
+    return [*lines, *([f"         {'; '.join(notes)}"] if notes else [])]
 
 
 def _candidates(camera: tuple[int, int] | None) -> list[Choice]:

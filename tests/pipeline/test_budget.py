@@ -144,12 +144,12 @@ def test_what_a_budget_tells(engine: str, words: list[str]) -> None:
     """The choice is built, and beside it stand the next ones on either side."""
     options = parse_arguments([*words, "--engine", engine, "--board", "rt1170"])
     lines = apply_budget(options)
-    assert [line.split()[0] for line in lines] == ["chosen", "better", "cheaper"]
+    assert [line.split()[0] for line in lines[:3]] == ["chosen", "better", "cheaper"]
     assert f"{options.variant}, {options.input_size[0]}x" in lines[0]
     assert f"engine {engine}" in lines[0]
-    aps = [float(line.split(": AP ")[1].split(",")[0]) for line in lines]
+    aps = [float(line.split(": AP ")[1].split(",")[0]) for line in lines[:3]]
     assert aps[2] < aps[0] < aps[1]
-    assert ("at TensorFlow Lite Micro's time" in lines[0]) == (engine == "c")
+    assert [line.strip()[:16] for line in lines[3:]] == ["milliseconds are"] * (engine == "c")
 
 
 def test_presets_rise() -> None:
@@ -240,7 +240,8 @@ def test_the_shipped_choices() -> None:
         size = choice.canvas[0]
         assert 0 < choice.ap < 40 and size % 32 == 0
         assert choice.takes["tflm"].arena_bytes > 3 * size**2, "holds the input, at least"
-        assert choice.takes["c"].instructions < choice.takes["tflm"].instructions
+        if "c" in choice.takes:
+            assert choice.takes["c"].instructions < choice.takes["tflm"].instructions
 
 
 @pytest.mark.parametrize(
