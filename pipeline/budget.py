@@ -208,7 +208,7 @@ def apply_budget(options: argparse.Namespace) -> list[str]:
         found = other.on(board, engine) if other else "nothing measured that fits the board"
         lines.append(f"{what:<8} {found}")
     notes = []
-    if engine != DEFAULT and ns_per_instruction(load(board)):
+    if engine == "c" and ns_per_instruction(load(board)):
         notes.append("milliseconds are at TensorFlow Lite Micro's time per instruction")
     if choice.canvas[0] != choice.canvas[1]:
         notes.append("instructions are those of the square canvas by pixels, its arena is the most")
