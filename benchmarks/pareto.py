@@ -185,16 +185,16 @@ def frontier(choices: list[Choice], engine: str) -> list[Choice]:
 
 
 def tables(choices: list[Choice]) -> str:
-    """The frontier of each engine."""
+    """How many candidates were evaluated, and the frontier of each engine."""
     header = ("network", "canvas", "strides", "AP", "M instructions", "arena", "flash")
-    parts = []
+    parts = [f"{len(choices)} of {len(candidates())} candidates have an int8 AP:"]
     for engine, title in _TITLES.items():
         rows = []
         for choice in frontier(choices, engine):
             takes, size = choice.takes[engine], "x".join(map(str, choice.canvas))
             figures = f"{takes.instructions / 1e6:.1f}", f"{takes.arena_bytes:,}"
             named = choice.model, size, choice.strides, f"{choice.ap:.2f}"
-            rows.append((*named, *figures, f"{takes.flash_bytes:,}"))
+            rows.append((*named, *figures, f"{takes.flash_bytes:,}" if takes.flash_bytes else "-"))
         parts.append(f"On {title}:\n\n{table(header, rows)}")
     return "\n\n".join(parts)
 
