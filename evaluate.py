@@ -23,12 +23,14 @@ from data.fallback import default_model
 from data.names import (
     ROOT,
     add_model_options,
+    camera_canvas,
     chosen_network,
     naming_the_choice,
     onnx_path,
     tflite_path,
     variant,
 )
+from data.pictures import size_of
 from evaluation import CocoSet, Job, Scores, detect_sharded, score
 from pipeline.fingerprint import SOURCES, fingerprint
 from runtime import integer
@@ -66,6 +68,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--images", type=Path, help="folder of images")
     add("--annotations", type=Path, help="COCO annotation file of these images")
     add("--limit", type=positive, help="only the first N images by id")
+    add(
+        "--aspect",
+        type=parse_aspect,
+        metavar="MIN:MAX",
+        help="of these only images whose width / height lies within, e.g. 1.2:1.6",
+    )
     add("--score-threshold", type=fraction, default=SCORE_THRESHOLD, help="default %(default)s")
     add("--iou-threshold", type=fraction, default=IOU_THRESHOLD, help="default %(default)s")
     add(
@@ -95,6 +103,39 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         name = given[0].replace("variant", "model").replace("_", "-")
         parser.error(f"--{name} goes with --engine torch; other engines read it from the file")
     return options
+
+
+def parse_aspect(text: str) -> tuple[float, float]:
+    """Command-line type: `1.2:1.6` -> (1.2, 1.6)."""
+    try:
+        least, most = map(float, text.split(":"))
+    except ValueError:
+        least, most = 1.0, 0.0
+    if not 0 < least <= most:
+        raise argparse.ArgumentTypeError(f"{text}: expected e.g. 1.2:1.6")
+    return least, most
+
+
+def of_aspect(images: CocoSet, limits: tuple[float, float]) -> CocoSet:
+    """The images whose width / height lies within the limits. Raises `KitError` for none."""
+    sizes = {i: size_of(path) for i, path in images.paths()}
+    kept = tuple(i for i, (w, h) in sizes.items() if limits[0] <= w / h <= limits[1])
+    if not kept:
+        raise KitError(f"--aspect {limits[0]:g}:{limits[1]:g}: no image is of such a shape")
+    return dataclasses.replace(images, image_ids=kept)
+
+
+def shape_note(images: CocoSet, spec: ModelSpec) -> str:
+    """How many images a canvas that was chosen for a camera does not suit; "" for a square one, and
+    for a network that stretches."""
+    canvas = spec.input.width, spec.input.height
+    if canvas[0] == canvas[1] or not spec.input.keep_ratio:
+        return ""
+    fitting = [camera_canvas(size_of(p), max(canvas)) == canvas for _, p in images.paths()]
+    return (
+        f"note: {fitting.count(False)} of {len(fitting)} images have another shape than the canvas "
+        f"of {canvas[0]}x{canvas[1]}, and lie on it smaller or with wider borders"
+    )
 
 
 def chosen_job(options: argparse.Namespace) -> Job:
@@ -207,6 +248,10 @@ def main(words: Sequence[str] | None = None) -> int:
     found = locate.evaluation_set(job.spec, options.images, options.annotations, options.limit)
     assert found is not None
     images = CocoSet.load(*found, classes, options.limit)
+    if options.aspect is not None:
+        images = of_aspect(images, options.aspect)
+    if note := shape_note(images, job.spec):
+        print(note)
     unknown = sum(category is None for category in images.category_ids)
     if unknown:
         print(f"note: {unknown} of the model's classes are not annotated and not scored")

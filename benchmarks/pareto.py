@@ -1,8 +1,13 @@
-"""`python -m benchmarks.pareto`: what input size and strides cost and bring on a microcontroller.
+"""`python -m benchmarks.pareto`: which networks, sizes and strides pay on a microcontroller.
 
-Builds NanoDet-m-0.5x for every combination, evaluates it in TFLite Micro, and writes
-models/mcu_choices.csv, from which `--budget-arena` and `--budget-ms` choose, and docs/pareto.svg.
-Figures of a file that has not changed are kept.
+First every candidate is ranked, by the AP of its network in float and by what a file that was
+quantized with `--fast` takes on both engines. Then those within 1 AP of the frontier of either
+engine are built in full and evaluated in TensorFlow Lite Micro, the most promising first. That
+takes hours to days: it goes on where it stopped, and says what is left.
+
+Writes results/pareto.json, models/mcu_choices.csv, from which budgets choose, docs/pareto.svg and
+the table in docs/results.md. A row that is there is not measured again; what a file in
+build/pareto takes is.
 """
 
 from __future__ import annotations
@@ -10,100 +15,242 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.builds import evaluate, python, read_report, read_rows, write_rows
-from data.names import (
-    ROOT,
-    parse_strides,
-    tflite_path,
-    variant,
-    with_input_size,
-    work_folder,
-)
+from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, total
+from analysis.engine import deploy
+from analysis.memory import memory
+from benchmarks import builds
+from benchmarks.builds import listed, python, read_rows, write_rows
+from benchmarks.markdown import replace_block, table
+from data.names import ROOT, tflite_path, variant, with_input_size, work_folder
 from evaluation.figures import save
-from pipeline.budget import CHOICES, ENGINE_FIELDS, Choice, read_choices
+from pipeline.budget import CHOICES, Choice, on_board, read_choices
+from runtime.engines.arena import arena_bytes
 from runtime.files import write_text
+from runtime.spec import ModelSpec
+from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 
-_MODEL = "nanodet-m-0.5x"
-_SIZES = (320, 288, 256, 224, 192)
-_STRIDES = ("32", "16,32", "8,16,32")
-_STATE = ROOT / "build" / "pareto.json"
-_FIELDS = (
-    *("model", "input_size", "strides", "ap", "arena_bytes", "leaky_relus", "instructions"),
-    *ENGINE_FIELDS,
-)
+RESULTS = ROOT / "benchmarks" / "results" / "pareto.json"
+DOCUMENT = ROOT / "docs" / "results.md"
+_OUT = ROOT / "build" / "pareto"
+_FAST = _OUT / "fast"
 _PLOT = ROOT / "docs" / "pareto.svg"
+_SIZES = range(96, 321, 32)
+_PAN = ((32,), (16, 32), (8, 16, 32))
+_NETWORKS = {
+    "nanodet-m-0.5x": _PAN,
+    "nanodet-m": _PAN,
+    "nanodet-plus-m-320": ((8, 16, 32, 64),),
+    "nanodet-plus-m-1.5x-320": ((8, 16, 32, 64),),
+}
+_FIELDS = (
+    "model", "input_size", "strides", "float_ap", "ap", "leaky_relus", "arena_bytes",
+    "flash_bytes", "constant_bytes", "instructions", "engine_arena_bytes", "engine_flash_bytes",
+    "engine_flash_read_bytes", "engine_instructions",
+)  # fmt: skip
+_TITLES = {"tflm": "TensorFlow Lite Micro", "c": "the kit's own engine"}
+_COST = {"tflm": "instructions", "c": "engine_instructions"}
+_NEAR = 1.0  # AP below the frontier within which a candidate is built in full.
+_NXP_AP = 7.33  # Of NXP's own file, in LiteRT; docs/results.md.
+_BOARD = "rt1170"
+
+Rows = dict[str, dict[str, Any]]
+_Step = Callable[[str, ModelSpec], dict[str, Any]]
 
 
-def measure(size: int, strides: str, known: dict[str, Any]) -> dict[str, Any]:
-    """One row of the table; `known` is the row as it was, whose AP holds for the same file."""
-    out = ROOT / "build" / "pareto"
-    chosen = ["--model", _MODEL, "--input-size", str(size), "--strides", strides]
-    python("-m", "pipeline", *chosen, "--out", str(out))
-    spec = with_input_size(variant(_MODEL, parse_strides(strides)), size, size)
-    report = read_report(spec, out)
-    row = {
-        "model": _MODEL,
-        "input_size": size,
-        "strides": strides,
-        "arena_bytes": report["arena_bytes"],
-        "leaky_relus": report["tflite"]["operators"].get("LEAKY_RELU", 0),
-        "instructions": report["cortex_m7"]["instructions"],
-        **{name: report["engine"].get(name.removeprefix("engine_"), "") for name in ENGINE_FIELDS},
-        "bytes": report["tflite"]["bytes"],
-        "sha256": report["tflite"]["sha256"],
+def candidates() -> dict[str, ModelSpec]:
+    """All that are compared, by model, size and strides."""
+    found = {}
+    for model, choices in _NETWORKS.items():
+        for size in reversed(_SIZES):
+            for strides in choices:
+                spec = with_input_size(variant(model, strides), size, size)
+                found[f"{model}/{size}/{listed(spec)}"] = spec
+    return found
+
+
+def _options(key: str) -> list[str]:
+    model, size, strides = key.split("/")
+    return ["--model", model, "--input-size", size, "--strides", strides]
+
+
+def rank(key: str, spec: ModelSpec) -> dict[str, Any]:
+    """The AP of a candidate in float."""
+    scores = work_folder(spec, _OUT) / "torch.json"
+    found = builds.evaluate(scores, "--engine", "torch", *_options(key))
+    model, size, strides = key.split("/")
+    named = {"model": model, "input_size": int(size), "strides": strides}
+    return {**named, "float_ap": round(found["AP"], 2)}
+
+
+def estimate(key: str, spec: ModelSpec) -> dict[str, Any]:
+    """What a candidate takes, which does not depend on how well it is quantized."""
+    python("-m", "pipeline", *_options(key), "--fast", "--out", str(_FAST))
+    return costs(tflite_path(spec, _FAST))
+
+
+def judge(key: str, spec: ModelSpec) -> dict[str, Any]:
+    """What a full build adds to a row; evaluated in TensorFlow Lite Micro."""
+    python("-m", "pipeline", *_options(key), "--out", str(_OUT))
+    path = tflite_path(spec, _OUT)
+    scores = work_folder(spec, _OUT) / "tflm.json"
+    found = builds.evaluate(scores, str(path), "--engine", "tflm")
+    sha256 = TfliteFile.read(path).sha256
+    return {"ap": round(found["AP"], 2), "sha256": sha256, **costs(path)}
+
+
+def costs(path: Path) -> dict[str, Any]:
+    """What a file takes on both engines, by the names of the table."""
+    graph = Graph.read(path)
+    used, instructions = memory(graph), total(graph).instructions
+    own = deploy(graph.content, str(path))
+    assert instructions is not None and not isinstance(own, str), own
+    assert own.cost.instructions is not None
+    return {
+        "leaky_relus": len(graph.named("LEAKY_RELU")),
+        "arena_bytes": arena_bytes(path),
+        "flash_bytes": used.flash_bytes,
+        "constant_bytes": used.constant_bytes,
+        "instructions": round(instructions),
+        "engine_arena_bytes": own.arena_bytes,
+        "engine_flash_bytes": own.flash_bytes,
+        "engine_flash_read_bytes": own.read_bytes,
+        "engine_instructions": round(own.cost.instructions),
     }
-    if known.get("sha256") == row["sha256"]:
-        return {**row, "ap": known["ap"]}
-    scores, model = work_folder(spec, out) / "tflm.json", str(tflite_path(spec, out))
-    return {**row, "ap": round(evaluate(scores, model, "--engine", "tflm")["AP"], 2)}
+
+
+def margin(key: str, rows: Rows, engine: str) -> float:
+    """AP of a ranked candidate above the best of those that take no more instructions."""
+    row, cost = rows[key], _COST[engine]
+    others = (o for k, o in rows.items() if k != key and o[cost] <= row[cost])
+    return float(row["float_ap"] - max((o["float_ap"] for o in others), default=0.0))
+
+
+def promising(rows: Rows) -> list[str]:
+    """Those within `_NEAR` of the frontier of either engine, the furthest above it first."""
+    margins = {key: max(margin(key, rows, engine) for engine in _COST) for key in rows}
+    near = [key for key, ap in margins.items() if ap >= -_NEAR]
+    return sorted(near, key=lambda key: -margins[key])
+
+
+def _measure(
+    what: str, keys: list[str], step: _Step, specs: dict[str, ModelSpec], state: dict[str, Any]
+) -> None:
+    """Measure and keep candidates one by one; says what is left, and how long it takes."""
+    seconds = state["seconds"].setdefault(what, [])
+    for done, key in enumerate(keys):
+        left = len(keys) - done
+        mean = sum(seconds) / len(seconds) if seconds else 0.0
+        hours = f"about {left * mean / 3600:.1f} hours" if seconds else "nobody knows how long yet"
+        print(f"{what}: {left} left, {hours}; now {key}", file=sys.stderr, flush=True)
+        start = time.monotonic()
+        state["rows"][key] = {**state["rows"].get(key, {}), **step(key, specs[key])}
+        seconds.append(round(time.monotonic() - start))
+        write_rows(RESULTS, state)
+
+
+def _refresh(rows: Rows, specs: dict[str, ModelSpec]) -> None:
+    """What the files at hand take, as the engines are now."""
+    for key, row in rows.items():
+        path = tflite_path(specs[key], _OUT if "sha256" in row else _FAST)
+        if path.is_file() and row.get("sha256") in (None, TfliteFile.read(path).sha256):
+            row |= costs(path)
+
+
+def write_choices(rows: Rows, order: Iterable[str]) -> None:
+    """models/mcu_choices.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[key] for key in order if key in rows)
+    write_text(CHOICES, text.getvalue())
+
+
+def frontier(choices: list[Choice], engine: str) -> list[Choice]:
+    """Those that find more than every cheaper one, the cheapest first."""
+    found: list[Choice] = []
+    for choice in on_board(choices, _BOARD, engine):
+        if not found or choice.ap > found[-1].ap:
+            found.append(choice)
+    return found
+
+
+def tables(choices: list[Choice]) -> str:
+    """How many candidates were evaluated, and the frontier of each engine."""
+    header = ("network", "canvas", "strides", "AP", "M instructions", "arena", "flash")
+    parts = [f"{len(choices)} of {len(candidates())} candidates have an int8 AP:"]
+    for engine, title in _TITLES.items():
+        rows = []
+        for choice in frontier(choices, engine):
+            takes, size = choice.takes[engine], "x".join(map(str, choice.canvas))
+            figures = f"{takes.instructions / 1e6:.1f}", f"{takes.arena_bytes:,}"
+            named = choice.model, size, choice.strides, f"{choice.ap:.2f}"
+            rows.append((*named, *figures, f"{takes.flash_bytes:,}" if takes.flash_bytes else "-"))
+        parts.append(f"On {title}:\n\n{table(header, rows)}")
+    return "\n\n".join(parts)
 
 
 def plot(choices: list[Choice], path: Path) -> None:
-    """AP over instructions, a line for each choice of strides; the area is the arena."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for strides in _STRIDES:
-        rows = [choice for choice in choices if choice.strides == strides]
-        takes = [choice.takes["tflm"] for choice in rows]
-        x, y = [one.instructions / 1e6 for one in takes], [c.ap for c in rows]
-        areas = [one.arena_bytes / 4000 for one in takes]
-        (line,) = axes.plot(x, y, linewidth=1, label=f"strides {strides}")
-        axes.scatter(x, y, areas, color=line.get_color(), alpha=0.6)
-        for choice, one in zip(rows, takes, strict=True):
-            place = (one.instructions / 1e6, choice.ap)
-            label = f"{choice.input_size}\n{one.arena_bytes / 1024:.0f} K"
-            axes.annotate(label, place, (6, -14), textcoords="offset points", fontsize=7)
-    axes.set_xlabel("instructions of an inference on a Cortex-M7, millions (predicted)")
-    axes.set_ylabel("AP, int8 in TFLite Micro, %")
-    axes.set_title("NanoDet-m-0.5x: input size and strides; area and K: arena")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    """AP over instructions, for each engine; the area is the arena, the line the frontier."""
+    figure = Figure(figsize=(7, 8), layout="constrained")
+    for axes, engine in zip(figure.subplots(2), _TITLES, strict=True):
+        _draw(axes, choices, engine)
     save(figure, path)
+
+
+def _draw(axes: Axes, choices: list[Choice], engine: str) -> None:
+    shown = [choice for choice in choices if engine in choice.takes]
+    for model in dict.fromkeys(choice.model for choice in shown):
+        rows = [choice for choice in shown if choice.model == model]
+        takes = [choice.takes[engine] for choice in rows]
+        x, y = [one.instructions / 1e6 for one in takes], [choice.ap for choice in rows]
+        axes.scatter(x, y, [t.arena_bytes / 4000 for t in takes], alpha=0.6, label=model)
+    best = frontier(choices, engine)
+    x = [choice.takes[engine].instructions / 1e6 for choice in best]
+    axes.step(x, [c.ap for c in best], where="post", color="grey", linewidth=1, label="frontier")
+    for choice, place in zip(best, x, strict=True):
+        label = f"{choice.canvas[0]}"
+        axes.annotate(label, (place, choice.ap), (5, -9), textcoords="offset points", fontsize=7)
+    axes.scatter(PUBLISHED_INSTRUCTIONS / 1e6, _NXP_AP, marker="x", color="black",
+                 label="NXP's file, on TensorFlow Lite Micro")  # fmt: skip
+    axes.set_xlabel("instructions of an inference on a Cortex-M7, millions (predicted)")
+    axes.set_ylabel("AP, int8, %")
+    axes.set_title(f"On {_TITLES[engine]}; area: arena, number: size")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
 
 
 def main() -> None:
     """Measure, write, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--render", action="store_true", help="only draw anew")
-    if not parser.parse_args().render:
-        rows = read_rows(_STATE)
-        for size in _SIZES:
-            for strides in _STRIDES:
-                key = f"{size}/{strides}"
-                rows[key] = measure(size, strides, rows.get(key, {}))
-                write_rows(_STATE, rows)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _FIELDS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        order = [f"{size}/{strides}" for strides in _STRIDES for size in _SIZES]
-        writer.writerows(rows[key] for key in order)
-        write_text(CHOICES, text.getvalue())
+    parser.add_argument("--render", action="store_true", help="only write and draw anew")
+    render = parser.parse_args().render
+    specs = candidates()
+    state = {"rows": {}, "seconds": {}, **read_rows(RESULTS)}
+    rows = state["rows"]
+    _refresh(rows, specs)
+    if not render:
+        for name, field, step in (
+            ("float", "float_ap", rank),
+            ("cost", "engine_instructions", estimate),
+        ):
+            left = [key for key in specs if field not in rows.get(key, {})]
+            _measure(name, left, step, specs, state)
+        left = [key for key in promising(rows) if "ap" not in rows[key]]
+        _measure("build", left, judge, specs, state)
+    write_rows(RESULTS, state)
+    write_choices(rows, specs)
     plot(read_choices(), _PLOT)
+    replace_block(DOCUMENT, "pareto", tables(read_choices()))
 
 
 if __name__ == "__main__":

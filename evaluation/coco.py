@@ -60,6 +60,10 @@ class CocoSet:
             )
         return cls(folder, coco, image_ids, category_ids)
 
+    def paths(self) -> list[tuple[int, Path]]:
+        """Number and file of each image."""
+        return [(i, self.folder / self.coco.imgs[i]["file_name"]) for i in self.image_ids]
+
 
 def indexed(dataset: dict[str, Any]) -> COCO:
     """pycocotools' view on a set's images, categories and annotations."""
@@ -97,10 +101,8 @@ class Scores:
 def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> Results:
     """Detections of every image in COCO's result format."""
     results: Results = []
-    for image_id in tqdm(
-        images.image_ids, desc="evaluate", unit="image", disable=None if progress else True
-    ):
-        path = images.folder / images.coco.imgs[image_id]["file_name"]
+    quiet = None if progress else True
+    for image_id, path in tqdm(images.paths(), desc="evaluate", unit="image", disable=quiet):
         results += detector.detect(path).to_coco(image_id, images.category_ids)
     return results
 

@@ -96,7 +96,7 @@ def detect_sharded(
     state: folder in which interrupted evaluations are kept. code: checksum of what detects.
     workers: processes; scheduler: address of a Dask scheduler to run on instead.
     """
-    files = [(i, images.folder / images.coco.imgs[i]["file_name"]) for i in images.image_ids]
+    files = images.paths()
     shards = [files[k : k + SHARD_IMAGES] for k in range(0, len(files), SHARD_IMAGES)]
     folder = state / _fingerprint(job, files, code)
     found = {k: d for k, shard in enumerate(shards) if (d := _read(folder / f"{k}.json", shard))}

@@ -13,9 +13,10 @@ from data.names import (
     naming_the_choice,
     parse_methods,
     parse_rewrites,
+    parse_size,
 )
 from firmware.engine import DEFAULT, ENGINES
-from pipeline.budget import BOARDS, apply_budget, parse_bytes
+from pipeline.budget import BOARDS, PRESETS, parse_bytes
 from pipeline.recipe import Recipe
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
@@ -48,14 +49,22 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--budget-arena",
         type=parse_bytes,
         metavar="BYTES",
-        help="build the most accurate model whose arena fits, e.g. 512K",
+        help="build the most accurate network whose arena fits, e.g. 512K",
     )
+    add("--budget-flash", type=parse_bytes, metavar="BYTES", help="... and which fits in flash")
     add("--budget-ms", type=amount, metavar="MS", help="... and which takes no longer on --board")
+    add("--preset", choices=PRESETS, help="a budget of time for those who have no number")
     add(
         "--engine",
         choices=ENGINES,
         default=DEFAULT,
         help="for which a budget holds; default %(default)s",
+    )
+    add(
+        "--camera",
+        type=parse_size,
+        metavar="WxH",
+        help="give the canvas this camera's shape, e.g. 640x480, where the network letterboxes",
     )
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
@@ -107,6 +116,10 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.onnx_layout != "plain" and options.stop_after != "onnx":
         parser.error(f"--onnx-layout {options.onnx_layout} goes with --stop-after onnx")
+    size = options.input_size or (0, 0)
+    if options.camera is not None and (min(options.camera) < 1 or size[0] != size[1]):
+        parser.error("--camera takes a size such as 640x480, and gives the canvas its shape; give "
+                     "--input-size one number, its longer side")  # fmt: skip
     if options.qat is not None and (options.fast or options.stop_after):
         other = "--fast" if options.fast else "--stop-after"
         parser.error(f"--qat and {other} exclude each other; give one of the two")
@@ -125,7 +138,6 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Build."""
     options = parse_arguments(words)
-    apply_budget(options)
     recipe = Recipe(options)
     with naming_the_choice(options):
         if options.stop_after == "onnx":

@@ -1,4 +1,4 @@
-"""The most accurate model that fits a microcontroller's memory and time.
+"""The most accurate network that fits a microcontroller's memory and time.
 
 The choices and their figures are measured by `python -m benchmarks.pareto`.
 """
@@ -6,30 +6,37 @@ The choices and their figures are measured by `python -m benchmarks.pareto`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.cortex_m7 import ns_per_instruction
-from data import names
+from data import locate, names
 from firmware.engine import DEFAULT
 from runtime.benchmark.board import load, microcontrollers
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError
+from runtime.spec import ModelSpec
 
 CHOICES = names.ROOT / "models" / "mcu_choices.csv"
 BOARDS = [name for board in microcontrollers() for name in board.names]
-ENGINE_FIELDS = ("engine_arena_bytes", "engine_flash_bytes", "engine_instructions")
+# Instructions of an inference that a preset allows on the kit's own engine.
+PRESETS = {"fast": 80_000_000, "balanced": 160_000_000, "accurate": 480_000_000}
+_TIMES = {"c": 1.0, "tflm": 3.5}  # TensorFlow Lite Micro takes so many times the instructions.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
-_CHOOSING = ("variant", "config", "input_size", "strides")
+_CHOOSING = ("variant", "config", "weights", "input_size", "strides")
+_BUDGETS = ("budget_arena", "budget_flash", "budget_ms", "preset")
 
 
 @dataclass(frozen=True)
 class Takes:
-    """What a choice takes on an engine. arena_bytes: that the firmware reserves. flash_bytes: 0
-    where that was not measured. instructions: of an inference."""
+    """What a choice takes on an engine. arena_bytes: that the firmware reserves. flash_bytes: of
+    the file with `tflm`, of weights, tables, plan and code with `c`; 0 where that was not measured.
+    instructions: of an inference."""
 
     arena_bytes: int
     flash_bytes: int
@@ -39,7 +46,9 @@ class Takes:
         """An estimate. Raises `KitError` where there is no basis for one."""
         found = ns_per_instruction(load(board))
         if found is None:
-            raise KitError(f"--board {board}: nobody published a latency of it; use --budget-arena")
+            raise KitError(
+                f"--board {board}: nobody published a latency of it; use --budget-arena or --preset"
+            )
         return self.instructions * found / 1e6
 
     def time_on(self, board: str) -> str:
@@ -51,79 +60,195 @@ class Takes:
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to build. ap: int8 on COCO, see the README; input_size: width and height. takes: by
-    engine, of those on which it was measured."""
+    """One way to build. canvas: width and height of the input. ap: int8 on COCO, see the README.
+    takes: by engine, of those on which it was measured."""
 
     model: str
-    input_size: int
+    canvas: tuple[int, int]
     strides: str
     ap: float
     takes: dict[str, Takes]
 
+    @property
+    def parsed_strides(self) -> tuple[int, ...]:
+        """As a spec has them."""
+        return names.parse_strides(self.strides)
+
+    def on(self, board: str, engine: str) -> str:
+        """What it is and what it gives there."""
+        takes = self.takes[engine]
+        width, height = self.canvas
+        where = load(board).fits(takes.arena_bytes, takes.flash_bytes).where
+        flash = f"flash {takes.flash_bytes:,}, " if takes.flash_bytes else ""
+        return (
+            f"{self.model}, {width}x{height}, strides {self.strides}: AP {self.ap:.2f}, arena "
+            f"{takes.arena_bytes:,} bytes in {where}, {flash}{takes.time_on(board)}"
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that may be taken, see `Takes`; None for no limit. latency_ms: on the board."""
+
+    arena_bytes: int | None = None
+    flash_bytes: int | None = None
+    latency_ms: float | None = None
+    instructions: float | None = None
+
+    def allows(self, takes: Takes, board: str) -> bool:
+        """Raises `KitError` for a limit in milliseconds on a board without a basis for them."""
+        fields = ("arena_bytes", "flash_bytes", "instructions")
+        limits = ((getattr(self, name), getattr(takes, name)) for name in fields)
+        return all(limit is None or taken <= limit for limit, taken in limits) and (
+            self.latency_ms is None or takes.latency_ms(board) <= self.latency_ms
+        )
+
 
 def read_choices(path: Path = CHOICES) -> list[Choice]:
-    """The measured choices."""
+    """The choices whose int8 file was evaluated."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [_choice(row) for row in csv.DictReader(file)]
+        return [_choice(row) for row in csv.DictReader(file) if row["ap"]]
 
 
 def _choice(row: dict[str, str]) -> Choice:
     reserved = reserved_bytes(int(row["arena_bytes"]), int(row["leaky_relus"]))
-    takes = {"tflm": Takes(reserved, 0, int(row["instructions"]))}
+    flash = int(row["flash_bytes"] or 0)
+    takes = {"tflm": Takes(reserved, flash, int(row["instructions"]))}
     if row["engine_arena_bytes"]:
-        takes["c"] = Takes(*(int(row[name]) for name in ENGINE_FIELDS))
-    return Choice(row["model"], int(row["input_size"]), row["strides"], float(row["ap"]), takes)
+        own = (int(row[f"engine_{field.name}"]) for field in dataclasses.fields(Takes))
+        takes["c"] = Takes(*own)
+    size = int(row["input_size"])
+    return Choice(row["model"], (size, size), row["strides"], float(row["ap"]), takes)
 
 
-def best(
-    choices: Sequence[Choice],
-    arena_bytes: int | None,
-    latency_ms: float | None,
-    board: str,
-    engine: str = DEFAULT,
-) -> Choice:
-    """The most accurate choice within the budget, and the board. Raises `KitError` where none is.
+def seen_by(camera: tuple[int, int], choice: Choice) -> Choice:
+    """The choice on the canvas of a camera's shape, where its network letterboxes.
 
-    arena_bytes: that the firmware may reserve.
+    Instructions go by pixels; arena and flash are those of the square, the most that it takes. AP
+    is the square's: pictures of the camera's shape lose nothing.
     """
-    known = load(board)
-    choices = [choice for choice in choices if engine in choice.takes]
-    takes = [choice.takes[engine] for choice in choices]
-    if not choices:
+    if not locate.model_spec(choice.model).input.keep_ratio:
+        return choice
+    canvas = names.camera_canvas(camera, max(choice.canvas))
+    share = canvas[0] * canvas[1] / (choice.canvas[0] * choice.canvas[1])
+    takes = {
+        engine: dataclasses.replace(one, instructions=round(one.instructions * share))
+        for engine, one in choice.takes.items()
+    }
+    return dataclasses.replace(choice, canvas=canvas, takes=takes)
+
+
+def on_board(choices: Sequence[Choice], board: str, engine: str) -> list[Choice]:
+    """Those that the board's memory holds, the cheapest first. Raises `KitError` where nothing was
+    measured on the engine."""
+    known = [choice for choice in choices if engine in choice.takes]
+    if not known:
         raise KitError(f"--engine {engine}: nothing was measured on it; use --engine tflm")
+    memory = load(board)
     fitting = [
         choice
-        for choice, one in zip(choices, takes, strict=True)
-        if known.fits(one.arena_bytes, one.flash_bytes).memory
-        and (arena_bytes is None or one.arena_bytes <= arena_bytes)
-        and (latency_ms is None or one.latency_ms(board) <= latency_ms)
+        for choice in known
+        if memory.fits(choice.takes[engine].arena_bytes, choice.takes[engine].flash_bytes).memory
+    ]
+    return sorted(fitting, key=lambda choice: (choice.takes[engine].instructions, -choice.ap))
+
+
+def best(choices: Sequence[Choice], budget: Budget, board: str, engine: str = DEFAULT) -> Choice:
+    """The most accurate choice within the budget, and the board. Raises `KitError` for none."""
+    fitting = [
+        choice
+        for choice in on_board(choices, board, engine)
+        if budget.allows(choice.takes[engine], board)
     ]
     if not fitting:
-        arena = min(one.arena_bytes for one in takes)
+        takes = [choice.takes[engine] for choice in choices if engine in choice.takes]
+        arena, flash = (
+            min(getattr(one, n) for one in takes) for n in ("arena_bytes", "flash_bytes")
+        )
         fastest = min(takes, key=lambda one: one.instructions).time_on(board)
-        raise KitError(f"--budget: no model fits; the smallest take {arena:,} bytes and {fastest}")
-    return max(fitting, key=lambda choice: (choice.ap, -choice.takes[engine].instructions))
+        raise KitError(f"--budget: no model fits {board}; the smallest take {arena:,} bytes of "
+                       f"arena, {flash:,} of flash and {fastest}")  # fmt: skip
+    return max(fitting, key=lambda choice: choice.ap)
 
 
-def apply_budget(options: argparse.Namespace) -> None:
-    """Let the budget choose model, size and strides, if one is given; says what it chose."""
-    if options.budget_arena is None and options.budget_ms is None:
-        return
+def neighbours(
+    choices: Sequence[Choice], chosen: Choice, board: str, engine: str
+) -> tuple[Choice | None, Choice | None]:
+    """The cheapest choice on the board that finds more, and the most accurate of those that take
+    fewer instructions; None where there is none."""
+    fitting = on_board(choices, board, engine)
+    more = (choice for choice in fitting if choice.ap > chosen.ap)
+    limit = chosen.takes[engine].instructions
+    less = (choice for choice in fitting if choice.takes[engine].instructions < limit)
+    return next(more, None), max(less, key=lambda choice: choice.ap, default=None)
+
+
+def apply_budget(options: argparse.Namespace) -> list[str]:
+    """Let the budget choose model, size and strides, if one is given.
+
+    Returns what it chose, and what the next better and the next cheaper would give, in words.
+    """
+    if all(getattr(options, name) is None for name in _BUDGETS):
+        return []
     if options.target != "mcu" or any(getattr(options, name) is not None for name in _CHOOSING):
-        raise KitError("--budget-arena and --budget-ms choose model, size and strides for --target "
-                       "mcu; leave out --model, --config, --input-size and --strides")  # fmt: skip
-    budget = options.budget_arena, options.budget_ms
-    choice = best(read_choices(), *budget, options.board, options.engine)
+        raise KitError("--budget-arena, --budget-flash, --budget-ms and --preset choose model, "
+                       "size and strides for --target mcu; leave out --model, --config, --weights, "
+                       "--input-size and --strides")  # fmt: skip
+    board, engine = options.board, options.engine
+    choices = _candidates(options.camera)
+    limit = PRESETS[options.preset] * _TIMES[engine] if options.preset else None
+    budget = Budget(options.budget_arena, options.budget_flash, options.budget_ms, limit)
+    choice = best(choices, budget, board, engine)
     options.variant = choice.model
-    options.input_size = (choice.input_size, choice.input_size)
-    options.strides = names.parse_strides(choice.strides)
-    takes = choice.takes[options.engine]
-    print(
-        f"chosen: {choice.model}, {choice.input_size}x{choice.input_size}, strides "
-        f"{choice.strides}: AP {choice.ap:.2f}, arena {takes.arena_bytes:,} bytes in "
-        f"{load(options.board).fits(takes.arena_bytes, takes.flash_bytes).where}, "
-        f"{takes.time_on(options.board)}"
-    )
+    options.input_size = choice.canvas
+    options.strides = choice.parsed_strides
+    better, cheaper = neighbours(choices, choice, board, engine)
+    lines = [f"chosen   {choice.on(board, engine)} (--engine {engine})"]
+    for what, other in (("better", better), ("cheaper", cheaper)):
+        found = other.on(board, engine) if other else "nothing measured that fits the board"
+        lines.append(f"{what:<8} {found}")
+    notes = []
+    if engine == "c" and ns_per_instruction(load(board)):
+        notes.append("milliseconds are at TensorFlow Lite Micro's time per instruction")
+    if choice.canvas[0] != choice.canvas[1]:
+        notes.append("instructions are those of the square canvas by pixels, its arena is the most")
+    return [*lines, *([f"         {'; '.join(notes)}"] if notes else [])]
+
+
+def _candidates(camera: tuple[int, int] | None) -> list[Choice]:
+    choices = read_choices()
+    return choices if camera is None else [seen_by(camera, choice) for choice in choices]
+
+
+def instead(spec: ModelSpec, options: argparse.Namespace) -> list[str]:
+    """What `--preset balanced` would build for the board, in words; nothing where the options
+    choose what was not measured, or what finds as much."""
+    other_weights = (options.config, options.weights, options.classes, options.activation)
+    if options.target != "mcu" or any(option is not None for option in other_weights):
+        return []
+    board, engine, choices = options.board, options.engine, _candidates(options.camera)
+    model, canvas = options.variant or names.DEFAULT_MODEL, (spec.input.width, spec.input.height)
+    this = model, canvas, spec.graph.strides
+    ap = next((c.ap for c in choices if this == (c.model, c.canvas, c.parsed_strides)), math.inf)
+    budget = Budget(instructions=PRESETS["balanced"] * _TIMES[engine])
+    with contextlib.suppress(KitError):  # Nothing fits the board.
+        other = best(choices, budget, board, engine)
+        if other.ap > ap:
+            return [f"instead  --preset balanced: {other.on(board, engine)}; this has AP {ap:.2f}"]
+    return []
+
+
+def camera_note(camera: tuple[int, int], spec: ModelSpec) -> str:
+    """How a camera's pictures fill the network's canvas, in words."""
+    size = spec.input
+    canvas = f"its canvas of {size.width}x{size.height}"
+    if not size.keep_ratio:
+        return (
+            f"{spec.name} stretches every picture to {canvas}; the camera's shape changes nothing"
+        )
+    scale = min(size.width / camera[0], size.height / camera[1])
+    filled = camera[0] * camera[1] * scale**2 / (size.width * size.height)
+    return f"pictures of {camera[0]}x{camera[1]} fill {filled:.0%} of {canvas}, the rest is border"
 
 
 def parse_bytes(text: str) -> int:

@@ -15,6 +15,7 @@ from convert.foreign_file import refuse_foreign
 from data import locate, names
 from data.fallback import use_embedded_model_if_needed
 from pipeline import stages, summary
+from pipeline.budget import apply_budget, camera_note, instead
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
 from pipeline.fingerprint import SOURCES, checksum
@@ -39,8 +40,13 @@ class Recipe:
     def __init__(self, options: argparse.Namespace) -> None:
         target = "linux" if options.stop_after == "onnx" else options.target
         self.out = _writable(options.out)
+        self.choice = apply_budget(options)
+        print("".join(f"{line}\n" for line in self.choice), end="")
         self.fallback = use_embedded_model_if_needed(options)
         self.spec = names.chosen_spec(options, target)
+        self.choice = self.choice or instead(self.spec, options)
+        if options.camera is not None:
+            print(f"camera   {camera_note(options.camera, self.spec)}")
         self.options = options
         self.left_out = left_out(target, options.disable_rewrite)
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
@@ -112,15 +118,14 @@ class Recipe:
 
     def _report(self, found: dict[str, Any], final: Path) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
-        folder = self.folder
-        content = summary.build_report(
-            self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
-        )
+        folder, weights = self.folder, found["weights"]
+        about = final, self.done, self.fallback, self.choice
+        content = summary.build_report(self.spec, weights, found["weights_sha256"], *about)
         content["escalation"] = self.escalation
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",
-            weights=found["weights"],
+            weights=weights,
             calibration=found["images"],
             evaluation=found["evaluation"],
             content=content,

@@ -70,10 +70,12 @@ def build_report(
     tflite: Path,
     stages: Sequence[Done],
     fallback: str,
+    choice: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of `report.json` but for what the last stage gives.
 
-    fallback: why the embedded model was taken; "" when it was asked for or is another one.
+    fallback: why the embedded model was taken; "" when it was asked for or is another one. choice:
+    lines on what a budget chose, or what the board could run instead.
     """
     results = {done.name: done.result for done in stages}
     file = TfliteFile.read(tflite)
@@ -86,6 +88,7 @@ def build_report(
             "sha256": weights_sha256,
             "notes": results["onnx"]["notes"],
         },
+        "choice": list(choice),
         "classes": list(spec.classes),
         "strides": list(spec.graph.strides),
         "tflite": {
@@ -185,6 +188,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
             f"ops      {sum(file['operators'].values())}: {operators}",
             f"AP       {accuracy}",
             *_microcontroller(report),
+            *report["choice"],
             f"seconds  {stages}",
             f"report   {page}",
             f"card     {card}",

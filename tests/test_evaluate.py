@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import evaluate
+from evaluation.coco import CocoSet, indexed
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from tests.conftest import ROOT, Build, run_here
@@ -81,3 +85,66 @@ def test_the_line_with_the_ap(build: Build, annotated: Path, tmp_path: Path) -> 
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-2].startswith(line)
         assert json.loads((tmp_path / "s.json").read_text())["strides"] == strides
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> CocoSet:
+    """Number of each: 1 is 4:3, 2 is 3:2, 3 upright, 4 upright by its EXIF tag alone."""
+    sizes = ((640, 480), (600, 400), (480, 640), (640, 480))
+    names = {i: {"id": i, "file_name": f"{i}.png"} for i in range(1, 5)}
+    for number, size in enumerate(sizes, 1):
+        image = Image.new("L", size)
+        exif = image.getexif()
+        exif[0x0112] = 6 if number == 4 else 1  # 6: lies on its side.
+        image.save(tmp_path / f"{number}.png", exif=exif)
+    dataset = {"images": list(names.values()), "categories": [], "annotations": []}
+    return CocoSet(tmp_path, indexed(dataset), tuple(names), (1,))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "reason"),
+    [
+        ("1.2:1.6", (1, 2), "wider than high"),
+        ("1.3:1.4", (1,), "4:3 alone"),
+        ("1.5:1.5", (2,), "the limits are within"),
+        ("0.1:1", (3, 4), "upright, also by the tag"),
+    ],
+)
+def test_aspect(pictures: CocoSet, text: str, kept: tuple[int, ...], reason: str) -> None:
+    assert evaluate.of_aspect(pictures, evaluate.parse_aspect(text)).image_ids == kept, reason
+
+
+def test_no_picture_of_that_shape(pictures: CocoSet) -> None:
+    with pytest.raises(KitError, match="--aspect 3:4: no image"):
+        evaluate.of_aspect(pictures, (3.0, 4.0))
+
+
+@pytest.mark.parametrize("text", ["1.2", "a:b", "0:1", "1.6:1.2", "1:2:3", "nan:1"])
+def test_no_aspect(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"1\.2:1\.6"):
+        evaluate.parse_aspect(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "keep_ratio", "others", "reason"),
+    [
+        ((320, 256), True, "3 of 4", "4:3"),
+        ((320, 224), True, "3 of 4", "3:2"),
+        ((256, 320), True, "2 of 4", "upright"),
+        ((320, 320), True, "", "no camera's"),
+        ((320, 256), False, "", "stretched"),
+    ],
+)
+def test_pictures_of_another_shape(
+    pictures: CocoSet,
+    official: ModelSpec,
+    size: tuple[int, int],
+    keep_ratio: bool,
+    others: str,
+    reason: str,
+) -> None:
+    canvas = dataclasses.replace(
+        official.input, width=size[0], height=size[1], keep_ratio=keep_ratio
+    )
+    note = evaluate.shape_note(pictures, dataclasses.replace(official, input=canvas))
+    assert others in note and bool(note) == bool(others), reason
