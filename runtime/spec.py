@@ -65,7 +65,7 @@ class Architecture:
     head_convs: depthwise-separable blocks before the last 1x1 convolution.
     reg_max: distances are distributions over the bins 0..reg_max, in units of the stride.
     strides: pixels per cell, finest first; those of the backbone's stages, 8, 16 and 32 of
-    ShuffleNetV2, and for a GhostPAN further doublings.
+    ShuffleNetV2, and for a GhostPAN one doubling more.
     prior_offset: a cell's centre is (index + prior_offset) * stride.
     backbone_options: of all backbones but ShuffleNetV2, which has none.
     head_dense: the head's blocks are plain convolutions.
@@ -104,7 +104,7 @@ class Architecture:
         _check(of_shuffle == (told is None), "architecture.backbone_options", "do not fit")
         stages, levels = (3 if told is None else len(told.stages)), len(self.strides)
         first = self.strides[0] if self.strides else 0
-        fits = levels == stages if self.neck == "pan" else levels >= stages
+        fits = levels in ((stages,) if self.neck == "pan" else (stages, stages + 1))
         fits &= first in ((8,) if of_shuffle else (2, 4, 8, 16, 32))
         fits &= self.strides == tuple(first << i for i in range(levels))
         problem = f"{_listed(self.strides)} do not fit neck `{self.neck}`"

@@ -18,7 +18,8 @@ def apply(model: Lowered) -> Lowered:
         module.add_submodule(f"{node.name}_act", block.act)
         with module.graph.inserting_after(node):
             act = module.graph.call_module(f"{node.name}_act", (node,))
-        node.replace_all_uses_with(act, delete_user_cb=act.__ne__)
+        node.replace_all_uses_with(act)
+        act.args = (node,)
     convolutions = dict(layers(module, nn.Conv2d))
     for node, norm in layers(module, nn.BatchNorm2d):
         before = source(node)

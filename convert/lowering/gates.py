@@ -40,7 +40,8 @@ def apply(model: Lowered) -> Lowered:
     sizes = record_input_sizes(module, model.example_input())
     for node, _ in layers(module, nn.AdaptiveAvgPool2d):
         with module.graph.inserting_before(node):
-            size = tuple(sizes[node][2:])
-            pooled = module.graph.call_function(F.avg_pool2d, (node.args[0], size))
+            # There is no padding to count, but onnx2tf multiplies where it would be counted.
+            window = {"kernel_size": tuple(sizes[node][2:]), "count_include_pad": False}
+            pooled = module.graph.call_function(F.avg_pool2d, node.args, window)
         node.replace_all_uses_with(pooled)
     return finish(module, model)

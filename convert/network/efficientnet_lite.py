@@ -75,7 +75,8 @@ class InvertedBottleneck(nn.Module):
             return y
         if self.training and self.dropped:
             kept = 1 - self.dropped
-            y = y / kept * torch.floor(kept + torch.rand_like(y[:, :1, :1, :1]))
+            drawn = torch.rand(len(y), 1, 1, 1, dtype=y.dtype, device=y.device)
+            y = y / kept * torch.floor(kept + drawn)
         return y + x
 
 
@@ -94,7 +95,8 @@ class EfficientNetLite(Backbone):
             if 0 < i < len(_STAGES) - 1:
                 repeats = math.ceil(repeats * depth)
             for step in (stride, *[1] * (repeats - 1)):
-                made, dropped = rounded(outer * width, _DIVISOR), _DROPPED * number / len(_STAGES)
+                made, share = rounded(outer * width, _DIVISOR), number / len(_STAGES)
+                dropped = _DROPPED * share
                 block = InvertedBottleneck(channels, made, kernel, step, expansion, dropped)
                 blocks.append(block)
                 channels, total, number = made, total * step, number + 1

@@ -40,8 +40,6 @@ def _tower(architecture: Architecture) -> nn.ModuleList:
     widths = [architecture.neck_channels] + [architecture.head_channels] * architecture.head_convs
     block = Convolution if architecture.head_dense else DepthwiseSeparable
     return nn.ModuleList(
-        block(
-            channels_in, channels_out, architecture.head_kernel, architecture.head_activation
-        )
+        block(channels_in, channels_out, architecture.head_kernel, architecture.head_activation)
         for channels_in, channels_out in pairwise(widths)
     )

@@ -29,9 +29,7 @@ LAST_CHANNELS = 1280
 def _layer(
     channels_in: int, channels: int, act: str, kernel: int = 1, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    conv = nn.Conv2d(
-        channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False
-    )
+    conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), activation(act))
 
 
