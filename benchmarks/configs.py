@@ -1,7 +1,7 @@
 """`python -m benchmarks.configs DIR`: which of a folder's training configurations the kit builds.
 
-Prints a table, a row for each configuration as it is done. Each is read, converted through all gates
-with random weights, quantized to int8 for a smaller picture, and generated for both engines.
+Prints a table, a row for each configuration as it is done. Each is converted through all gates with
+random weights, quantized to int8 for a smaller picture, and generated for both engines.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Fold each batch norm into the convolution before it (Jacob et al., arXiv:1712.05877, 3.2), and the
-branches of RepVGG into one convolution."""
+"""Fold each batch norm into the convolution before it (Jacob et al., arXiv:1712.05877, 3.2), and
+RepVGG's branches into one convolution."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import operator
 
 import torch.nn.functional as F
 from torch import nn
+from torch.fx.node import Argument
 
 from convert.lowering.base import (
     Lowered,
@@ -29,19 +30,20 @@ def apply(model: Lowered) -> Lowered:
     convolutions = dict(layers(module, nn.Conv2d))
     for node, _ in layers(module, nn.Hardsigmoid):
         before, product = source(node), next(iter(node.users))
-        readers = [convolutions.get(user) for user in product.users]
         alone = len(before.users) == len(node.users) == 1 and product.target is operator.mul
-        if before not in convolutions or not alone or None in readers:
+        if not alone or not convolutions.keys() >= {before, *product.users}:
             raise GateFailed(f"layer {node.name}: no gate between convolutions")
         convolutions[before].bias.data += 3
-        for conv in readers:
-            conv.weight.data /= 6
+        for reader in product.users:
+            convolutions[reader].weight.data /= 6
         replace_layer(module, node, nn.ReLU6())
     sizes = record_input_sizes(module, model.example_input())
     for node, _ in layers(module, nn.AdaptiveAvgPool2d):
         with module.graph.inserting_before(node):
             # There is no padding to count, but onnx2tf multiplies where it would be counted.
-            window = {"kernel_size": tuple(sizes[node][2:]), "count_include_pad": False}
+            rows, columns = sizes[node][2:]
+            window: dict[str, Argument] = {"kernel_size": (rows, columns)}
+            window["count_include_pad"] = False
             pooled = module.graph.call_function(F.avg_pool2d, node.args, window)
         node.replace_all_uses_with(pooled)
     return finish(module, model)

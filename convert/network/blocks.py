@@ -72,7 +72,7 @@ class DepthwiseSeparable(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Image (N, 3, H, W) -> features of some of its stages, finest first.
+    """Image (N, colours, H, W) -> features of some of its stages, finest first.
 
     channels, strides: of these features, the stride in pixels per cell. Stages have upstream's
     names and numbers; those behind the last that is handed on idle.

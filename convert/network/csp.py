@@ -50,9 +50,11 @@ class CustomCspNet(Backbone):
     Raises `KitError` for another line, or one that does not fit the one before it.
     """
 
-    def __init__(self, wanted: Sequence[int], layers: Sequence[str], act: str) -> None:
+    def __init__(
+        self, wanted: Sequence[int], layers: Sequence[str], act: str, colours: int = 3
+    ) -> None:
         super().__init__()
-        made, found, channels, total = [], [], 3, 1
+        made, found, channels, total = [], [], colours, 1
         for line in layers:
             stage, channels, stride = _stage(line, channels, act)
             total *= stride
@@ -61,8 +63,8 @@ class CustomCspNet(Backbone):
         self.stages = nn.ModuleList(made)
         self._hand_on(wanted, found)
 
-    def all_stages(self) -> nn.ModuleList:
-        return self.stages
+    def all_stages(self) -> list[nn.Module]:
+        return list(self.stages)
 
 
 def _stage(line: str, channels: int, act: str) -> tuple[nn.Module, int, int]:

@@ -83,11 +83,11 @@ class InvertedBottleneck(nn.Module):
 class EfficientNetLite(Backbone):
     """Stages 0 to 6. `act` is the stem's alone; the blocks have ReLU6."""
 
-    def __init__(self, wanted: Sequence[int], size: int, act: str) -> None:
+    def __init__(self, wanted: Sequence[int], size: int, act: str, colours: int = 3) -> None:
         super().__init__()
         width, depth = _SIZES[size]
         channels = _STEM_CHANNELS
-        stem = nn.Conv2d(3, channels, 3, 2, 1, bias=False)
+        stem = nn.Conv2d(colours, channels, 3, 2, 1, bias=False)
         self.stem = nn.Sequential(stem, _norm(channels), activation(act))
         stages, found, total, number = [], [], 2, 0
         for i, (repeats, kernel, stride, expansion, outer) in enumerate(_STAGES):
@@ -109,5 +109,5 @@ class EfficientNetLite(Backbone):
         y: torch.Tensor = self.stem(x)
         return y
 
-    def all_stages(self) -> nn.ModuleList:
-        return self.blocks
+    def all_stages(self) -> list[nn.Module]:
+        return list(self.blocks)

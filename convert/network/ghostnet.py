@@ -131,10 +131,10 @@ class ConvBnAct(nn.Module):
 class GhostNet(Backbone):
     """Stages 0 to 8 of bottlenecks, and 9, a convolution; `width` multiplies their channels."""
 
-    def __init__(self, wanted: Sequence[int], width: float, act: str) -> None:
+    def __init__(self, wanted: Sequence[int], width: float, act: str, colours: int = 3) -> None:
         super().__init__()
         channels = rounded(16 * width, _DIVISOR)
-        self.conv_stem = nn.Conv2d(3, channels, 3, 2, 1, bias=False)
+        self.conv_stem = nn.Conv2d(colours, channels, 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.act1 = activation(act)
         found, total, stages = [], 2, []
@@ -154,5 +154,5 @@ class GhostNet(Backbone):
     def before(self, x: torch.Tensor) -> torch.Tensor:
         return self.act1(self.bn1(self.conv_stem(x)))
 
-    def all_stages(self) -> nn.Sequential:
-        return self.blocks
+    def all_stages(self) -> list[nn.Module]:
+        return list(self.blocks)

@@ -55,10 +55,12 @@ class MobileNetV2(Backbone):
     """Stages 0 to 6, of which the last ends in a 1x1 convolution of `last` channels; `width`
     multiplies the channels of all others."""
 
-    def __init__(self, wanted: Sequence[int], width: float, last: int, act: str) -> None:
+    def __init__(
+        self, wanted: Sequence[int], width: float, last: int, act: str, colours: int = 3
+    ) -> None:
         super().__init__()
         channels, total = int(_STEM_CHANNELS * width), 2
-        self.first_layer = _layer(3, channels, act, 3, 2)
+        self.first_layer = _layer(colours, channels, act, 3, 2)
         found = []
         for i, (expansion, outer, repeats, stride) in enumerate(_STAGES):
             blocks: list[nn.Module] = []

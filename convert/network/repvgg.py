@@ -66,13 +66,15 @@ class Branches(nn.Module):
 class RepVGG(Backbone):
     """Stages 0, the stem, to 4. last: channels of the last, 0 for the usual number."""
 
-    def __init__(self, wanted: Sequence[int], size: str, last: int, act: str) -> None:
+    def __init__(
+        self, wanted: Sequence[int], size: str, last: int, act: str, colours: int = 3
+    ) -> None:
         super().__init__()
         repeats, factors = _SIZES[size]
         widths = [int(c * factor) for c, factor in zip(_CHANNELS, factors, strict=True)]
         widths[-1] = last or widths[-1]
         channels = min(_CHANNELS[0], widths[0])
-        self.stage0 = Branches(3, channels, 2, act)
+        self.stage0 = Branches(colours, channels, 2, act)
         found = [(channels, 2)]
         for i, (made, count) in enumerate(zip(widths, repeats, strict=True), 1):
             blocks = [Branches(channels, made, 2, act)]

@@ -86,10 +86,10 @@ class BasicUnit(nn.Module):
 class ShuffleNetV2(Backbone):
     """Hands on stages 2, 3 and 4, at strides 8, 16 and 32."""
 
-    def __init__(self, size: str, act: str) -> None:
+    def __init__(self, size: str, act: str, colours: int = 3) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
-            nn.Conv2d(3, STEM_CHANNELS, 3, 2, padding=1, bias=False),
+            nn.Conv2d(colours, STEM_CHANNELS, 3, 2, padding=1, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             activation(act),
         )

@@ -24,8 +24,10 @@ from tests.conftest import Converted, photo, small
 from tests.convert.test_training_config import m_config, plus_config
 from tests.random_network import random_network
 
-_CSP = [["Conv", 3, 32, 3, 2], ["MaxPool", 3, 2], ["CspBlock", 32, 1, 3, 1],
-        ["CspBlock", 64, 2, 3, 2], ["CspBlock", 128, 2, 3, 2], ["CspBlock", 256, 3, 3, 2]]  # fmt: skip
+_CSP = [
+    *(["Conv", 3, 32, 3, 2], ["MaxPool", 3, 2], ["CspBlock", 32, 1, 3, 1]),
+    *(["CspBlock", 64, 2, 3, 2], ["CspBlock", 128, 2, 3, 2], ["CspBlock", 256, 3, 3, 2]),
+]
 # `backbone` of a configuration; tensors, parameters and one tensor of upstream's network.
 _UPSTREAM: dict[str, tuple[dict[str, Any], int, int, str, tuple[int, ...]]] = {
     "repvgg_a0": (
@@ -159,7 +161,7 @@ def test_what_is_refused(
 def test_attention_is_refused_with_the_way_out(tmp_path: Path) -> None:
     made = m_config()
     made["model"]["arch"]["fpn"]["name"] = "TAN"
-    with pytest.raises(KitError, match="TAN.*train with PAN"):
+    with pytest.raises(KitError, match=r"TAN.*train with PAN"):
         read(tmp_path, made)
 
 
@@ -182,10 +184,9 @@ def test_folded_branches_are_their_sum(inputs: int, stride: int) -> None:
     state = block.state_dict()
 
     def normed(y: torch.Tensor, norm: str) -> torch.Tensor:
-        values = (
-            state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
-        )
-        return F.batch_norm(y, *values, eps=1e-5)
+        parts = ("running_mean", "running_var", "weight", "bias")
+        mean, var, weight, bias = (state[f"{norm}.{part}"] for part in parts)
+        return F.batch_norm(y, mean, var, weight, bias, eps=1e-5)
 
     total = normed(F.conv2d(x, state["rbr_dense.0.weight"], None, stride, 1), "rbr_dense.1")
     total += normed(F.conv2d(x, state["rbr_1x1.0.weight"], None, stride), "rbr_1x1.1")
@@ -199,8 +200,9 @@ def test_a_gate_is_a_hard_sigmoid_of_means() -> None:
     torch.manual_seed(0)
     block = SqueezeExcite(16).double()
     x = torch.randn(2, 16, 3, 5, dtype=torch.float64)
-    hidden = x.mean((2, 3)) @ block.conv_reduce.weight[:, :, 0, 0].T + block.conv_reduce.bias
-    gate = hidden.relu() @ block.conv_expand.weight[:, :, 0, 0].T + block.conv_expand.bias
+    state = block.state_dict()
+    hidden = x.mean((2, 3)) @ state["conv_reduce.weight"][:, :, 0, 0].T + state["conv_reduce.bias"]
+    gate = hidden.relu() @ state["conv_expand.weight"][:, :, 0, 0].T + state["conv_expand.bias"]
     expected = x * ((gate + 3).clamp(0, 6) / 6)[..., None, None]
     torch.testing.assert_close(block(x), expected, atol=1e-12, rtol=0)
 
