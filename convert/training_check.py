@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from convert.training_keys import (
+    BACKBONES,
     CLOSED,
     HEADS,
     MISSING,
     NETWORK_SECTIONS,
+    WAYS_OUT,
     Rule,
     network_rules,
     training_rules,
@@ -27,7 +29,9 @@ def examine(config: Mapping[str, Any], source: str, training: bool) -> tuple[str
     """
     head = str(value_at(config, "model.arch.head.name"))
     refuse_unless(source, "model.arch.head.name", head, HEADS)
-    network, more = network_rules(head), training_rules(config, head)
+    backbone = str(value_at(config, "model.arch.backbone.name"))
+    refuse_unless(source, "model.arch.backbone.name", backbone, BACKBONES)
+    network, more = network_rules(head, backbone), training_rules(config, head)
     rules = {**network, **more} if training else network
     for path, rule in rules.items():
         value = value_at(config, path, rule.missing)
@@ -48,7 +52,8 @@ def refuse_unless(source: str, path: str, value: Any, supported: tuple[Any, ...]
     if value not in supported:
         names = " and ".join(map(str, supported))
         says = f"knows {names}" if len(supported) > 1 else f"supports {supported[0]!r}"
-        raise KitError(f"{source}: {path} is {reprlib.repr(value)}, this kit {says}")
+        way = f": {WAYS_OUT[value]}" if isinstance(value, str) and value in WAYS_OUT else ""
+        raise KitError(f"{source}: {path} is {reprlib.repr(value)}, this kit {says}{way}")
 
 
 def _leaves(

@@ -10,11 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from convert.network.backbones import handed_on
+from convert.training_backbone import backbone_fields
 from convert.training_check import examine
 from convert.training_keys import ACTIVATIONS, value_at
 from runtime.errors import KitError
 from runtime.records import read_record
-from runtime.spec import BACKBONES, ModelSpec
+from runtime.spec import ModelSpec
 from runtime.yaml_file import read_yaml
 
 # Head class upstream -> (neck here, centre of a cell).
@@ -82,7 +84,7 @@ class _Reader:
         values = {
             "name": name,
             "architecture": {
-                "backbone": f"shufflenet_v2_{backbone.get('model_size', '1.5x')}",
+                **backbone_fields(backbone),
                 "neck": neck,
                 "neck_channels": fpn.get("out_channels"),
                 "neck_kernel": fpn.get("kernel_size", 5) if neck == "ghost_pan" else 1,
@@ -90,11 +92,11 @@ class _Reader:
                 "head_kernel": head.get("kernel_size", 5) if neck == "ghost_pan" else 3,
                 "head_convs": head.get("stacked_convs", 2),
                 "reg_max": head.get("reg_max", 16 if neck == "pan" else 7),
-                "backbone_activation": ACTIVATIONS[backbone.get("activation", "ReLU")],
                 "neck_activation": ACTIVATIONS[fpn.get("activation") or "LeakyReLU"],
                 "head_activation": ACTIVATIONS[head.get("activation", "LeakyReLU")],
                 "strides": strides,
                 "prior_offset": prior_offset,
+                "head_dense": head.get("conv_type") == "Conv",
             },
             "input": self.input(),
             "graph": {"strides": strides},
@@ -107,8 +109,14 @@ class _Reader:
     def check_joints(self, spec: ModelSpec, fpn: dict[str, Any], head: dict[str, Any]) -> None:
         """What one part says of another."""
         architecture = spec.architecture
-        widths = list(BACKBONES[architecture.backbone])
+        try:
+            widths, strides = map(list, handed_on(architecture))
+        except KitError as error:
+            raise KitError(f"{self.source}: model.arch.backbone: {error}") from None
+        end = fpn.get("end_level", -1)
         joints = [
+            ("head.strides", list(architecture.strides[: len(strides)]), strides),
+            ("fpn.end_level", end, -1 if end == -1 else len(widths)),
             ("fpn.in_channels", fpn.get("in_channels", widths), widths),
             ("head.input_channel", head.get("input_channel", architecture.neck_channels),
              architecture.neck_channels),

@@ -62,13 +62,45 @@ _NORM: Rules = {
     "norm_cfg.momentum": only(0.1),
     "norm_cfg.requires_grad": only(True),
 }
-_BACKBONE: Rules = {
-    "name": only("ShuffleNetV2", missing=None),
-    "model_size": ACTS,
-    "out_stages": only([2, 3, 4]),
-    "with_last_conv": only(False),
-    "activation": only(*ACTIVATIONS, missing="ReLU"),
-    "kernal_size": unused(like=3),  # Upstream reads it and leaves it, too.
+_STAGES: Rules = {"name": ACTS, "out_stages": ACTS}
+_RELU = only(*ACTIVATIONS, missing="ReLU")
+_WIDTH: Rules = {"width_mult": ACTS, "activation": _RELU, "act": only(None, *ACTIVATIONS)}
+_BACKBONES: dict[str, Rules] = {
+    "ShuffleNetV2": {
+        "name": ACTS,
+        "model_size": ACTS,
+        "out_stages": only([2, 3, 4]),
+        "with_last_conv": only(False),
+        "activation": _RELU,
+        "kernal_size": unused(like=3),  # Upstream reads it and leaves it, too.
+    },
+    "RepVGG": {
+        **_STAGES,
+        "arch": ACTS,
+        "activation": _RELU,
+        "last_channel": ACTS,
+        "deploy": only(False),
+    },
+    "EfficientNetLite": {
+        **_STAGES,
+        "model_name": ACTS,
+        "activation": only(*ACTIVATIONS, missing="ReLU6"),
+    },
+    "MobileNetV2": {**_STAGES, **_WIDTH, "last_channel": ACTS},
+    "GhostNet": {**_STAGES, **_WIDTH},
+    "CustomCspNet": {
+        **_STAGES,
+        "net_cfg": ACTS,
+        "activation": only(*ACTIVATIONS),
+        **_NORM,
+    },
+}
+BACKBONES = tuple(_BACKBONES)
+# What is refused -> what to do instead.
+WAYS_OUT = {
+    "TAN": "its attention has no int8 kernel on the targets; train with PAN",
+    "TIMMWrapper": "a network of another library; train with one of these",
+    "ResNet": "train with one of these",
 }
 _HEAD: Rules = {
     "num_classes": ACTS,
@@ -78,7 +110,7 @@ _HEAD: Rules = {
     "strides": ACTS,
     "reg_max": ACTS,
     "activation": only(*ACTIVATIONS),
-    "conv_type": only("DWConv"),
+    "conv_type": only("DWConv", "Conv"),
     "conv_cfg": unused(like=None),
     **_NORM,
 }
@@ -224,10 +256,10 @@ CLOSED = (
 NETWORK_SECTIONS = ("model.arch.backbone", "model.arch.fpn", "model.arch.head")
 
 
-def network_rules(head: str) -> Rules:
-    """The rules of the keys that make a network with this head."""
+def network_rules(head: str, backbone: str) -> Rules:
+    """The rules of the keys that make a network with this head and backbone."""
     names = {"model.arch.name": only(*_ARCHITECTURES), "model.arch.head.name": ACTS}
-    return {**_under("model.arch.backbone", _BACKBONE), **_NETWORKS[head], **names}
+    return {**_under("model.arch.backbone", _BACKBONES[backbone]), **_NETWORKS[head], **names}
 
 
 def training_rules(config: Mapping[str, Any], head: str) -> Rules:

@@ -55,7 +55,13 @@ class Channels:
         elif op.kind == "ADD":
             self._join(*inputs)
             made = inputs[0]
+        elif op.kind == "MUL" and len({graph.shape_nhwc(t) for t in op.inputs}) > 1:
+            rows = [graph.shape_nhwc(t)[1] for t in op.inputs]
+            made, gate = inputs if rows[0] > rows[1] else inputs[::-1]
+            self._join(gate, np.zeros_like(gate))
         else:
+            for other in inputs[1:]:
+                self._join(other, np.zeros_like(other))
             made = inputs[0]
             if not op.facts.homogeneous:
                 self._join(made, np.zeros_like(made))

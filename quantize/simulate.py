@@ -77,6 +77,8 @@ def _compute(
         y = F.leaky_relu(x, op.options.alpha)
     elif op.kind == "ADD":
         y = x + inputs[1]
+    elif op.kind == "MUL":
+        y = x * inputs[1]
     elif op.kind == "CONCATENATION":
         y = torch.cat(inputs, op.axis)
     elif op.window:
@@ -116,11 +118,11 @@ def _tie_shift(
 
 
 def _pool(op: FloatOperator, x: torch.Tensor) -> torch.Tensor:
-    kernel, stride = op.options.filterHeight, op.options.strideH
+    kernel, stride = (op.options.filterHeight, op.options.filterWidth), op.options.strideH
     if op.kind == "AVERAGE_POOL_2D":
-        return F.avg_pool2d(x, kernel, stride)
+        return F.avg_pool2d(x, kernel, (stride, op.options.strideW))
     if op.options.padding == 0:
-        x = _pad_same(x, (kernel, kernel), stride, -math.inf)
+        x = _pad_same(x, kernel, stride, -math.inf)
     return F.max_pool2d(x, kernel, stride)
 
 

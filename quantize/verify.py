@@ -64,6 +64,7 @@ def expected_counts(onnx_path: Path) -> dict[str, int]:
         "DEPTHWISE_CONV_2D": depthwise,
         "LEAKY_RELU": found["LeakyRelu"],
         "MAX_POOL_2D": found["MaxPool"],
+        "MUL": found["Mul"],
         "SLICE": found["Slice"],
         "TRANSPOSE": found["Gather"],
         "RESHAPE": 2 * found["Gather"],

@@ -21,17 +21,38 @@ from .yaml_file import read_yaml
 SPEC_VERSION = 1
 METADATA_NAME = "nanodet_model_spec"
 
-BACKBONES = {
-    # Output channels of stage 2, 3 and 4 (strides 8, 16, 32); ShuffleNetV2, arXiv:1807.11164.
-    "shufflenet_v2_0.5x": (48, 96, 192),
-    "shufflenet_v2_1.0x": (116, 232, 464),
-    "shufflenet_v2_1.5x": (176, 352, 704),
-    "shufflenet_v2_2.0x": (244, 488, 976),
-}
+BACKBONES = (
+    *(f"shufflenet_v2_{size}x" for size in ("0.5", "1.0", "1.5", "2.0")),
+    *(f"repvgg_{size}" for size in ("a0", "a1", "a2", "b0", "b1")),
+    *(f"efficientnet_lite{size}" for size in range(5)),
+    *("mobilenet_v2", "ghostnet", "custom_csp"),
+)
 NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6")
 COLOUR_ORDERS = ("BGR", "RGB")
 DATASETS = ("coco", "shapes")
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """What a backbone other than ShuffleNetV2 is told.
+
+    stages: numbers of the stages that it hands on, counted as upstream counts them.
+    width: what multiplies the channels of `mobilenet_v2` and `ghostnet`.
+    last_channels: of the last stage of RepVGG and `mobilenet_v2`; 0 for their own number.
+    layers: the stages of `custom_csp`, a line each, such as `CspBlock 32 1 3 1`.
+    """
+
+    stages: tuple[int, ...]
+    width: float = 1.0
+    last_channels: int = 0
+    layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        rising = list(self.stages) == sorted(set(self.stages)) and min(self.stages, default=-1) >= 0
+        _check(rising, "stages", f"must rise from 0 or more, got {_listed(self.stages)}")
+        _check(0.1 <= self.width <= 4, "width", "must lie in 0.1..4")
+        _check(self.last_channels >= 0, "last_channels", "must be positive")
 
 
 @dataclass(frozen=True)
@@ -43,8 +64,11 @@ class Architecture:
     head_kernel, head_channels: side of the head's depthwise kernels, and its width.
     head_convs: depthwise-separable blocks before the last 1x1 convolution.
     reg_max: distances are distributions over the bins 0..reg_max, in units of the stride.
-    strides: pixels per cell, finest first; 8, 16, 32, and for a GhostPAN further doublings.
+    strides: pixels per cell, finest first; those of the backbone's stages, 8, 16 and 32 of
+    ShuffleNetV2, and for a GhostPAN one doubling more.
     prior_offset: a cell's centre is (index + prior_offset) * stride.
+    backbone_options: of all backbones but ShuffleNetV2, which has none.
+    head_dense: the head's blocks are plain convolutions.
     """
 
     backbone: str
@@ -60,6 +84,8 @@ class Architecture:
     head_activation: str
     strides: tuple[int, ...]
     prior_offset: float
+    backbone_options: Optional[BackboneOptions] = None
+    head_dense: bool = False
 
     def __post_init__(self) -> None:
         _one_of("architecture.backbone", self.backbone, BACKBONES)
@@ -73,9 +99,14 @@ class Architecture:
             _check(odd, f"architecture.{field}", "must be odd and positive")
         halves = self.neck == "pan" or self.neck_channels % 2 == 0
         _check(halves, "architecture.neck_channels", "must be even for a GhostPAN")
-        levels = len(self.strides)
-        fits = levels == 3 if self.neck == "pan" else levels >= 3
-        fits &= self.strides == tuple(8 << i for i in range(levels))
+        of_shuffle = self.backbone.startswith("shufflenet")
+        told = self.backbone_options
+        _check(of_shuffle == (told is None), "architecture.backbone_options", "do not fit")
+        stages, levels = (3 if told is None else len(told.stages)), len(self.strides)
+        first = self.strides[0] if self.strides else 0
+        fits = levels in ((stages,) if self.neck == "pan" else (stages, stages + 1))
+        fits &= first in ((8,) if of_shuffle else (2, 4, 8, 16, 32))
+        fits &= self.strides == tuple(first << i for i in range(levels))
         problem = f"{_listed(self.strides)} do not fit neck `{self.neck}`"
         _check(fits, "architecture.strides", problem)
         _check(0 <= self.prior_offset <= 1, "architecture.prior_offset", "must lie in 0..1")
@@ -240,6 +271,10 @@ class ModelSpec:
     def to_json(self) -> str:
         """Stable JSON text: equal specs give equal bytes."""
         values = {"spec_version": SPEC_VERSION, **dataclasses.asdict(self)}
+        # Left out at their defaults, so that files and older kits go together.
+        for field in dataclasses.fields(Architecture):
+            if values["architecture"][field.name] == field.default:
+                del values["architecture"][field.name]
         return json.dumps(values, sort_keys=True)
 
     @classmethod

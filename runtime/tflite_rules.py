@@ -128,6 +128,15 @@ def _add(call: Call) -> list[Shape]:
     return [other.shape]
 
 
+def _mul(call: Call) -> list[Shape]:
+    one, other = call.input(0), call.input(1)
+    _same_type(call, other)
+    larger, smaller = sorted((one.shape, other.shape), key=math.prod, reverse=True)
+    if smaller not in (larger, (*(1 for _ in larger[:-1]), *larger[-1:])):
+        raise ValueError(f"{one.shape} and {other.shape} cannot be multiplied")
+    return [larger]
+
+
 def _dequantize(call: Call) -> list[Shape]:
     if call.input(0).type not in _FLOATS or call.outputs[0].type != "FLOAT32":
         raise ValueError("only FLOAT16 becomes FLOAT32")
@@ -263,6 +272,7 @@ SHAPES: dict[str, Callable[[Call], list[Shape]]] = {
     "GATHER": _gather,
     "LEAKY_RELU": _leaky_relu,
     "MAX_POOL_2D": _pool,
+    "MUL": _mul,
     "PAD": _pad,
     "RELU": _same,
     "RELU6": _same,

@@ -87,6 +87,7 @@ _OPTIONS = {
     11: _fields("fused:b pot_scale_int16:?=1"),
     15: _fields("height:i width:i align_corners:? half_pixel_centers:?"),
     17: _fields("new_shape:[i]"),
+    21: _fields("fused:b"),
     23: _fields("axis:i batch_dims:i"),
     32: _fields(
         "begin_mask:i end_mask:i ellipsis_mask:i new_axis_mask:i shrink_axis_mask:i offset:?"

@@ -8,12 +8,17 @@ checkpoints go both ways; `convert` drops it.
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import nn
 
 from convert.network import NanoDet
-from convert.network.blocks import activation
+from convert.network.blocks import Backbone, activation
+from convert.network.ghostnet import GhostNet
+from convert.network.mobilenetv2 import MobileNetV2
+from convert.network.repvgg import RepVGG
+from convert.network.shufflenetv2 import ShuffleNetV2
 from runtime.spec import ModelSpec
 from train.criterion import flatten
 
@@ -80,6 +85,8 @@ class TrainedNetwork(NanoDet):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
         _add_idle_parts(self, spec)
+        for stage in self.backbone.all_stages()[self.backbone.wanted[-1] + 1 :]:
+            stage.requires_grad_(False)  # Nothing reads it.
         _initialise(self)
         self.guided = spec.architecture.neck == "ghost_pan"
         if self.guided:
@@ -131,11 +138,7 @@ def _bias(layer: nn.Conv2d) -> torch.Tensor:
 
 def _initialise(network: NanoDet) -> None:
     """As upstream draws them; what is not named has PyTorch's own."""
-    for module in network.backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.normal_(module.weight, 0, 1 / module.weight.shape[1])
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.bias, 1e-4)
+    _initialise_backbone(network.backbone)
     for name, module in network.fpn.named_modules():
         if isinstance(module, nn.Conv2d) and module.bias is not None:  # Of NanoDet-m.
             nn.init.xavier_uniform_(module.weight)
@@ -150,3 +153,22 @@ def _initialise(network: NanoDet) -> None:
     for last in network.head.gfl_cls:
         assert isinstance(last, nn.Conv2d)
         nn.init.constant_(_bias(last), _PRIOR_BIAS)
+
+
+def _initialise_backbone(backbone: Backbone) -> None:
+    if isinstance(backbone, RepVGG):
+        return
+    for name, module in backbone.named_modules():
+        if isinstance(module, nn.Conv2d):
+            outputs, inputs, *kernel = module.weight.shape
+            if isinstance(backbone, (ShuffleNetV2, GhostNet)):
+                deviation = 0.01 if name == "conv_stem" else 1 / inputs
+            elif isinstance(backbone, MobileNetV2):
+                deviation = 0.001
+            else:
+                deviation = math.sqrt(2 / (outputs * math.prod(kernel)))
+            nn.init.normal_(module.weight, 0, deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d) and isinstance(backbone, (ShuffleNetV2, GhostNet)):
+            nn.init.constant_(module.bias, 1e-4)

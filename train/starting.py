@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from convert.network.backbones import handed_on
 from convert.training_keys import ACTIVATIONS
 from data import locate
 from data.names import DEFAULT_MODEL, parse_names
 from data.sets import find_sets
 from runtime.cli import Parser
 from runtime.errors import KitError
-from runtime.spec import BACKBONES, Architecture, ModelSpec
+from runtime.spec import Architecture, ModelSpec
 from train.settings import Settings
 
 _UPSTREAMS = {own: name for name, own in ACTIVATIONS.items()}
@@ -75,7 +76,7 @@ def configuration(spec: ModelSpec, names: Sequence[str], data: dict[str, Any]) -
 
 def _architecture(a: Architecture, classes: int, plus: bool) -> dict[str, Any]:
     """`model.arch`."""
-    widths = list(BACKBONES[a.backbone])
+    widths = list(handed_on(a)[0])
     strides = list(a.strides)
     head = {
         "name": "NanoDetPlusHead" if plus else "NanoDetHead",

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import fx
+from torch import fx, nn
 
 from convert.lowering import (
     fold_batch_norm,
+    gates,
     narrow_neck,
     outputs,
     pooling,
@@ -26,6 +27,7 @@ from convert.lowering import (
 )
 from convert.lowering.base import Lowered
 from convert.network import NanoDet
+from convert.network.repvgg import Branches
 from convert.parity import TOLERANCE, largest_difference, typical_difference
 from runtime.errors import GateFailed
 from runtime.spec import GraphSpec, ModelSpec
@@ -36,6 +38,7 @@ Rewrite = Callable[[Lowered], Lowered]
 
 REWRITES: dict[str, Rewrite] = {
     "fold_batch_norm": fold_batch_norm.apply,
+    "plain_gates": gates.apply,
     "select_strides": outputs.select_strides,
     "select_classes": outputs.select_classes,
     "split_logits": outputs.split_logits,
@@ -70,7 +73,15 @@ def trace(network: NanoDet, spec: ModelSpec) -> Lowered:
     """The network as trained, as a graph with an output for each stride of the architecture."""
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
     whole = GraphSpec(spec.architecture.strides)
-    return Lowered(fx.symbolic_trace(frozen), dataclasses.replace(spec, graph=whole))
+    module = fx.GraphModule(frozen, _Tracer().trace(frozen))
+    return Lowered(module, dataclasses.replace(spec, graph=whole))
+
+
+class _Tracer(fx.Tracer):
+    """Leaves RepVGG's branches whole, for `fold_batch_norm`."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Branches) or super().is_leaf_module(m, module_qualified_name)
 
 
 def lower(

@@ -27,8 +27,9 @@ _HALF = torch.tensor([0.0, 1.0, 1.0, 0.0]).double() / 2  # D along one axis.
 
 def apply(model: Lowered) -> Lowered:
     """The neck's levels that the heads read, computed at their own resolution."""
-    strides = model.spec.graph.strides
-    if model.spec.architecture.neck != "pan" or strides[0] == 8:
+    strides, architecture = model.spec.graph.strides, model.spec.architecture
+    known = architecture.neck == "pan" and architecture.strides == (8, 16, 32)
+    if not known or strides[0] == 8:
         return model
     module = editable(model)
     neck = _Neck(module, record_shapes(module, model.example_input()))

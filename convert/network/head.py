@@ -1,4 +1,4 @@
-"""The NanoDet head: a tower of depthwise-separable blocks and one 1x1 convolution per stride.
+"""The NanoDet head: a tower of convolutions and one 1x1 convolution per stride.
 
 Classes and distances share the tower (upstream's `share_cls_reg: True`). Module names follow
 upstream (`nanodet_head.py`, `nanodet_plus_head.py`), so that checkpoints load.
@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from convert.network.blocks import DepthwiseSeparable
+from convert.network.blocks import Convolution, DepthwiseSeparable
 from runtime.spec import Architecture
 
 
@@ -38,9 +38,8 @@ class NanoDetHead(nn.Module):
 
 def _tower(architecture: Architecture) -> nn.ModuleList:
     widths = [architecture.neck_channels] + [architecture.head_channels] * architecture.head_convs
+    block = Convolution if architecture.head_dense else DepthwiseSeparable
     return nn.ModuleList(
-        DepthwiseSeparable(
-            channels_in, channels_out, architecture.head_kernel, architecture.head_activation
-        )
+        block(channels_in, channels_out, architecture.head_kernel, architecture.head_activation)
         for channels_in, channels_out in pairwise(widths)
     )

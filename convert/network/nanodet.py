@@ -5,21 +5,28 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from convert.network.backbones import build_backbone
 from convert.network.head import NanoDetHead
 from convert.network.necks import PAN, GhostPAN
-from convert.network.shufflenetv2 import ShuffleNetV2
-from runtime.spec import BACKBONES, Architecture, ModelSpec
+from runtime.errors import KitError
+from runtime.spec import Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
-    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride."""
+    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride.
+
+    Raises `KitError` where the strides are not the backbone's.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         architecture = spec.architecture
-        stage_channels = BACKBONES[architecture.backbone]
-        self.backbone = ShuffleNetV2(stage_channels, architecture.backbone_activation)
-        self.fpn = _neck(architecture, stage_channels)
+        self.backbone = build_backbone(architecture)
+        found = self.backbone.strides
+        if found != architecture.strides[: len(found)]:
+            listed = " and ".join(", ".join(map(str, s)) for s in (architecture.strides, found))
+            raise KitError(f"strides of the head and of the backbone's stages differ: {listed}")
+        self.fpn = _neck(architecture, self.backbone.channels)
         self.head = NanoDetHead(architecture, len(spec.class_names))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

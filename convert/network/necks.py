@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convert.network.blocks import DepthwiseSeparable, activation, depthwise
+from convert.network.blocks import Convolution, DepthwiseSeparable
+from convert.network.ghostnet import GhostBottleneck
 
 
 def _resize(x: torch.Tensor, factor: float) -> torch.Tensor:
@@ -49,59 +50,6 @@ class PAN(nn.Module):
         return tuple(levels)
 
 
-class Reduce(nn.Module):
-    """1x1 convolution, batch norm, activation."""
-
-    def __init__(self, channels_in: int, channels_out: int, act: str) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
-        self.bn = nn.BatchNorm2d(channels_out)
-        self.act = activation(act)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.act(self.bn(self.conv(x)))
-
-
-class GhostModule(nn.Module):
-    """Half of the channels by a 1x1 convolution, the other half from them by a 3x3 depthwise."""
-
-    def __init__(self, channels_in: int, channels_out: int, act: str | None) -> None:
-        super().__init__()
-        half = channels_out // 2
-        self.primary_conv = nn.Sequential(
-            nn.Conv2d(channels_in, half, 1, bias=False),
-            nn.BatchNorm2d(half),
-            *([activation(act)] if act else []),
-        )
-        self.cheap_operation = nn.Sequential(
-            depthwise(half, 3),
-            nn.BatchNorm2d(half),
-            *([activation(act)] if act else []),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        primary = self.primary_conv(x)
-        return torch.cat((primary, self.cheap_operation(primary)), dim=1)
-
-
-class GhostBottleneck(nn.Module):
-    """Two ghost modules, and a depthwise-separable shortcut without activation."""
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, act: str) -> None:
-        super().__init__()
-        self.ghost1 = GhostModule(channels_in, channels_out, act)
-        self.ghost2 = GhostModule(channels_out, channels_out, None)
-        self.shortcut = nn.Sequential(
-            depthwise(channels_in, kernel),
-            nn.BatchNorm2d(channels_in),
-            nn.Conv2d(channels_in, channels_out, 1, bias=False),
-            nn.BatchNorm2d(channels_out),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.ghost2(self.ghost1(x)) + self.shortcut(x)
-
-
 class GhostBlocks(nn.Module):
     """One ghost bottleneck, under the name it has upstream."""
 
@@ -138,7 +86,7 @@ class GhostPAN(nn.Module):
         def join() -> GhostBlocks:
             return GhostBlocks(2 * channels, channels, kernel, act)
 
-        self.reduce_layers = nn.ModuleList(Reduce(c, channels, act) for c in stage_channels)
+        self.reduce_layers = nn.ModuleList(Convolution(c, channels, 1, act) for c in stage_channels)
         self.top_down_blocks = nn.ModuleList(join() for _ in steps)
         self.downsamples = nn.ModuleList(halve() for _ in steps)
         self.bottom_up_blocks = nn.ModuleList(join() for _ in steps)

@@ -8,10 +8,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from convert.network.blocks import activation, depthwise
+from convert.network.blocks import Backbone, activation, depthwise
 
 STEM_CHANNELS = 24
 STAGE_REPEATS = (4, 8, 4)
+STAGE_CHANNELS = {
+    "0.5x": (48, 96, 192),
+    "1.0x": (116, 232, 464),
+    "1.5x": (176, 352, 704),
+    "2.0x": (244, 488, 976),
+}
 
 
 @torch.fx.wrap
@@ -77,28 +83,27 @@ class BasicUnit(nn.Module):
         return channel_shuffle(torch.cat((kept, self.branch2(worked)), dim=1), 2)
 
 
-class ShuffleNetV2(nn.Module):
-    """Image (N, 3, H, W) -> features at strides 8, 16 and 32 with `stage_channels` channels."""
+class ShuffleNetV2(Backbone):
+    """Hands on stages 2, 3 and 4, at strides 8, 16 and 32."""
 
-    def __init__(self, stage_channels: tuple[int, ...], act: str) -> None:
+    def __init__(self, size: str, act: str, colours: int = 3) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
-            nn.Conv2d(3, STEM_CHANNELS, 3, 2, padding=1, bias=False),
+            nn.Conv2d(colours, STEM_CHANNELS, 3, 2, padding=1, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             activation(act),
         )
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         stages = []
         channels_in = STEM_CHANNELS
-        for channels, repeats in zip(stage_channels, STAGE_REPEATS):
+        for channels, repeats in zip(STAGE_CHANNELS[size], STAGE_REPEATS):
             units: list[nn.Module] = [DownsampleUnit(channels_in, channels, act)]
             units += [BasicUnit(channels, act) for _ in range(repeats - 1)]
             stages.append(nn.Sequential(*units))
             channels_in = channels
         self.stage2, self.stage3, self.stage4 = stages
+        widths = STEM_CHANNELS, STEM_CHANNELS, *STAGE_CHANNELS[size]
+        self._hand_on((2, 3, 4), [(c, 2 << i) for i, c in enumerate(widths)])
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        c4 = self.maxpool(self.conv1(x))
-        c8 = self.stage2(c4)
-        c16 = self.stage3(c8)
-        return c8, c16, self.stage4(c16)
+    def all_stages(self) -> list[nn.Module]:
+        return [self.conv1, self.maxpool, self.stage2, self.stage3, self.stage4]
