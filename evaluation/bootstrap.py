@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,22 +31,15 @@ def figures(images: CocoSet, results: Results) -> tuple[float, ...]:
     return _figures(evaluation, _by_class(evaluation, images))
 
 
-def resampled(
-    images: CocoSet,
-    results: Results,
-    progress: bool = True,
-    together: Sequence[NDArray[np.int64]] | None = None,
-) -> NDArray[np.float64]:
+def resampled(images: CocoSet, results: Results, progress: bool = True) -> NDArray[np.float64]:
     """`FIGURES` in percent on each draw, (RESAMPLES, 11); NaN on a draw without annotated boxes.
 
-    results: as `detect_all` gives them. together: places of the images that are drawn as one; by
-    default each alone. Raises `KitError` where no image has boxes.
+    results: as `detect_all` gives them. Raises `KitError` where no image has boxes.
     """
     evaluation = evaluated(images, results, every_size=False)
-    units = np.arange(len(images.image_ids))[:, None] if together is None else together
+    count = len(images.image_ids)
     generator = np.random.default_rng(_SEED)
-    chosen = [generator.integers(len(units), size=len(units)) for _ in range(RESAMPLES)]
-    draws = [np.concatenate([units[unit] for unit in draw]) for draw in chosen]
+    draws = [generator.integers(count, size=count) for _ in range(RESAMPLES)]
     bar = tqdm(draws, desc="resample", unit="draw", leave=False, disable=None if progress else True)
     by_class = _by_class(evaluation, images)
     found = np.array([_figures(evaluation, by_class[:, draw]) for draw in bar])

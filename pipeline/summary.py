@@ -49,8 +49,8 @@ def compare_detail(result: dict[str, Any]) -> str:
     if not result["boxes"]:
         return f"the float network finds nothing on {pictures}"
     return (
-        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} % "
-        f"({result['boxes']} boxes on {pictures})"
+        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} %, standard "
+        f"error {result['standard_error']:.2f} ({result['boxes']} boxes on {pictures})"
     )
 
 
@@ -106,12 +106,15 @@ def build_report(
                 "methods",
                 "rewrites",
                 "rewrites_left_out",
+                "quantization_images",
                 "qat_images",
                 "float_left_out",
                 "left_out",
                 "expected_cost",
                 "float_loss",
+                "float_agreement",
                 "loss",
+                "agreement",
             )
         },
         "agreement": results.get("compare"),
