@@ -78,10 +78,11 @@ class Recipe:
         quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
         quantized = dataclasses.replace(quantized, name="quantize")
         self._announce(quantized, summary.quantize_detail(quantized.result))
-        rejected = ""
+        rejected, tuning = "", None
         if found["qat"] is not None:
             plain, plain_path = self._quantize(found, settings, "plain", None)
             rejected = self._compare(found, quantized_path, plain_path)
+            tuning = summary.fine_tuning(quantized, self.done[-1], not rejected)
             if rejected:
                 quantized_path = plain_path
                 plain = dataclasses.replace(plain, name="quantize")
@@ -95,7 +96,7 @@ class Recipe:
             summary.measure_detail,
         )
         self._publish(quantized_path, final)
-        self._report(found, final)
+        self._report(found, final, tuning)
         if rejected:
             raise GateFailed(f"--qat: {rejected}; {final} is the file without fine-tuning")
 
@@ -110,13 +111,13 @@ class Recipe:
             return ""
         return summary.compare_detail(result)
 
-    def _report(self, found: dict[str, Any], final: Path) -> None:
+    def _report(self, found: dict[str, Any], final: Path, tuning: dict[str, Any] | None) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
         folder = self.folder
         content = summary.build_report(
             self.spec, found["weights"], found["weights_sha256"], final, self.done, self.fallback
         )
-        content["escalation"] = self.escalation
+        content |= {"escalation": self.escalation, "fine_tuning": tuning}
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import resource
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -144,6 +145,7 @@ def quantize(
         temporary.write_bytes(content)
     if tuning is not None:
         shutil.rmtree(saved, ignore_errors=True)
+        notes["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "quantization": settings.quantization,
         "operators": dict(sorted(operators.items())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 import shlex
 from collections.abc import Sequence
@@ -112,9 +113,7 @@ def build_report(
                 "left_out",
                 "expected_cost",
                 "float_loss",
-                "float_agreement",
                 "loss",
-                "agreement",
             )
         },
         "agreement": results.get("compare"),
@@ -127,6 +126,32 @@ def build_report(
         "ap": results["measure"].get("ap"),
         "versions": _versions(),
     }
+
+
+def fine_tuning(tuned: Done, compared: Done, published: bool) -> dict[str, Any]:
+    """Of `report.json`: what `--qat` came to. float, int8: agreement with the float network on the
+    pictures held out, before each phase and after each of its epochs; None where it was left out
+    from the start."""
+    made = tuned.result
+    return {
+        "images": made["qat_images"],
+        "float": _known(made.get("float_agreement")),
+        "int8": _known(made.get("agreement")),
+        "left_out": [made[key] for key in ("float_left_out", "left_out") if key in made],
+        "compared": compared.result,
+        "published": published,
+        "seconds": round(tuned.wall_s, 1),
+        "peak_memory_bytes": made["peak_memory_bytes"],
+    }
+
+
+def _known(curve: Sequence[float] | None) -> list[float | None] | None:
+    """JSON has no NaN."""
+    return (
+        None
+        if curve is None
+        else [None if math.isnan(value) else round(value, 2) for value in curve]
+    )
 
 
 def _places(reserved_bytes: int | None, file_bytes: int) -> dict[str, str]:

@@ -34,7 +34,9 @@ class SoftLabels:
         """The loss. outputs, start: (B, cells, classes + 4 * bins), now and before it learned."""
         spec, bins = self._spec, self._spec.num_bins
         cells = Cells.of(spec, spec.input.height, spec.input.width, outputs.device)
-        objects = [Objects(*(part.to(outputs.device) for part in o)) for o in objects]
+        objects = [
+            Objects(*(part.to(outputs.device) for part in o if part is not None)) for o in objects
+        ]
         assigned = torch.stack([self.assign(cells, o.xyxy) for o in objects])
         target = self.targets(cells, start, objects, assigned)
         boxes, _, score = of_cells(objects, assigned)
