@@ -127,7 +127,7 @@ class FineTuning:
 
         def judged(*numbers: object) -> float:
             value = judge(*numbers)  # type: ignore[arg-type]
-            say(f"      {phase}: agreement {value:.2f} % on pictures held out")
+            say(f"      {phase}: agreement on pictures held out {value:.2f} %")
             return value
 
         return judged
