@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import cast
@@ -85,25 +86,47 @@ def test_all_strides(build: Build, pictures: list[Path], monkeypatch: pytest.Mon
     assert one.ranges == again.ranges != quantized.ranges
 
 
-@pytest.mark.full(reason="a second fine-tuning")
-def test_fewer_strides(
+def swapped(spec: ModelSpec) -> ModelSpec:
+    """With ReLU6 everywhere."""
+    parts = {f"{part}_activation": "relu6" for part in ("backbone", "neck", "head")}
+    architecture = dataclasses.replace(spec.architecture, **parts)
+    return dataclasses.replace(spec, architecture=architecture)
+
+
+@pytest.mark.full(reason="further fine-tunings")
+@pytest.mark.parametrize(
+    ("relu6", "strides", "learner"),
+    [
+        pytest.param(False, (16, 32), "detections", id="fewer strides"),
+        pytest.param(True, (8, 16, 32), "answers", id="another activation"),
+        pytest.param(True, (16, 32), "detections", id="both"),
+    ],
+)
+def test_in_float(
     tiny: ModelSpec,
     canvas: np.ndarray,
     pictures: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    relu6: bool,
+    strides: tuple[int, ...],
+    learner: str,
 ) -> None:
-    """The float phase learns to find what the network finds with all its strides."""
+    """The float phase learns to find what the network finds as it was trained."""
     in_favour(monkeypatch)
-    spec = tiny.with_strides((16, 32)).with_classes(("person", "car", "dog"))
-    network = random_network(tiny)
-    lowered, _ = lower(network, spec, canvas)
+    spec = tiny.with_strides(strides).with_classes(("person", "car", "dog"))
+    origin, spec = spec, swapped(spec) if relu6 else spec
+    network, own = random_network(tiny), NanoDet(spec).eval()
+    own.load_state_dict(network.state_dict())
+    lowered, _ = lower(own, spec, canvas)
     onnx_export.export(lowered, tmp_path / "model.onnx")
     tensorflow_export.export(tmp_path / "model.onnx", tmp_path / "saved_model", canvas)
-    model = float_file.convert(tmp_path / "saved_model")
-    quantized = tuned(model, lowered.spec, network, pictures)
+    graph = FloatGraph.parse(float_file.convert(tmp_path / "saved_model"))
+    lesson = Lesson(pictures[2:], pictures[:2], 16)
+    tuning = FineTuning(network, origin, lowered.spec, lesson)
+    quantized = quantize(graph, lowered.spec, calibration(spec), ("ranges",), fine_tuning=tuning)
     first, last = cast(tuple[float, float], quantized.notes["float_loss"])
-    assert last < 0.9 * first
+    assert last < 0.9 * first, learner
 
 
 def test_batches_show_every_picture_once_an_epoch() -> None:
