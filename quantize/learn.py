@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,8 +26,18 @@ Ends = tuple[float, float]
 LossOf = Callable[[Logits], torch.Tensor]
 # Number of the iteration -> pixels as the graph takes them, and the loss of its logits.
 Objective = Callable[[int], tuple[torch.Tensor, LossOf]]
-# What a graph with such weights, biases and ranges (None in float) is worth; more is better.
-Judge = Callable[[list[torch.Tensor], list[torch.Tensor], "Ranges | None"], float]
+
+
+class Numbers(NamedTuple):
+    """As `simulate.run` takes them. ranges: None in float."""
+
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+    ranges: Ranges | None
+
+
+# What a graph with such numbers is worth; more is better.
+Judge = Callable[[Numbers], float]
 
 _SAVED_EVERY = 100  # Iterations.
 _CPU = torch.device("cpu")
@@ -129,13 +139,14 @@ class _Offsets:
         low, high = limits[:, 0].clamp(max=0), torch.maximum(limits[:, 1], self._step)
         return exact(self._graph, {g: (low[i], high[i]) for i, g in enumerate(self._groups)})
 
-    def numbers(self, rounding: bool) -> tuple[list[torch.Tensor], list[torch.Tensor], Any]:
-        """Weights, biases and ranges as `simulate.run` takes them."""
+    def numbers(self, rounding: bool) -> Numbers:
+        """As they are now, rounded or not."""
         weights, scheme = self.weights(), self._graph.scheme
         if not rounding:
-            return weights, self.biases(), None
+            return Numbers(weights, self.biases(), None)
         limits: Ranges | None = None if scheme.wide else self.ranges()
-        return [round_weight(w, scheme.per_channel) for w in weights], self.biases(), limits
+        rounded = [round_weight(w, scheme.per_channel) for w in weights]
+        return Numbers(rounded, self.biases(), limits)
 
 
 @dataclass
@@ -175,12 +186,25 @@ class _Run:
         assert self.judge is not None
         now = [value.detach().clone() for value in self.offsets.all()]
         self.offsets.set(self.state.average)
-        value = self.judge(*self.offsets.numbers(self.schedule.rounding))
+        value = self.judge(self.offsets.numbers(self.schedule.rounding))
         self.offsets.set(now)
         better = value > max(self.state.curve, default=-math.inf)
         self.state.curve.append(value)
         if better:
             self.state.best = [value.clone() for value in self.state.average]
+
+    def choose(self) -> None:
+        """What is kept: the best, or the average, or what is there."""
+        if self.judge is not None:
+            self.offsets.set(self.state.best)
+        elif self.schedule.average:
+            self.offsets.set(self.state.average)
+
+    def ends(self) -> Ends:
+        """Mean loss over the first and the last tenth of iterations."""
+        losses = self.state.losses
+        tenth = math.ceil(len(losses) / 10)
+        return sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
 
     def save(self, path: Path) -> None:
         content = {
@@ -223,31 +247,26 @@ def learn(
     where a run is kept until it is done, to go on with after it was interrupted.
     """
     offsets = _Offsets(graph, ranges, schedule.device)
-    run_ = _Run(offsets, schedule, judge)
+    learning = _Run(offsets, schedule, judge)
     if saved is not None and saved.is_file():
-        run_.load(saved)
+        learning.load(saved)
     elif judge is not None:
-        run_.ask()
-    state = run_.state
-    for i in range(len(state.losses), schedule.iterations):
+        learning.ask()
+    for i in range(len(learning.state.losses), schedule.iterations):
         images, loss_of = objective(i)
-        weights, biases, limits = offsets.numbers(schedule.rounding)
-        run_.step(loss_of(run(graph, images.to(schedule.device), limits, weights, biases)))
-        progress(i + 1, schedule.iterations)
+        numbers = offsets.numbers(schedule.rounding)
+        outputs = run(graph, images.to(schedule.device), numbers.ranges, *numbers[:2])
+        learning.step(loss_of(outputs))
         done, last = i + 1, i + 1 == schedule.iterations
+        progress(done, schedule.iterations)
         if judge is not None and (done % schedule.epoch == 0 or last):
-            run_.ask()
+            learning.ask()
         if saved is not None and (done % _SAVED_EVERY == 0 or last):
-            run_.save(saved)
-    if judge is not None:
-        offsets.set(state.best)
-    elif schedule.average:
-        offsets.set(state.average)
+            learning.save(saved)
+    learning.choose()
     with torch.no_grad():
         graph.weights, graph.biases = (
             [value.cpu() for value in values] for values in (offsets.weights(), offsets.biases())
         )
         final = {g: (float(low), float(high)) for g, (low, high) in offsets.ranges().items()}
-    tenth, losses = math.ceil(schedule.iterations / 10), state.losses
-    ends = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    return Learned({**ranges, **final}, ends, tuple(state.curve))
+    return Learned({**ranges, **final}, learning.ends(), tuple(learning.state.curve))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from convert.engines import TorchEngine
 from convert.network import NanoDet
 from evaluation.agreement import average_precision
 from quantize.float_graph import FloatGraph
-from quantize.learn import Judge
+from quantize.learn import Judge, Numbers
 from quantize.sensitivity import GraphEngine
-from quantize.simulate import Ranges
 from runtime.detector import Detector
 from runtime.spec import ModelSpec, as_trained
 
@@ -33,9 +30,8 @@ class Jury:
     def of(self, graph: FloatGraph, spec: ModelSpec) -> Judge:
         """Agreement in percent, NaN where the network finds nothing. spec: of the graph."""
 
-        def judge(
-            weights: list[torch.Tensor], biases: list[torch.Tensor], ranges: Ranges | None
-        ) -> float:
+        def judge(numbers: Numbers) -> float:
+            weights, biases, ranges = numbers
             detector = Detector(GraphEngine(graph, spec, ranges, weights, biases))
             return average_precision(self._truth, [detector.detect(p) for p in self._pictures])
 

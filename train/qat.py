@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from convert.network import NanoDet
 from quantize.float_graph import FloatGraph
-from quantize.learn import Ends, Judge, Learned, LossOf, Objective, Schedule, learn
+from quantize.learn import Ends, Judge, Learned, LossOf, Numbers, Objective, Schedule, learn
 from quantize.loss import Logits, distillation_loss
 from quantize.simulate import run
 from quantize.statistics import Progress
@@ -125,8 +125,8 @@ class FineTuning:
     def _telling(self, phase: str, judge: Judge) -> Judge:
         """The judge, who says aloud what he thinks."""
 
-        def judged(*numbers: object) -> float:
-            value = judge(*numbers)  # type: ignore[arg-type]
+        def judged(numbers: Numbers) -> float:
+            value = judge(numbers)
             say(f"      {phase}: agreement on pictures held out {value:.2f} %")
             return value
 

@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from quantize.float_graph import FloatGraph
-from quantize.learn import Ends, Learned, LossOf, Objective, Schedule, _Offsets, _Run, learn
+from quantize.learn import (
+    Ends,
+    Learned,
+    LossOf,
+    Numbers,
+    Objective,
+    Schedule,
+    _Offsets,
+    _Run,
+    learn,
+)
 from quantize.loss import distillation_loss
 from quantize.methods import quantize
 from quantize.simulate import STEPS, run
@@ -107,8 +117,8 @@ def test_the_judge_chooses(
 ) -> None:
     seen: list[list[torch.Tensor]] = []
 
-    def judge(weights: list[torch.Tensor], *_: object) -> float:
-        seen.append([w.clone() for w in weights])
+    def judge(numbers: Numbers) -> float:
+        seen.append([w.clone() for w in numbers.weights])
         return said[len(seen) - 1]
 
     schedule = Schedule(4, 0.3, rounding=False, average=0.5, epoch=2)
@@ -131,7 +141,7 @@ def test_goes_on_after_a_kill(
     monkeypatch.setattr("quantize.learn._SAVED_EVERY", 2)
     asked: list[int] = []
 
-    def judge(*_: object) -> float:
+    def judge(_: Numbers) -> float:
         asked.append(0)
         return float(len(asked))
 

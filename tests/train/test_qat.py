@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from convert.lowering import lower
 from convert.network import NanoDet
 from quantize import float_file
 from quantize.float_graph import FloatGraph
+from quantize.learn import Numbers
 from quantize.methods import Quantized, quantize
 from quantize.simulate import run
 from runtime.spec import ModelSpec, as_trained
@@ -88,7 +89,7 @@ def test_all_strides(build: Build, pictures: list[Path], monkeypatch: pytest.Mon
 
 def swapped(spec: ModelSpec) -> ModelSpec:
     """With ReLU6 everywhere."""
-    parts = {f"{part}_activation": "relu6" for part in ("backbone", "neck", "head")}
+    parts: dict[str, Any] = {f"{part}_activation": "relu6" for part in ("backbone", "neck", "head")}
     architecture = dataclasses.replace(spec.architecture, **parts)
     return dataclasses.replace(spec, architecture=architecture)
 
@@ -145,7 +146,7 @@ def test_the_jury_knows_the_network_itself(build: Build, pictures: list[Path]) -
     network = load_network(build.checkpoint, as_trained(build.spec)).network
     with torch.no_grad():  # So that a random network finds something.
         for last in network.head.gfl_cls:
-            last.bias += 4.0
+            last.get_parameter("bias").add_(4.0)
     graph = FloatGraph.parse(build.float_model)
     names = [graph.outputs[f"cls_{s}"] for s in build.spec.graph.strides]
     for op in graph.convolutions:
@@ -153,6 +154,6 @@ def test_the_jury_knows_the_network_itself(build: Build, pictures: list[Path]) -
             graph.biases[op.layer] = graph.biases[op.layer] + 4.0
     jury = Jury(network, as_trained(build.spec), pictures[:4])
     judge = jury.of(graph, build.spec)
-    same = judge(graph.weights, graph.biases, None)
-    other = judge([w.flip(0) for w in graph.weights], graph.biases, None)
+    same = judge(Numbers(graph.weights, graph.biases, None))
+    other = judge(Numbers([w.flip(0) for w in graph.weights], graph.biases, None))
     assert same > 50 > other or (np.isnan(same) and np.isnan(other))
