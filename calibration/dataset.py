@@ -79,6 +79,19 @@ def own_images(folder: Path) -> list[Path]:
     return paths[:IMAGES]
 
 
+class Canvases(Sequence[np.ndarray]):
+    """The same as `canvases` gives, each read when it is asked for."""
+
+    def __init__(self, paths: Sequence[Path], spec: InputSpec) -> None:
+        self._paths, self._spec = paths, spec
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, place: int) -> np.ndarray:  # type: ignore[override]
+        return next(canvases([self._paths[place]], self._spec))
+
+
 def canvases(paths: Sequence[Path], spec: InputSpec) -> Iterator[np.ndarray]:
     """Each image as the network will see it: uint8 (H, W, 3), see `runtime.preprocess`.
 

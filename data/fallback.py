@@ -11,8 +11,8 @@ from runtime.errors import DataUnavailable
 # With any of these the user has asked for a network or brought data.
 _ASKED = (
     "variant", "config", "weights", "strides", "classes", "activation", "images", "annotations",
-    "stop_after", "qat", "input_size", "budget_arena", "budget_flash", "budget_ms", "preset",
-    "camera",
+    "stop_after", "qat", "quantization_images", "input_size", "budget_arena", "budget_flash",
+    "budget_ms", "preset", "camera",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from data.sets import find_sets
 from data.shapes import sets
 from runtime.errors import DataUnavailable, KitError
 from runtime.files import write_text
+from runtime.image import list_images
 from runtime.spec import ModelSpec, WeightsSource
 
 _EVALUATION_SETS = (
@@ -123,6 +124,16 @@ def calibration_images(spec: ModelSpec, given: Path | None) -> list[Path]:
     target = cache() / "coco" / "calibration"
     coco.fetch_calibration(target)
     return dataset.verified(target)
+
+
+def further_images(folder: Path | None) -> tuple[Path, ...]:
+    """All images of a user's folder, to learn rounding from. Raises `KitError` where they are fewer
+    than those of calibration."""
+    paths = list_images(folder) if folder is not None else []
+    if folder is not None and len(paths) < dataset.IMAGES:
+        least = f"it takes {dataset.IMAGES} or more"
+        raise KitError(f"--quantization-images {folder}: {len(paths)} images, {least}")
+    return tuple(paths)
 
 
 def evaluation_set(

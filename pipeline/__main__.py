@@ -69,6 +69,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
     add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
     add(
+        "--quantization-images",
+        type=Path,
+        metavar="DIR",
+        help="learn rounding from all of these, 100 or more, rather than from those of calibration",
+    )
+    add(
         "--annotations",
         type=Path,
         metavar="JSON",
@@ -109,7 +115,13 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         help="quantization-aware fine-tuning on these images, no labels needed, instead of "
-        "reconstruct; with fewer strides than the network's, first fine-tuning in float",
+        "reconstruct; with fewer strides than the network's or another --activation, first in "
+        "float, which is experimental; what gains nothing is not published",
+    )
+    add(
+        "--teacher",
+        metavar="NAME",
+        help="of models/, a network whose detections are learned in float, by default its own",
     )
     add("--qat-epochs", type=positive, default=2, help="rounds over them, default %(default)s")
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
@@ -123,16 +135,30 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     if options.qat is not None and (options.fast or options.stop_after):
         other = "--fast" if options.fast else "--stop-after"
         parser.error(f"--qat and {other} exclude each other; give one of the two")
+    _check_learning(parser, options)
     chosen = options.fast or options.without or options.qat or options.quantization != "int8"
+    chosen = chosen or options.quantization_images
     if options.max_drop is not None and (chosen or options.stop_after):
         parser.error("--max-drop chooses how to quantize; leave out --quantization, --fast, "
-                     "--without, --qat and --stop-after")  # fmt: skip
+                     "--without, --qat, --quantization-images and --stop-after")  # fmt: skip
     if options.quantization in FLOAT_FORMATS and (options.qat or options.fast or options.without):
         parser.error(
             f"--quantization {options.quantization} is TensorFlow's own; leave out --qat, --fast "
             "and --without"
         )
     return options
+
+
+def _check_learning(parser: Parser, options: argparse.Namespace) -> None:
+    """What does not go with the options that bring pictures to learn from."""
+    if options.teacher is not None and options.qat is None:
+        parser.error("--teacher goes with --qat")
+    other = options.fast or options.qat or "reconstruct" in options.without
+    if options.quantization_images and (other or options.quantization in FLOAT_FORMATS):
+        parser.error(
+            "--quantization-images are for reconstruct; leave out --fast, --qat, --without "
+            "reconstruct, and float formats"
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:

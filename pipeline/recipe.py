@@ -18,7 +18,7 @@ from pipeline import stages, summary
 from pipeline.budget import apply_budget, camera_note, instead
 from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.escalation import escalate
-from pipeline.fingerprint import SOURCES, checksum
+from pipeline.fingerprint import SOURCES, checksum, fingerprint
 from pipeline.report.contract import Job
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
@@ -47,6 +47,10 @@ class Recipe:
         self.choice = self.choice or instead(self.spec, options)
         if options.camera is not None:
             print(f"camera   {camera_note(options.camera, self.spec)}")
+        self.origin = self.spec
+        if options.qat is not None and options.activation:
+            unswapped = argparse.Namespace(**{**vars(options), "activation": None})
+            self.origin = names.chosen_spec(unswapped, target)
         self.options = options
         self.left_out = left_out(target, options.disable_rewrite)
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
@@ -80,10 +84,11 @@ class Recipe:
         quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
         quantized = dataclasses.replace(quantized, name="quantize")
         self._announce(quantized, summary.quantize_detail(quantized.result))
-        rejected = ""
+        rejected, tuning = "", None
         if found["qat"] is not None:
             plain, plain_path = self._quantize(found, settings, "plain", None)
             rejected = self._compare(found, quantized_path, plain_path)
+            tuning = summary.fine_tuning(quantized, self.done[-1], not rejected)
             if rejected:
                 quantized_path = plain_path
                 plain = dataclasses.replace(plain, name="quantize")
@@ -97,31 +102,27 @@ class Recipe:
             summary.measure_detail,
         )
         self._publish(quantized_path, final)
-        self._report(found, final)
+        self._report(found, final, tuning)
         if rejected:
             raise GateFailed(f"--qat: {rejected}; {final} is the file without fine-tuning")
 
     def _compare(self, found: dict[str, Any], tuned: Path, plain: Path) -> str:
         """Why the fine-tuned file is not to be published; "" where it is."""
-        reads = {
-            "spec": self.spec,
-            "weights": found["weights"],
-            "tuned": tuned,
-            "plain": plain,
-            "pictures": found["held_out"],
-        }
+        tuning = found["qat"]
+        reads = {"network": tuning.network, "pictures": tuning.held_out}
         run = partial(stages.compare, log=self.log)
-        result = self._stage("compare", run, reads, {}, summary.compare_detail).result
-        if result["boxes"] and result["tuned"] >= result["plain"]:
+        files = {"tuned": tuned, "plain": plain}
+        result = self._stage("compare", run, {**reads, **files}, {}, summary.compare_detail).result
+        if result["boxes"] and result["tuned"] > result["plain"] + result["standard_error"]:
             return ""
         return summary.compare_detail(result)
 
-    def _report(self, found: dict[str, Any], final: Path) -> None:
+    def _report(self, found: dict[str, Any], final: Path, tuning: dict[str, Any] | None) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
         folder, weights = self.folder, found["weights"]
         about = final, self.done, self.fallback, self.choice
         content = summary.build_report(self.spec, weights, found["weights_sha256"], *about)
-        content["escalation"] = self.escalation
+        content |= {"escalation": self.escalation, "fine_tuning": tuning}
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",
@@ -162,7 +163,8 @@ class Recipe:
             "tuning": tuning,
         }
         sources = SOURCES["quantize"] + (SOURCES["fine-tuning"] if tuning else ())
-        run = partial(stages.quantize, log=self.log)
+        saved = self.folder / f"tuning-{fingerprint(sources, reads)[:16]}" if tuning else path
+        run = partial(stages.quantize, log=self.log, saved=saved)
         return run_stage(self.folder, Stage(name, run, sources, reads, {"tflite": path})), path
 
     def _settings(self, found: dict[str, Any]) -> stages.QuantizationSettings:
@@ -170,7 +172,8 @@ class Recipe:
         rewrites, limit = tuple(self.rewrites), self.options.max_drop
         if limit is None:
             methods = tuple(names.quantization_methods(self.options))
-            return stages.QuantizationSettings(self.quantization, methods, rewrites)
+            further = found["further"]
+            return stages.QuantizationSettings(self.quantization, methods, rewrites, further)
         if found["evaluation"] is None:
             raise KitError("--max-drop: no annotated images found; give --annotations")
         every_image = dataclasses.replace(found["evaluation"], limit=None)
@@ -255,7 +258,7 @@ class Recipe:
         given = self.options
         if (given.annotations is None) != (given.evaluation_images is None):
             raise KitError("--annotations and --evaluation-images belong together; give both")
-        weights = locate.weights(self.spec, given.weights)
+        weights = locate.weights(self.origin, given.weights)
         refuse_foreign(weights)  # Before images are downloaded.
         images = locate.calibration_images(self.spec, given.images)
         evaluation = self._find_evaluation()
@@ -268,7 +271,8 @@ class Recipe:
             "weights_sha256": checksum(weights),
             "images": images,
             "evaluation": evaluation,
-            **self._find_qat(weights),
+            "further": locate.further_images(given.quantization_images),
+            "qat": self._find_qat(weights),
         }
 
     def _find_evaluation(self) -> AnnotatedImages | None:
@@ -287,15 +291,24 @@ class Recipe:
         of_use = annotates(chosen.path, self.spec.classes)
         return chosen if of_use or given.annotations is not None else None
 
-    def _find_qat(self, weights: Path) -> dict[str, Any]:
-        folder = self.options.qat
-        if folder is None:
-            return {"qat": None, "held_out": ()}
-        learned, held_out = stages.hold_out(list_images(folder))
-        return {
-            "qat": stages.QatInputs(weights, learned, self.options.qat_epochs),
-            "held_out": held_out,
-        }
+    def _find_qat(self, weights: Path) -> stages.QatInputs | None:
+        given = self.options
+        if given.qat is None:
+            return None
+        learned, held_out = stages.hold_out(list_images(given.qat))
+        network, teacher = stages.Checkpoint(self.origin, weights), None
+        if given.teacher is not None:
+            if self.spec.graph.strides == self.spec.architecture.strides and (
+                self.spec == self.origin
+            ):
+                raise KitError(
+                    f"--teacher {given.teacher}: a network with all its strides learns nothing in "
+                    "float; give fewer --strides, or another --activation"
+                )
+            spec = locate.model_spec(given.teacher)
+            teacher = stages.Checkpoint(spec, locate.weights(spec, None))
+            spec.with_classes(self.spec.classes)  # Refuses a teacher that does not know them.
+        return stages.QatInputs(network, learned, held_out, given.qat_epochs, teacher)
 
 
 def _writable(folder: Path) -> Path:

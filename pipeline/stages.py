@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import resource
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -26,12 +27,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class QatInputs:
-    """What quantization-aware fine-tuning takes: the teacher's checkpoint, pictures, rounds."""
+class Checkpoint:
+    """A network as trained, and its weights."""
 
+    spec: ModelSpec
     weights: Path
+
+
+@dataclass(frozen=True)
+class QatInputs:
+    """What quantization-aware fine-tuning takes: the network as trained, pictures to learn from and
+    to judge by, rounds, and perhaps a larger network to learn from."""
+
+    network: Checkpoint
     images: tuple[Path, ...]
+    held_out: tuple[Path, ...]
     epochs: int
+    teacher: Checkpoint | None
 
 
 _HELD_OUT = 10  # One picture of so many.
@@ -45,11 +57,13 @@ def hold_out(pictures: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ..
 
 @dataclass(frozen=True)
 class QuantizationSettings:
-    """quantization: of `quantize.scheme`. methods, rewrites: see `quantize.build`."""
+    """quantization: of `quantize.scheme`. methods, rewrites: see `quantize.build`. further: its
+    photographs of that name."""
 
     quantization: str
     methods: tuple[str, ...]
     rewrites: tuple[str, ...]
+    further: tuple[Path, ...] = ()
 
 
 def convert_onnx(
@@ -104,8 +118,12 @@ def quantize(
     settings: QuantizationSettings,
     log: Path,
     tuning: QatInputs | None,
+    saved: Path,
 ) -> dict[str, Any]:
-    """SavedModel -> TFLite file, verified before it gets its name."""
+    """SavedModel -> TFLite file, verified before it gets its name.
+
+    saved: folder in which fine-tuning is kept that was interrupted.
+    """
     with output_to(log):
         from convert.engines import OnnxEngine
         from quantize import float_file
@@ -121,10 +139,13 @@ def quantize(
         with output_to(log):
             float_model = float_file.convert(saved_model)
         content, operators, notes = _integers(
-            images, onnx_path, float_model, spec, tflite, settings, tuning
+            images, onnx_path, float_model, spec, tflite, settings, tuning, saved
         )
     with writing(tflite) as temporary:
         temporary.write_bytes(content)
+    if tuning is not None:
+        shutil.rmtree(saved, ignore_errors=True)
+        notes["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "quantization": settings.quantization,
         "operators": dict(sorted(operators.items())),
@@ -141,13 +162,14 @@ def _integers(
     tflite: Path,
     settings: QuantizationSettings,
     tuning: QatInputs | None,
+    saved: Path,
 ) -> tuple[bytes, Counter[str], dict[str, Any]]:
     """Content, operators and notes of an integer file."""
     import calibration
     from quantize.build import build_int8
     from quantize.scheme import SCHEMES
 
-    fine_tuning = None if tuning is None else _fine_tuning(spec, tuning)
+    fine_tuning = None if tuning is None else _fine_tuning(spec, tuning, saved)
     canvases = list(calibration.canvases(images, spec.input))
     with tqdm(desc="quantize", disable=None, leave=False) as bar:
         built = build_int8(
@@ -161,47 +183,60 @@ def _integers(
             _show(bar),
             fine_tuning,
             SCHEMES[settings.quantization],
+            calibration.Canvases(settings.further, spec.input),
         )
     notes = {
         "rewrites": list(settings.rewrites),
         "methods": [m for m in settings.methods if m != "reconstruct" or tuning is None],
+        "quantization_images": len(settings.further) or len(images),
         "qat_images": 0 if tuning is None else len(tuning.images),
         **built.notes,
     }
     return built.content, built.operators, notes
 
 
-def _fine_tuning(spec: ModelSpec, tuning: QatInputs) -> Any:
+def _fine_tuning(spec: ModelSpec, tuning: QatInputs, saved: Path) -> Any:
     from convert.checkpoint import load_network
-    from train.qat import BATCH, FineTuning
+    from train.qat import BATCH, FineTuning, Lesson
 
     if len(tuning.images) < BATCH:
         least = next(n for n in itertools.count() if n - -(-n // _HELD_OUT) >= BATCH)
         raise KitError(f"--qat: too few images, it takes {least} or more")
-    network = load_network(tuning.weights, spec).network
-    return FineTuning(network, spec, tuning.images, tuning.epochs)
+    own, *other = (
+        (load_network(c.weights, c.spec).network, c.spec)
+        for c in (tuning.network, tuning.teacher)
+        if c is not None
+    )
+    lesson = Lesson(tuning.images, tuning.held_out, tuning.epochs, saved)
+    return FineTuning(*own, spec, lesson, *other)
 
 
 def _show(bar: Any) -> Callable[[str, int, int], None]:
+    now = ""
+
     def show(what: str, done: int, total: int) -> None:
-        bar.set_description(what, refresh=False)
-        bar.total, bar.n = total, done
+        nonlocal now
+        if what != now:  # Time left is that of what is going on, from where it goes on.
+            bar.reset(total)
+            bar.set_description(what, refresh=False)
+            now, bar.initial = what, done - 1
+        bar.n = done
         bar.refresh()
 
     return show
 
 
 def compare(
-    spec: ModelSpec,
-    weights: Path,
+    network: Checkpoint,
     tuned: Path,
     plain: Path,
     pictures: Sequence[Path],
     log: Path,
 ) -> dict[str, Any]:
-    """How far two quantized files find what the network finds in float with all its strides.
+    """How far two quantized files find what the network finds in float with all its strides, and
+    the standard error of the difference, in percent.
 
-    pictures: that no training has seen. A percentage is None where the network finds nothing.
+    pictures: that no training has seen. Percentages are None where the network finds nothing.
     """
     with output_to(log):
         from convert.checkpoint import load_network
@@ -209,14 +244,16 @@ def compare(
         from evaluation.agreement import agreement
         from runtime import Detector
 
+        spec = network.spec
         whole = as_trained(spec).with_strides(spec.architecture.strides)
-        reference = Detector(TorchEngine(load_network(weights, spec).network, whole))
+        reference = Detector(TorchEngine(load_network(network.weights, spec).network, whole))
         with tqdm(desc="compare", disable=None, leave=False) as bar:
             show = partial(_show(bar), "compare")
-            found = agreement(reference, [Detector(tuned), Detector(plain)], pictures, show)
-    tuned_ap, plain_ap = (None if math.isnan(ap) else round(ap, 2) for ap in found.percent)
+            found = agreement(reference, Detector(tuned), Detector(plain), pictures, show)
+    figures = (*found.percent, found.standard_error)
+    known = [None if math.isnan(figure) else round(figure, 2) for figure in figures]
     counts = {"pictures": len(pictures), "boxes": found.boxes}
-    return {**counts, "tuned": tuned_ap, "plain": plain_ap}
+    return {**counts, **dict(zip(("tuned", "plain", "standard_error"), known, strict=True))}
 
 
 def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict[str, Any]:

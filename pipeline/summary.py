@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -51,8 +52,8 @@ def compare_detail(result: dict[str, Any]) -> str:
     if not result["boxes"]:
         return f"the float network finds nothing on {pictures}"
     return (
-        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} % "
-        f"({result['boxes']} boxes on {pictures})"
+        f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} %, standard "
+        f"error {result['standard_error']:.2f} ({result['boxes']} boxes on {pictures})"
     )
 
 
@@ -111,6 +112,7 @@ def build_report(
                 "methods",
                 "rewrites",
                 "rewrites_left_out",
+                "quantization_images",
                 "qat_images",
                 "float_left_out",
                 "left_out",
@@ -129,6 +131,32 @@ def build_report(
         "ap": results["measure"].get("ap"),
         "versions": _versions(),
     }
+
+
+def fine_tuning(tuned: Done, compared: Done, published: bool) -> dict[str, Any]:
+    """Of `report.json`: what `--qat` came to. float, int8: agreement with the float network on the
+    pictures held out, before each phase and after each of its epochs; None where it was left out
+    from the start."""
+    made = tuned.result
+    return {
+        "images": made["qat_images"],
+        "float": _known(made.get("float_agreement")),
+        "int8": _known(made.get("agreement")),
+        "left_out": [made[key] for key in ("float_left_out", "left_out") if key in made],
+        "compared": compared.result,
+        "published": published,
+        "seconds": round(tuned.wall_s, 1),
+        "peak_memory_bytes": made["peak_memory_bytes"],
+    }
+
+
+def _known(curve: Sequence[float] | None) -> list[float | None] | None:
+    """JSON has no NaN."""
+    return (
+        None
+        if curve is None
+        else [None if math.isnan(value) else round(value, 2) for value in curve]
+    )
 
 
 def _places(reserved_bytes: int | None, file_bytes: int) -> dict[str, str]:

@@ -42,20 +42,37 @@ def build_int8(
     progress: Progress = silent,
     fine_tuning: FineTuning | None = None,
     scheme: Scheme = INT8,
+    further: Sequence[np.ndarray] = (),
 ) -> Int8Build:
     """Quantize a float TFLite file, see `float_file`.
 
     canvases: calibration photographs. path: names the file in errors. onnx_path: the graph it
     comes from, which says how many operators of each kind there must be. methods: see
     `quantize.methods`; none is plain min/max. rewrites: see `quantize.deploy`. fine_tuning:
-    quantization-aware training. scheme: which integers.
+    quantization-aware training. scheme: which integers. further: photographs to learn from in
+    the place of `canvases`, each read when it is used.
     Raises `GateFailed` when the file is not what the targets can run.
     """
     graph = FloatGraph.parse(float_model, scheme)
-    images = [torch.from_numpy(float_input(c, spec)).permute(0, 3, 1, 2) for c in canvases]
-    quantized = quantize(graph, spec, images, methods, progress, fine_tuning)
+    images = list(_Inputs(canvases, spec))
+    learned = _Inputs(further, spec)
+    quantized = quantize(graph, spec, images, methods, progress, fine_tuning, learned)
     ranges = quantized.ranges if scheme.wide else settle(graph, quantized.ranges)
     model = integer_file.write(graph, ranges)
     deployed = deploy(model, spec, rewrites, expected_counts(onnx_path), canvases[0], path)
     notes = {**quantized.notes, "rewrites_left_out": deployed.left_out}
     return Int8Build(deployed.content, deployed.operators, notes)
+
+
+class _Inputs(Sequence[torch.Tensor]):
+    """Canvases as the graph takes them, each (1, 3, H, W), made when it is asked for."""
+
+    def __init__(self, canvases: Sequence[np.ndarray], spec: ModelSpec) -> None:
+        self._canvases, self._spec = canvases, spec
+
+    def __len__(self) -> int:
+        return len(self._canvases)
+
+    def __getitem__(self, place: int) -> torch.Tensor:  # type: ignore[override]
+        pixels = float_input(self._canvases[place], self._spec)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)

@@ -34,7 +34,7 @@ class FineTuning(Protocol):
 
     def prepare(
         self, graph: FloatGraph, ranges: dict[int, Ends], progress: statistics.Progress
-    ) -> Ends | None:
+    ) -> Learned | None:
         """In float, before anything is measured; `ranges` tell how large values are."""
 
     def adapt(
@@ -47,7 +47,7 @@ class FineTuning(Protocol):
 class Quantized:
     """ranges: (low, high) of each group of tensors. notes: figures by method, for the report."""
 
-    ranges: dict[int, tuple[float, float]]
+    ranges: dict[int, Ends]
     notes: dict[str, object]
 
 
@@ -58,11 +58,13 @@ def quantize(
     methods: Sequence[str] = METHODS,
     progress: Progress = silent,
     fine_tuning: FineTuning | None = None,
+    further: Sequence[torch.Tensor] = (),
 ) -> Quantized:
     """Change the graph's weights in place and choose ranges, by `methods`.
 
     images: the calibration photographs, each (1, 3, H, W) as the graph takes them. Without any
-    method: the smallest and largest values seen (min/max).
+    method: the smallest and largest values seen (min/max). further: more photographs, for
+    `reconstruct` to learn from.
     """
     limits = input_range(spec)
     if not methods and fine_tuning is None:
@@ -76,14 +78,16 @@ def quantize(
     channels.scale(graph, choice.factor)
     ranges = _with_exact_slopes(graph, {**choice.ranges, graph.scale_group[graph.input]: limits})
     notes["expected_cost"] = choice.cost
-    learn = _last_method(spec, images, methods, fine_tuning)
+    learn = _last_method(spec, further or images, methods, fine_tuning)
     if learn is None:
         return Quantized(ranges, notes)
     name, adapt = learn
     before = graph.weights, graph.biases
     learned = adapt(graph, ranges, partial(progress, name))
     notes["loss"] = learned.loss
-    if not _gained(learned.loss):
+    if learned.curve:
+        notes["agreement"] = learned.curve
+    if not learned.gained:
         graph.weights, graph.biases = before
         return Quantized(ranges, {**notes, "left_out": f"{name}, which gained nothing"})
     return Quantized(learned.ranges, notes)
@@ -98,16 +102,14 @@ def _prepare(
     fine_tuning: FineTuning, graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
 ) -> dict[str, object]:
     extremes, before = _extremes(graph, images, progress), (graph.weights, graph.biases)
-    loss = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
-    if loss is not None and not _gained(loss):
+    learned = fine_tuning.prepare(graph, extremes, partial(progress, "fine-tune"))
+    if learned is None:
+        return {"float_loss": None}
+    notes: dict[str, object] = {"float_loss": learned.loss, "float_agreement": learned.curve}
+    if not learned.gained:
         graph.weights, graph.biases = before
-        return {"float_loss": loss, "float_left_out": "fine-tuning in float, which gained nothing"}
-    return {"float_loss": loss}
-
-
-def _gained(loss: Ends) -> bool:
-    """False also where a loss is no number."""
-    return loss[1] < loss[0]
+        notes["float_left_out"] = "fine-tuning in float, which gained nothing"
+    return notes
 
 
 _Adapt = Callable[[FloatGraph, dict[int, Ends], statistics.Progress], Learned]
@@ -137,9 +139,9 @@ def input_range(spec: ModelSpec) -> tuple[float, float]:
 
 def _extremes(
     graph: FloatGraph, images: Sequence[torch.Tensor], progress: Progress
-) -> dict[int, tuple[float, float]]:
+) -> dict[int, Ends]:
     seen = statistics.extremes(graph, images, partial(progress, "measure"))
-    ranges: dict[int, tuple[float, float]] = {}
+    ranges: dict[int, Ends] = {}
     for tensor, (low, high) in seen.items():
         if tensor not in graph.pooled_only:
             group = graph.scale_group[tensor]

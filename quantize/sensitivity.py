@@ -45,25 +45,41 @@ class TensorReport(TensorNoise):
     relief: float
 
 
-class SimulatedEngine:
-    """The int8 network as PyTorch simulates it, on request with one tensor, and those that share
-    its scale, in float."""
+class GraphEngine:
+    """A graph as PyTorch runs it: in float, or with int8 rounding where there are `ranges`; with
+    other weights and biases on request, see `simulate.run`."""
 
     name = "simulated"
 
-    def __init__(self, graph: FloatGraph, spec: ModelSpec, in_float: str | None = None) -> None:
-        self.spec = spec
-        self._graph = graph
-        exempt = {graph.scale_group[t] for t in graph.activations if graph.name(t) == in_float}
-        ranges = tensor_ranges(graph)
-        self._ranges = {group: limits for group, limits in ranges.items() if group not in exempt}
+    def __init__(
+        self,
+        graph: FloatGraph,
+        spec: ModelSpec,
+        ranges: Ranges | None = None,
+        weights: Sequence[torch.Tensor] | None = None,
+        biases: Sequence[torch.Tensor] | None = None,
+    ) -> None:
+        self.spec, self._graph, self._numbers = spec, graph, (ranges, weights, biases)
+        self._device = (weights or graph.weights)[0].device
 
     def infer(self, canvas: np.ndarray) -> dict[str, np.ndarray]:
         """Canvas -> float32 logits (h, w, C) by name, upright."""
         pixels = torch.from_numpy(float_input(canvas, self.spec)).permute(0, 3, 1, 2)
         with torch.inference_mode():
-            found = run(self._graph, pixels, self._ranges)
-        return {n: upright(v[0].permute(1, 2, 0).numpy(), self.spec) for n, v in found.items()}
+            found = run(self._graph, pixels.to(self._device), *self._numbers)
+        grids = {name: values[0].permute(1, 2, 0).cpu().numpy() for name, values in found.items()}
+        return {name: upright(grid, self.spec) for name, grid in grids.items()}
+
+
+class SimulatedEngine(GraphEngine):
+    """The int8 network of a file, on request with one tensor, and those that share its scale, in
+    float."""
+
+    def __init__(self, graph: FloatGraph, spec: ModelSpec, in_float: str | None = None) -> None:
+        exempt = {graph.scale_group[t] for t in graph.activations if graph.name(t) == in_float}
+        ranges = tensor_ranges(graph)
+        kept = {group: limits for group, limits in ranges.items() if group not in exempt}
+        super().__init__(graph, spec, kept)
 
 
 def tensor_ranges(graph: FloatGraph) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:

@@ -19,7 +19,7 @@ from train.losses import (
     quality_focal_loss,
 )
 
-_LAST_BIN_MARGIN = 0.1
+LAST_BIN_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Criterion:
         positive = assigned != BACKGROUND
         quality = outputs.new_zeros(assigned.shape)
         boxes = self._boxes(outputs, cells.centre, cells.stride)[positive]
-        targets, _, scores = _of_cells(objects, assigned)
+        targets, _, scores = of_cells(objects, assigned)
         quality[positive] = iou(boxes, targets) * scores
         return quality
 
@@ -152,7 +152,7 @@ class Criterion:
         quality: torch.Tensor | None = None,
     ) -> Losses:
         positive = assigned != BACKGROUND
-        targets, classes, _ = _of_cells(objects, assigned)
+        targets, classes, _ = of_cells(objects, assigned)
         if quality is None:
             quality = self._quality(outputs.detach(), objects, cells, assigned)
         class_id = torch.full_like(assigned, BACKGROUND)
@@ -170,7 +170,7 @@ class Criterion:
         weight = chosen[:, : self._classes].detach().sigmoid().amax(1)
         distributions = chosen[:, self._classes :].unflatten(1, (4, self.spec.num_bins))
         wanted = box_to_distance(centre, targets) / stride[:, None]
-        wanted = wanted.clamp(0, self.spec.architecture.reg_max - _LAST_BIN_MARGIN)
+        wanted = wanted.clamp(0, self.spec.architecture.reg_max - LAST_BIN_MARGIN)
         dfl = distribution_focal_loss(distributions, wanted, weight)
         boxes = self._boxes(chosen, centre, stride)
         giou = giou_loss(boxes, targets, weight)
@@ -184,10 +184,13 @@ class Criterion:
         }
 
 
-def _of_cells(
+def of_cells(
     objects: Sequence[Objects], assigned: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Boxes (P, 4), classes (P,) and scores (P,) of the assigned cells, picture by picture."""
+    """Boxes (P, 4), classes (P,) and scores (P,) of the assigned cells, picture by picture.
+
+    assigned: (B, cells), numbers of the objects.
+    """
     numbers = [row[row != BACKGROUND] for row in assigned]
     pairs = list(zip(objects, numbers, strict=True))
     boxes = torch.cat([o.xyxy[n] for o, n in pairs])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.agreement import agreement, average_precision
+from evaluation.agreement import agreement, average_precision, standard_error
 from runtime import Detections, Detector
 from runtime.detector import DISPLAY_THRESHOLD
 from tests.conftest import Build, photo
@@ -92,10 +92,21 @@ def test_detectors(build: Build, tmp_path: Path) -> None:
         def detect(self, image, colour_order="RGB"):  # type: ignore[no-untyped-def]
             return super().detect(np.asarray(Image.open(image))[:, ::-1].copy())
 
-    result = agreement(detector, [Detector(build.tflite), Mirrored(build.tflite)], paths)
+    result = agreement(detector, Detector(build.tflite), Mirrored(build.tflite), paths)
     confident = sum(
         int((detector.detect(path).confidence >= DISPLAY_THRESHOLD).sum()) for path in paths
     )
     assert result.boxes == confident > 0
     same, other = result.percent
-    assert same == pytest.approx(100) and other < 60
+    assert same == pytest.approx(100) and other < 60 and result.standard_error > 0
+
+
+def test_standard_error() -> None:
+    """Of a share that is found by chance, as statistics has it; none between equals."""
+    picture, nothing = found((_BOX, 0.9, 0)), found()
+    truth = [picture] * 400
+    half = [picture if i % 2 else nothing for i in range(400)]
+    # AP of a share p that is found without a false one: precision 1 up to a recall of p.
+    assert standard_error(truth, half) == pytest.approx(100 * (0.25 / 400) ** 0.5, rel=0.15)
+    assert standard_error(truth, half, half) == 0
+    assert standard_error(truth, truth) == 0

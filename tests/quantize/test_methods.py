@@ -198,9 +198,9 @@ def test_photographs_of_one_colour(build: Build, graph: FloatGraph) -> None:
 class Spoiling:
     """Fine-tuning that goes wrong in both phases."""
 
-    def prepare(self, graph: FloatGraph, *_: object) -> tuple[float, float]:
+    def prepare(self, graph: FloatGraph, *_: object) -> Learned:
         graph.weights = [w * 0 for w in graph.weights]
-        return 1.0, float("nan")
+        return Learned({}, (1.0, float("nan")))
 
     def adapt(self, graph: FloatGraph, *_: object) -> Learned:
         graph.weights = [w * 0 for w in graph.weights]
@@ -218,3 +218,34 @@ def test_fine_tuning_that_gains_nothing_is_left_out(
     original = FloatGraph.parse(build.float_model)
     assert all(torch.equal(a, b) for a, b in zip(graph.weights, original.weights, strict=True))
     assert quantized.ranges
+
+
+@pytest.mark.parametrize(
+    ("photographs", "expected", "reason"),
+    [
+        (100, 300, "as measured first"),
+        (10, 300, "fewer do not learn less"),
+        (1000, 949, "1,000 were measured to help"),
+        (3056, 1658, "with the root of the number"),
+    ],
+)
+def test_iterations_grow_with_the_photographs(photographs: int, expected: int, reason: str) -> None:
+    assert reconstruct.iterations(photographs) == expected, reason
+
+
+@pytest.mark.usefixtures("hasty")
+def test_further_photographs_are_what_is_learned_from(
+    build: Build, images: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once before any comes again; calibration's alone set the ranges."""
+    seen: list[int] = []
+
+    class Further(list[torch.Tensor]):
+        def __getitem__(self, place):  # type: ignore[no-untyped-def]
+            seen.append(place)
+            return super().__getitem__(place)
+
+    monkeypatch.setattr(reconstruct, "ITERATIONS", 4)
+    graph = FloatGraph.parse(build.float_model)
+    quantize(graph, build.spec, images, further=Further(images[:8]))
+    assert len(seen) == 16 and sorted(seen[:8]) == sorted(seen[8:]) == list(range(8))
