@@ -27,7 +27,7 @@ def random_network(spec: ModelSpec, seed: int = 0) -> NanoDet:
             torch.nn.init.normal_(module.bias, 0.0, 0.2, generator=generator)
             module.momentum = 1.0
     size = spec.input.height, spec.input.width
-    coarse = torch.randn(4, 3, size[0] // 16, size[1] // 16, generator=generator)
+    coarse = torch.randn(4, spec.input.channels, size[0] // 16, size[1] // 16, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
     with torch.no_grad():
         for parameter in network.head.gfl_cls.parameters():

@@ -12,13 +12,14 @@ from runtime.spec import BACKBONES, Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
-    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride."""
+    """Normalised image (N, C, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         architecture = spec.architecture
         stage_channels = BACKBONES[architecture.backbone]
-        self.backbone = ShuffleNetV2(stage_channels, architecture.backbone_activation)
+        activation = architecture.backbone_activation
+        self.backbone = ShuffleNetV2(stage_channels, activation, spec.input.channels)
         self.fpn = _neck(architecture, stage_channels)
         self.head = NanoDetHead(architecture, len(spec.class_names))
 

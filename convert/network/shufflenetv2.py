@@ -78,12 +78,12 @@ class BasicUnit(nn.Module):
 
 
 class ShuffleNetV2(nn.Module):
-    """Image (N, 3, H, W) -> features at strides 8, 16 and 32 with `stage_channels` channels."""
+    """Image (N, C, H, W) -> features at strides 8, 16 and 32 with `stage_channels` channels."""
 
-    def __init__(self, stage_channels: tuple[int, ...], act: str) -> None:
+    def __init__(self, stage_channels: tuple[int, ...], act: str, colours: int = 3) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
-            nn.Conv2d(3, STEM_CHANNELS, 3, 2, padding=1, bias=False),
+            nn.Conv2d(colours, STEM_CHANNELS, 3, 2, padding=1, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             activation(act),
         )
