@@ -58,7 +58,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="for which a budget holds; default %(default)s",
     )
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
-    add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
+    add("--images", type=Path, metavar="PATH", help="your own calibration images, or a video")
     add(
         "--annotations",
         type=Path,
