@@ -21,7 +21,7 @@ from runtime.spec import ModelSpec
 
 # How PyTorch names what a pickle asks for and `weights_only` forbids.
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
-_STATE = b"state_dict"
+_STATE = b"X\x0a\x00\x00\x00state_dict"  # As a string in a pickle of torch.save.
 _SAVE_AGAIN = 'torch.save({"state_dict": model.state_dict()}, "new.ckpt")'
 
 
@@ -112,7 +112,7 @@ def _problem(path: Path, error: Exception) -> str:
         forbidden = asked_class(path)
     if forbidden is not None:
         again = _SAVE_AGAIN
-        if _STATE in _pickle_of(path):
+        if not foreign and _STATE in _pickle_of(path):
             loaded = f'torch.load("{path.name}", map_location="cpu", weights_only=False)'
             again = f'torch.save({{"state_dict": {loaded}["state_dict"]}}, "new.ckpt")'
         return (
