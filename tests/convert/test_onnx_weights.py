@@ -15,17 +15,7 @@ from data import locate
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
 from tests.conftest import small
-from tests.random_network import random_network
-
-
-def exported(network: torch.nn.Module, path: Path, spec: ModelSpec, **options: Any) -> None:
-    """As `tools/export_onnx.py` does it."""
-    size = spec.input
-    torch.onnx.export(
-        network, (torch.zeros(1, 3, size.height, size.width),), path, dynamo=False,
-        keep_initializers_as_inputs=True, opset_version=11, input_names=["data"],
-        output_names=[f"output{s}" for s in spec.graph.strides], **options,
-    )  # fmt: skip
+from tests.random_network import export_as_upstream, random_network
 
 
 @pytest.mark.filterwarnings("ignore:You are using the legacy")
@@ -39,7 +29,9 @@ def test_the_network_is_the_same(
 ) -> None:
     spec = small(locate.model_spec(name), 96, 64)
     network = random_network(spec)
-    exported(network, tmp_path / "up.onnx", spec, do_constant_folding=not options, **options)
+    export_as_upstream(
+        network, tmp_path / "up.onnx", spec, do_constant_folding=not options, **options
+    )
     operators = {node.op_type for node in onnx.load(tmp_path / "up.onnx").graph.node}
     assert ("BatchNormalization" in operators) == bool(options), reason
     found = load_network(tmp_path / "up.onnx", spec).network
@@ -52,7 +44,7 @@ def test_the_network_is_the_same(
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory, tiny: ModelSpec) -> onnx.ModelProto:
     path = tmp_path_factory.mktemp("onnx") / "up.onnx"
-    exported(random_network(tiny), path, tiny)
+    export_as_upstream(random_network(tiny), path, tiny)
     return onnx.load(path)
 
 
