@@ -9,5 +9,15 @@ from calibration.dataset import (
     own_images,
     verified,
 )
+from calibration.frames import frames_of
 
-__all__ = ["IMAGES", "Canvases", "ManifestEntry", "canvases", "manifest", "own_images", "verified"]
+__all__ = [
+    "IMAGES",
+    "Canvases",
+    "ManifestEntry",
+    "canvases",
+    "frames_of",
+    "manifest",
+    "own_images",
+    "verified",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from runtime.preprocess import to_canvas
 from runtime.spec import InputSpec
 
 MANIFEST = Path(__file__).parent / "manifest.csv"
-IMAGES = 100
+IMAGES, LEAST_IMAGES = 100, 10
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,33 @@ def verified(folder: Path) -> list[Path]:
 
 
 def own_images(folder: Path) -> list[Path]:
-    """The first 100 images by name of a user's folder, each decoded once to check it.
+    """100 images of a user's folder, spread over it by name, each decoded once to check it.
 
-    Raises `KitError` when there are fewer, or one is damaged.
+    All of them, with a warning on stderr, where there are fewer. Raises `KitError` when there are
+    fewer than 10, or one is damaged.
     """
     paths = list_images(folder)
-    if len(paths) < IMAGES:
-        raise KitError(f"{folder}: {len(paths)} images, calibration needs {IMAGES}")
-    for path in paths[:IMAGES]:
+    enough(len(paths), str(folder), "images")
+    chosen = [paths[i] for i in spread(len(paths))]
+    for path in chosen:
         load_rgb(path)
-    return paths[:IMAGES]
+    return chosen
+
+
+def enough(count: int, source: str, what: str) -> None:
+    """Raises `KitError` where too few pictures are there to calibrate with; warns where few are."""
+    if count < LEAST_IMAGES:
+        raise KitError(
+            f"{source}: {count} {what}, calibration needs {LEAST_IMAGES}, better {IMAGES}"
+        )
+    if count < IMAGES:
+        print(f"{source}: {count} {what}; with {IMAGES} the int8 ranges are surer", file=sys.stderr)
+
+
+def spread(count: int) -> list[int]:
+    """Numbers of at most 100 of so many pictures, evenly spread from the first on."""
+    chosen = min(count, IMAGES)
+    return [i * count // chosen for i in range(chosen)]
 
 
 class Canvases(Sequence[np.ndarray]):

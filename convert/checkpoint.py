@@ -13,13 +13,15 @@ from typing import Any
 import torch
 
 from convert.checkpoint_layout import UNUSED_SUFFIX, NetworkWeights, network_weights
-from convert.foreign_file import asked_class, refuse_foreign, saved_by_torch
+from convert.foreign_file import asked_class, is_onnx, refuse_foreign, saved_by_torch
 from convert.network import NanoDet
+from convert.onnx_weights import read_state
 from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ModelSpec
 
 # How PyTorch names what a pickle asks for and `weights_only` forbids.
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
+_STATE = b"X\x0a\x00\x00\x00state_dict"  # As a string in a pickle of torch.save.
 _SAVE_AGAIN = 'torch.save({"state_dict": model.state_dict()}, "new.ckpt")'
 
 
@@ -67,7 +69,8 @@ def read_weights(path: Path) -> NetworkWeights:
 
     Raises `KitError` when the file is no checkpoint or would run code on loading.
     """
-    loaded = _load(path)
+    refuse_foreign(path)
+    loaded = {"state_dict": read_state(path)} if is_onnx(path) else _load(path)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(key, str) for key in state):
         raise KitError(f"{path}: holds no `state_dict`; is it a NanoDet checkpoint?")
@@ -87,7 +90,6 @@ def _left_aside(loaded: dict[Any, Any], state: dict[str, Any]) -> list[str]:
 
 def _load(path: Path) -> Any:
     """The content of a checkpoint. Raises `KitError`; nothing in the file runs."""
-    refuse_foreign(path)
     try:
         _check_archive(path)
         with warnings.catch_warnings():
@@ -109,13 +111,25 @@ def _problem(path: Path, error: Exception) -> str:
     if foreign and forbidden is None:
         forbidden = asked_class(path)
     if forbidden is not None:
+        again = _SAVE_AGAIN
+        if not foreign and _STATE in _pickle_of(path):
+            loaded = f'torch.load("{path.name}", map_location="cpu", weights_only=False)'
+            again = f'torch.save({{"state_dict": {loaded}["state_dict"]}}, "new.ckpt")'
         return (
             f"refused, the pickle asks for `{forbidden}` and could run code; save the weights "
-            f"alone where it was made, with {_SAVE_AGAIN}"
+            f"alone where it was made, with {again}"
         )
     if foreign:
         return f"a pickle that torch.save did not write; save it again with {_SAVE_AGAIN}"
     return "truncated or damaged checkpoint; download or copy it again"
+
+
+def _pickle_of(path: Path) -> bytes:
+    """The pickle in a sound checkpoint, without its tensors where they are apart."""
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(next(n for n in archive.namelist() if n.endswith("/data.pkl")))
 
 
 def _check_archive(path: Path) -> None:

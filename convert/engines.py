@@ -17,7 +17,7 @@ from runtime.spec import METADATA_NAME, ModelSpec
 def input_tensor(
     canvas: np.ndarray, spec: ModelSpec, dtype: type[np.floating[Any]] = np.float32
 ) -> torch.Tensor:
-    """Canvas -> (1, 3, H, W) as the graph of `spec` takes it before quantization."""
+    """Canvas -> (1, C, H, W) as the graph of `spec` takes it before quantization."""
     return torch.from_numpy(float_input(canvas, spec, dtype)).permute(0, 3, 1, 2)
 
 

@@ -36,12 +36,12 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
 )
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body|script|meta|title)\b", re.IGNORECASE)
 _SAFETENSORS = 'torch.save({"state_dict": safetensors.torch.load_file(path)}, "new.ckpt")'
+_SAVED_MODEL = b"\x08\x01\x12"
+# Of an ONNX file: a version, then a field that is a string or a message.
+_ONNX = re.compile(rb"\x08[\x01-\x3f][\x12\x1a\x22\x2a\x32\x3a\x42]")
 # How a file begins, what that is, the way out.
 _PATTERNS: tuple[tuple[bytes, str, str], ...] = (
-    (rb"\x08\x01\x12", "a TensorFlow SavedModel", _SOURCE),
-    # A version, then a field that is a string or a message.
-    (rb"\x08[\x01-\x3f][\x12\x1a\x22\x2a\x32\x3a\x42]", "an ONNX file or another protobuf",
-     _SOURCE),
+    (_SAVED_MODEL, "a TensorFlow SavedModel", _SOURCE),
     # A node, which begins with its name.
     (rb"\x0a[\x80-\xff]*[\x00-\x7f]\x0a[\x01-\x7f][!-~]",
      "a protobuf, as a frozen TensorFlow graph is", _SOURCE),
@@ -53,7 +53,8 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")  # Its protocols with a mark; PyTorch 
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise `KitError` for a file that is missing or that PyTorch cannot have made."""
+    """Raise `KitError` for a file that is missing or that neither PyTorch nor its exporter to ONNX
+    can have made."""
     try:
         problem = _problem(path)
     except FileNotFoundError:
@@ -64,6 +65,13 @@ def refuse_foreign(path: Path) -> None:
         raise KitError(f"{path}: {problem}")
 
 
+def is_onnx(path: Path) -> bool:
+    """Whether the file begins as ONNX files do."""
+    with path.open("rb") as file:
+        first = file.read(3)
+    return bool(_ONNX.match(first)) and not first.startswith(_SAVED_MODEL)
+
+
 def _problem(path: Path) -> str | None:
     with path.open("rb") as file:
         first = file.read(_FIRST)
@@ -71,7 +79,7 @@ def _problem(path: Path) -> str | None:
         return f"this is empty; {_AGAIN} again"
     if first.startswith(_ZIP):
         return _archive(path)
-    if _PICKLE.match(first):
+    if _PICKLE.match(first) or is_onnx(path):
         return None
     for offset, magic, kind, way_out in _MAGIC:
         if first.startswith(magic, offset):

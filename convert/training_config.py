@@ -68,6 +68,10 @@ def _as_upstream(value: Any, done: dict[int, dict[Any, Any]]) -> Any:
     return list(literal) if isinstance(literal, tuple) else literal
 
 
+def _is_grey(normalize: list[Any]) -> bool:
+    return all(isinstance(values, list) and len(values) == 1 for values in normalize)
+
+
 class _Reader:
     """Takes values out of the nested mapping and complains with their full name."""
 
@@ -171,7 +175,8 @@ class _Reader:
             "width": size[0],
             "height": size[1],
             "keep_ratio": data.get("keep_ratio", True),
-            "colour_order": "BGR",  # Upstream reads images with OpenCV.
+            # Upstream reads images with OpenCV; forks that read them in grey have one mean.
+            "colour_order": "GREY" if _is_grey(normalize) else "BGR",
             "mean": normalize[0],
             "std": normalize[1],
         }

@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from calibration import dataset
+from calibration import dataset, frames_of
 from data import coco
 from data.download import fetch, fetch_google_drive, verify_checksum
 from data.sets import find_sets
@@ -20,6 +20,7 @@ from runtime.errors import DataUnavailable, KitError
 from runtime.files import write_text
 from runtime.image import list_images
 from runtime.spec import ModelSpec, WeightsSource
+from runtime.video import VIDEO_SUFFIXES
 
 _EVALUATION_SETS = (
     ("val500", "instances_val500.json"),
@@ -113,7 +114,12 @@ def _pin(path: Path) -> None:
 
 
 def calibration_images(spec: ModelSpec, given: Path | None) -> list[Path]:
-    """100 images to calibrate with. Raises `DataUnavailable` when they cannot be had."""
+    """Images to calibrate with: 100, or what is in the folder or video `given`.
+
+    Raises `DataUnavailable` when they cannot be had.
+    """
+    if given is not None and given.suffix.lower() in VIDEO_SUFFIXES:
+        return frames_of(given, cache() / "frames")
     if given is not None:
         return dataset.own_images(given)
     if spec.dataset == "shapes":

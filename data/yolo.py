@@ -131,7 +131,7 @@ def _boxes(picture: Path, classes: int) -> list[dict[str, Any]]:
         except ValueError as error:
             boxes.append({"fault": f"{path.name}, line {number}: {error}"})
         else:
-            box = [round(v, _DECIMALS) for v in _box(values, *size)]
+            box = [round(v, _DECIMALS) + 0.0 for v in _box(values, *size)]  # No -0.0.
             boxes.append({"category_id": class_id + 1, "bbox": box})
     return boxes
 

@@ -41,6 +41,7 @@ class Description:
     bins: int
     keep_ratio: bool
     bgr: bool
+    grey: bool
     rotated_180: bool
     levels: tuple[LevelDescription, ...]
 
@@ -120,6 +121,7 @@ def describe(spec: ModelSpec, outputs: Sequence[TensorInfo], score_threshold: fl
         spec.num_bins,
         size.keep_ratio,
         size.colour_order == "BGR",
+        size.colour_order == "GREY",
         spec.graph.rotated_180,
         tuple(levels),
     )

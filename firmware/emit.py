@@ -86,7 +86,8 @@ def _values(layout: Layout | EngineLayout, recording: Recording) -> dict[str, An
             "name": one_line(recording.name),
             "pixels": frame,
             "row_bytes": frame.shape[1],
-            "width": frame.shape[1] // 2,
+            "width": recording.width,
+            "format": recording.format,
             "height": frame.shape[0],
         },
         "expected": recording.lines,
@@ -135,5 +136,5 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
 def _input_bytes(layout: Layout) -> int:
     about, stem = layout.about, layout.stem
     if stem is None:
-        return 3 * about.width * about.height
+        return (1 if about.grey else 3) * about.width * about.height
     return stem.width // 4 * (stem.height // 4) * stem.channels

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from runtime.preprocess import to_grey
 from runtime.spec import InputSpec
 
 # In the order of `nanodet_pixel_format`.
@@ -42,9 +43,11 @@ def nearest_canvas(rgb: np.ndarray, spec: InputSpec) -> np.ndarray:
     ratio = (width, spec.width) if wide else (height, spec.height)
     columns = _nearest(width, spec.width, ratio if spec.keep_ratio else None)
     rows = _nearest(height, spec.height, ratio if spec.keep_ratio else None)
-    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    canvas = np.zeros(spec.canvas_shape, np.uint8)
     seen = np.ix_(rows >= 0, columns >= 0)
     pixels = rgb[rows[rows >= 0]][:, columns[columns >= 0]]
+    if spec.channels == 1:
+        pixels = to_grey(pixels)[..., None]
     canvas[seen] = pixels[..., ::-1] if spec.colour_order == "BGR" else pixels
     return canvas
 

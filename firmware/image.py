@@ -17,11 +17,11 @@ from quantize.split import Stem
 from runtime import integer
 from runtime.engines import TflmEngine
 from runtime.image import load_rgb
-from runtime.preprocess import int8_input, to_canvas
+from runtime.preprocess import int8_input, to_canvas, to_grey
 from runtime.spec import InputSpec
 from runtime.tflite_file import TfliteFile
 
-LONGEST_SIDE = 320  # Pixels, so that the image takes 150 KB of flash.
+LONGEST_SIDE = 320  # Pixels, so that an image in RGB565 takes 150 KB of flash.
 
 RESIZES: dict[str, Callable[[np.ndarray, InputSpec], np.ndarray]] = {
     "nearest": nearest_canvas,
@@ -31,11 +31,14 @@ RESIZES: dict[str, Callable[[np.ndarray, InputSpec], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Recording:
-    """frame: RGB565, uint8 (H, 2 W). input, outputs: int8, of the file that runs on the board, as
-    they lie in memory. box_q4: int32 (N, 4) in the frame. lines: the detections as text."""
+    """frame: in `format`, uint8 (H, W * bytes per pixel). input, outputs: int8, of the file that
+    runs on the board, as they lie in memory. box_q4: int32 (N, 4) in the frame. lines: the
+    detections as text."""
 
     name: str
+    format: str
     frame: np.ndarray
+    width: int
     input: np.ndarray
     outputs: list[np.ndarray]
     box_q4: np.ndarray
@@ -46,15 +49,16 @@ class Recording:
 
 def record(file: TfliteFile, layout: Basis, stem: Stem | None, picture: Path) -> Recording:
     """Run the picture through TensorFlow Lite Micro on this machine."""
-    frame = to_rgb565(_small(load_rgb(picture)))
-    canvas = RESIZES[layout.resize](to_rgb(frame, "RGB565"), file.spec.input)
+    rgb, grey = _small(load_rgb(picture)), file.spec.input.channels == 1
+    frame, form = (to_grey(rgb), "GREY8") if grey else (to_rgb565(rgb), "RGB565")
+    canvas = RESIZES[layout.resize](to_rgb(frame, form), file.spec.input)
     engine, spec = TflmEngine(file), file.spec
     raw = engine.infer_raw(canvas)
     selection = layout.selection
     tables = integer.make_tables(spec, file.outputs, selection.score_threshold)
     candidates = integer.decode(raw, tables, spec)
     kept = integer.suppress(candidates, selection.iou_threshold, selection.max_detections)
-    size = frame.shape[1] // 2, frame.shape[0]
+    size = rgb.shape[1], rgb.shape[0]
     boxes = boxes_to_frame(kept.box, size, spec.input)
     turned = spec.graph.rotated_180
     outputs = [
@@ -68,7 +72,8 @@ def record(file: TfliteFile, layout: Basis, stem: Stem | None, picture: Path) ->
     ]
     pixels = int8_input(canvas, spec)[0]
     pixels = pixels if stem is None else run_stem(stem, pixels)
-    return Recording(picture.name, frame, pixels, outputs, boxes, kept.score, kept.class_id, lines)
+    found = boxes, kept.score, kept.class_id, lines
+    return Recording(picture.name, form, frame, size[0], pixels, outputs, *found)
 
 
 def _small(rgb: np.ndarray) -> np.ndarray:

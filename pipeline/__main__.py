@@ -67,7 +67,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="give the canvas this camera's shape, e.g. 640x480, where the network letterboxes",
     )
     add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
-    add("--images", type=Path, metavar="DIR", help="your own calibration images, 100 or more")
+    add("--images", type=Path, metavar="PATH", help="your own calibration images, or a video")
     add(
         "--quantization-images",
         type=Path,

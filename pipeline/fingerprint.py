@@ -31,6 +31,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "quantize": ("pipeline", "calibration", "convert", *_QUANTIZE, *_RUNTIME),
     "fine-tuning": (*_CONVERT, "data", "evaluation", *_QUANTIZE, *_RUNTIME, "train"),
     "compare": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
+    "strides": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
     "measure": (
         "pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME, "analysis", "runtime/benchmark",
         "firmware", "firmware/engine", "quantize",

@@ -103,6 +103,7 @@ class Recipe:
         )
         self._publish(quantized_path, final)
         self._report(found, final, tuning)
+        self._name_strides(found)
         if rejected:
             raise GateFailed(f"--qat: {rejected}; {final} is the file without fine-tuning")
 
@@ -145,6 +146,21 @@ class Recipe:
         content["stages"] = summary.stage_times(self.done)
         summary.write_report(content, folder / "report.json")
         print(summary.summary(content, final, page, card))
+
+    def _name_strides(self, found: dict[str, Any]) -> None:
+        """Tell those who bring a network of their own that finer strides were left out."""
+        given, known = self.options, self.spec.architecture.strides
+        own = given.config is not None or given.weights is not None
+        if not own or given.strides is not None or self.spec.graph.strides == known:
+            return
+        result = None
+        if found["evaluation"] is not None:
+            reads = {"spec": self.spec, "weights": found["weights"]}
+            reads |= {"evaluation": found["evaluation"]}
+            run = partial(stages.strides, log=self.log)
+            stage = Stage("strides", run, SOURCES["strides"], reads, {})
+            result = run_stage(self.folder, stage).result
+        say(summary.strides_detail(known, result))
 
     def _quantize(
         self,

@@ -256,6 +256,28 @@ def compare(
     return {**counts, **dict(zip(("tuned", "plain", "standard_error"), known, strict=True))}
 
 
+def strides(
+    spec: ModelSpec, weights: Path, evaluation: AnnotatedImages, log: Path
+) -> dict[str, Any]:
+    """AP of the float network by its strides: the coarsest alone, with the next one, ..."""
+    with output_to(log):
+        from convert.checkpoint import load_network
+        from convert.engines import TorchEngine
+        from evaluation import CocoSet, detect_all, score
+        from runtime import Detector
+
+        network, whole = load_network(weights, spec).network, as_trained(spec)
+        known = spec.architecture.strides
+        images = CocoSet.load(evaluation.folder, evaluation.path, spec.classes, evaluation.limit)
+        found = {}
+        for first in reversed(range(len(known))):
+            chosen = known[first:]
+            detector = Detector(TorchEngine(network, whole.with_strides(chosen)))
+            figures = score(images, detect_all(detector, images, progress=False), spec.classes)
+            found[",".join(map(str, chosen))] = float(figures.figures["AP"])
+    return {"images": len(images.image_ids), "ap": found}
+
+
 def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict[str, Any]:
     """Arena by TFLite Micro, instructions as predicted, AP if annotated images are at hand."""
     result: dict[str, Any] = {}

@@ -57,6 +57,19 @@ def compare_detail(result: dict[str, Any]) -> str:
     )
 
 
+def strides_detail(known: Sequence[int], result: dict[str, Any] | None) -> str:
+    """That the coarsest stride stands alone, and what the others would give.
+
+    result: of the stage `strides`; None without annotated images.
+    """
+    alone = f"stride {known[-1]} alone, as --target mcu has by default"
+    if result is None:
+        return f"{alone}; small objects take finer ones (--strides); --annotations tells their AP"
+    first, *others = (f"{ap:.2f} with {strides}" for strides, ap in result["ap"].items())
+    more = ", ".join(others)
+    return f"{alone}: AP {first}, {more} in float on {result['images']} images (--strides)"
+
+
 def measure_detail(result: dict[str, Any]) -> str:
     """What the measure stage's line says of its result."""
     if "arena_bytes" in result:

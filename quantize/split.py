@@ -80,6 +80,9 @@ def _read(graph: Graph, operators: Sequence[Operator], path: str) -> Stem:
     leaky = [op for op in operators if op.name == "LEAKY_RELU"]
     source, weight, bias = conv.inputs[0], conv.constant(1), conv.constant(2)
     made = conv.outputs[0]
+    if weight.shape[3] == 1:
+        raise KitError(f"{path}: its stem reads grey, and one that is split off reads colours; "
+                       "leave --split-stem out, or take --engine c")  # fmt: skip
     same = all(op.halves for op in operators if op.name in ("CONV_2D", "MAX_POOL_2D"))
     fused = conv.options.fusedActivationFunction
     if source is None or not leaky or fused or not same or weight.shape[1:] != (3, 3, 3):

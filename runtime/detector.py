@@ -64,7 +64,8 @@ class Detector:
     def detect(
         self, image: str | Path | NDArray[np.uint8] | PillowImage, colour_order: str = "RGB"
     ) -> Detections:
-        """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3).
+        """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3);
+        (H, W) of grey.
 
         Paths and Pillow images are turned upright first, as their EXIF tag says. colour_order: of
         an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
@@ -84,8 +85,7 @@ class Detector:
 
     def warm_up(self) -> None:
         """Run once on a black image: the first inference of an NPU compiles the model."""
-        size = self.spec.input
-        self._engine.infer(np.zeros((size.height, size.width, 3), np.uint8))
+        self._engine.infer(np.zeros(self.spec.input.canvas_shape, np.uint8))
 
 
 def _class_ids(names: Sequence[str], spec: ModelSpec) -> tuple[int, ...]:

@@ -99,8 +99,8 @@ def as_rgb(
 ) -> NDArray[np.uint8]:
     """Pixels of a path, a Pillow image or an array: uint8 (H, W, 3), RGB.
 
-    Paths and Pillow images are read alike, see `load_rgb`. colour_order: of an array, `RGB` or
-    `BGR`. Raises `KitError` for any other array.
+    Paths and Pillow images are read alike, see `load_rgb`. An array (H, W) is grey.
+    colour_order: of an array, `RGB` or `BGR`. Raises `KitError` for any other array.
     """
     if isinstance(image, (str, Path)):
         return load_rgb(image)
@@ -111,6 +111,8 @@ def as_rgb(
             raise
         except Exception as error:  # See `load_rgb`.
             raise KitError(f"image is damaged ({error})") from None
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise KitError(f"image is {image.dtype} {image.shape}, expected uint8 (height, width, 3)")
     if colour_order not in ("RGB", "BGR"):

@@ -6,7 +6,8 @@ Stretch: plain bilinear resize to the canvas with half-pixel centres (`cv2.resiz
 scalers and the model zoos do; upstream's warp samples up to half a source pixel beside it.
 Neither has antialiasing. Calibration, inference and evaluation all go through here.
 
-A *canvas* is the result: uint8 (height, width, 3) in the model's colour order.
+A *canvas* is the result: uint8 (height, width, channels) in the model's colour order. Pictures
+become grey before they are resized.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 # Weights are whole numbers of 1 / steps, as in OpenCV.
 _WARP_STEPS = 32  # INTER_TAB_SIZE
 _RESIZE_STEPS = 2048  # INTER_RESIZE_COEF_SCALE
+_LUMA, _LUMA_BITS = (9798, 19235, 3735), 15  # ITU-R BT.601, of red, green and blue, as in OpenCV.
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def place(image_wh: tuple[int, int], spec: InputSpec) -> Placement:
 def to_canvas(rgb: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8], Placement]:
     """Resize an RGB image, uint8 (H, W, 3), onto the canvas of `spec`."""
     height, width = rgb.shape[:2]
+    channels = spec.channels
     placement = place((width, height), spec)
     if spec.keep_ratio:
         steps = _WARP_STEPS
@@ -69,18 +72,25 @@ def to_canvas(rgb: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8
     else:
         steps = _RESIZE_STEPS
         xs, ys = _Taps.resized(width, spec.width), _Taps.resized(height, spec.height)
-    source = rgb.reshape(height, -1)
+    source = (to_grey(rgb) if channels == 1 else rgb).reshape(height, -1)
     rows = source[ys.first] * ys.weight_first[:, None]
     rows += source[ys.second] * ys.weight_second[:, None]
-    total = xs.of_colours(rows)
+    total = xs.of_pixels(rows, channels)
     whole = steps * steps
     total += np.uint32(whole // 2)
     total //= np.uint32(whole)
-    pixels = total.reshape(len(total), -1, 3)
-    canvas = np.zeros((spec.height, spec.width, 3), np.uint8)
+    pixels = total.reshape(len(total), -1, channels)
+    canvas = np.zeros(spec.canvas_shape, np.uint8)
     order = slice(None, None, -1) if spec.colour_order == "BGR" else slice(None)
     canvas[ys.start : ys.stop, xs.start : xs.stop] = pixels[..., order]
     return canvas, placement
+
+
+def to_grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma of RGB pixels (..., 3), in whole numbers, so that C finds the same; of grey the grey."""
+    total = rgb @ np.array(_LUMA, np.uint32) + np.uint32(1 << (_LUMA_BITS - 1))
+    grey: NDArray[np.uint8] = (total >> np.uint32(_LUMA_BITS)).astype(np.uint8)
+    return grey
 
 
 @dataclass(frozen=True)
@@ -94,13 +104,14 @@ class _Taps:
     weight_first: NDArray[np.uint16] | NDArray[np.uint32]
     weight_second: NDArray[np.uint16] | NDArray[np.uint32]
 
-    def of_colours(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
-        """uint32 (h, 3 * target): the weighted sums along rows (h, 3 * source) of RGB pixels."""
+    def of_pixels(self, rows: NDArray[Any], channels: int) -> NDArray[np.uint32]:
+        """uint32 (h, target * channels): the weighted sums along rows (h, source * channels)."""
         total = np.zeros((1, 1), np.uint32)
         taps = (self.first, self.weight_first), (self.second, self.weight_second)
         for pixel, weight in taps:
-            colour = (pixel[:, None] * 3 + np.arange(3)).ravel()
-            total = total + rows.take(colour, axis=1) * np.repeat(weight.astype(np.uint32), 3)
+            place = (pixel[:, None] * channels + np.arange(channels)).ravel()
+            weights = np.repeat(weight.astype(np.uint32), channels)
+            total = total + rows.take(place, axis=1) * weights
         return total
 
     @classmethod
@@ -143,7 +154,7 @@ def _rounded(numerator: NDArray[np.int64], denominator: int) -> NDArray[np.int64
 
 
 def int8_input(canvas: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.int8]:
-    """Canvas -> int8 as the graph of `spec` takes it: `pixel - 128`, (1, H, W, 3), rotated by 180
+    """Canvas -> int8 as the graph of `spec` takes it: `pixel - 128`, (1, H, W, C), rotated by 180
     degrees and in blocks (see `GraphSpec`) if the graph wants it."""
     return np.ascontiguousarray(_arranged(canvas, spec) ^ 0x80).view(np.int8)[None]
 

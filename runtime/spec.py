@@ -29,7 +29,7 @@ BACKBONES = (
 )
 NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6")
-COLOUR_ORDERS = ("BGR", "RGB")
+CHANNELS = {"BGR": 3, "RGB": 3, "GREY": 1}  # By colour order.
 DATASETS = ("coco", "shapes")
 
 
@@ -116,6 +116,7 @@ class Architecture:
 class InputSpec:
     """What the network sees: size in pixels, resize rule, channel order and normalisation.
 
+    colour_order: `BGR`, `RGB`, or `GREY` for one channel.
     mean, std: per channel in `colour_order`, on the 0..255 scale.
     raw_offset, raw_scale: a lowered graph takes (pixel - raw_offset) / raw_scale instead of the
     normalised pixel; raw_offset is whole so that the int8 input is exactly `pixel - 128`. The
@@ -135,12 +136,23 @@ class InputSpec:
         for field in ("width", "height"):
             size = getattr(self, field)
             _check(size > 0 and size % 32 == 0, f"input.{field}", "must be a multiple of 32")
-        _one_of("input.colour_order", self.colour_order, COLOUR_ORDERS)
+        _one_of("input.colour_order", self.colour_order, CHANNELS)
         for field in ("mean", "std"):
-            _check(len(getattr(self, field)) == 3, f"input.{field}", "must have 3 values")
-        _check(min(self.std) > 0, "input.std", "must have 3 positive values")
+            problem = f"must have {self.channels} values for {self.colour_order}"
+            _check(len(getattr(self, field)) == self.channels, f"input.{field}", problem)
+        _check(min(self.std) > 0, "input.std", "must have positive values")
         _check(0 <= self.raw_offset <= 255, "input.raw_offset", "must lie in 0..255")
         _check(self.raw_scale > 0, "input.raw_scale", "must be positive")
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, else 3."""
+        return CHANNELS[self.colour_order]
+
+    @property
+    def canvas_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels."""
+        return self.height, self.width, self.channels
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,8 @@ class GraphSpec:
     class_ids: the classes it answers for, as indices into `ModelSpec.class_names`; empty for all.
     raw_pixels: it takes (pixel - raw_offset) / raw_scale rather than normalised pixels.
     rotated_180: it takes the image rotated by 180 degrees and returns its grids so rotated.
-    space_to_depth: it takes blocks of 2x2 pixels as channels: (1, H/2, W/2, 12), each block row by
-    row, its pixels in the colour order.
+    space_to_depth: it takes blocks of 2x2 pixels as channels: (1, H/2, W/2, 12), or 4 of grey, each
+    block row by row, its pixels in the colour order.
     """
 
     strides: tuple[int, ...]
@@ -243,7 +255,8 @@ class ModelSpec:
     def input_shape_nhwc(self) -> tuple[int, int, int, int]:
         """Shape of the graph's input in NHWC."""
         block = 2 if self.graph.space_to_depth else 1
-        return (1, self.input.height // block, self.input.width // block, 3 * block**2)
+        height, width, channels = self.input.canvas_shape
+        return (1, height // block, width // block, channels * block**2)
 
     def output_shape_nhwc(self, name: str) -> tuple[int, int, int, int]:
         """Shape of the output `name` in NHWC."""

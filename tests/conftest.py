@@ -174,6 +174,13 @@ def small(spec: ModelSpec, width: int, height: int) -> ModelSpec:
     return dataclasses.replace(spec, input=size)
 
 
+def in_grey(spec: ModelSpec) -> ModelSpec:
+    """The spec with an input of one channel."""
+    from train import starting
+
+    return dataclasses.replace(spec, input=starting.in_grey(spec.input))
+
+
 @pytest.fixture(scope="session")
 def official() -> ModelSpec:
     """NanoDet-m-0.5x as in models/."""

@@ -20,6 +20,9 @@ from PIL import Image
 from convert.checkpoint import load_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
+from data.annotations import AnnotatedImages
+from evaluation import CocoSet, detect_all, score
+from pipeline import stages
 from pipeline.__main__ import main
 from quantize.float_graph import FloatGraph
 from quantize.learn import Learned
@@ -177,6 +180,30 @@ def test_onnx_for_others(own: Path) -> None:
     net = cv2.dnn.readNetFromONNX(str(path))
     net.setInput(pixels, "data")
     assert np.abs(net.forward("output") - output).max() < 1e-4
+
+
+def test_strides_that_mcu_leaves_out(own: Path, printed: str, tmp_path: Path) -> None:
+    """Blocks of 48 to 96 pixels, which single strides find in part."""
+    assert "alone" not in printed, "all strides"
+    spec = read_training_config(own / "own.yml")
+    boxes, listed = [], []
+    for i in range(10):
+        made = scene(100 + i, spec)
+        listed.append({"id": i, "file_name": f"{i:03d}.jpg"})
+        boxes += [
+            {"id": 0, "image_id": i, "category_id": int(c), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+            for (x0, y0, x1, y1), c in zip(made.xyxy.tolist(), made.class_id, strict=True)
+        ]
+    categories = [{"id": i, "name": name} for i, name in enumerate(CLASSES)]
+    content = {"images": listed, "categories": categories, "annotations": boxes}
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    evaluation = AnnotatedImages(own / "images", tmp_path / "boxes.json")
+    found = stages.strides(spec.with_strides((32,)), own / "own.ckpt", evaluation, tmp_path / "log")
+    assert list(found["ap"]) == ["32", "16,32", "8,16,32"] and found["images"] == 10
+    whole = Detector(TorchEngine(load_network(own / "own.ckpt", spec).network, spec))
+    images = CocoSet.load(own / "images", tmp_path / "boxes.json", CLASSES)
+    figures = score(images, detect_all(whole, images, progress=False), CLASSES).figures
+    assert found["ap"]["8,16,32"] == figures["AP"] > found["ap"]["32"]
 
 
 def test_plain_onnx(own: Path) -> None:

@@ -85,15 +85,15 @@ def warp_matrix(
     return result
 
 
-def warp_picture(rgb: Image.Image, matrix: np.ndarray, size: Size) -> np.ndarray:
-    """Bilinear, black outside: uint8 (H, W, 3), RGB."""
+def warp_picture(picture: Image.Image, matrix: np.ndarray, size: Size) -> np.ndarray:
+    """Bilinear, black outside: uint8 (H, W, 3), or (H, W) of a grey picture."""
     # A pixel's centre is its number upstream, half a pixel further in Pillow.
     centre = np.eye(3)
     centre[:2, 2] = 0.5
     inverse = centre @ np.linalg.inv(matrix) @ np.linalg.inv(centre)
     coefficients = (inverse / inverse[2, 2]).ravel()[:8].tolist()
     mode, bilinear = Image.Transform.PERSPECTIVE, Image.Resampling.BILINEAR
-    return np.asarray(rgb.transform(size, mode, coefficients, bilinear))
+    return np.asarray(picture.transform(size, mode, coefficients, bilinear))
 
 
 def warp_boxes(xyxy: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
@@ -107,7 +107,8 @@ def warp_boxes(xyxy: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
 
 
 def vary_colour(rng: np.random.Generator, canvas: np.ndarray, setting: Augmentation) -> np.ndarray:
-    """Brightness, contrast and HSV's saturation: float32 (H, W, 3), 0..255 and beyond."""
+    """Brightness, contrast and HSV's saturation, which grey has none of: float32 (H, W, C), 0..255
+    and beyond."""
     pixels = canvas.astype(np.float32)
     brighter, starker, purer = rng.random(3) < _APPLIED
     if brighter:

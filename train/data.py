@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from data.annotations import plain, read_annotations
 from runtime.errors import KitError
 from runtime.image import load_rgb
+from runtime.preprocess import to_grey
 from runtime.spec import ModelSpec
 from train.augment import (
     Augmentation,
@@ -102,7 +103,7 @@ def check_pictures(pictures: Sequence[Picture], annotations: Path) -> None:
 
 
 class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
-    """Augmented samples: normalised pixels (3, H, W) float32, and the objects in them.
+    """Augmented samples: normalised pixels (C, H, W) float32, and the objects in them.
 
     bars: a picture that keeps its ratio fills the input, with bars beside it, as for inference;
     else it is as large as the input allows, as upstream trains.
@@ -126,12 +127,13 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
         epoch, index = key
         rng = np.random.default_rng([self.seed, epoch, index])
         picture, spec = self.pictures[index], self.spec.input
-        image = Image.fromarray(load_rgb(picture.path))
+        rgb = load_rgb(picture.path)
+        image = Image.fromarray(to_grey(rgb) if spec.channels == 1 else rgb)
         size = spec.width, spec.height
         if not self.bars:
             size = smallest_canvas(image.size, spec, self.setting.divisible)
         matrix = warp_matrix(rng, self.setting, image.size, size, spec.keep_ratio)
-        canvas = warp_picture(image, matrix, size)
+        canvas = warp_picture(image, matrix, size).reshape(*size[::-1], spec.channels)
         pixels = vary_colour(rng, canvas, self.setting)
         if spec.colour_order == "BGR":
             pixels = pixels[..., ::-1]
@@ -142,7 +144,7 @@ class TrainingSet(Dataset[tuple[torch.Tensor, Objects]]):
 
 
 def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:
-    """float32 (H, W, 3), 0..255 -> (3, H, W) as the network was trained."""
+    """float32 (H, W, C), 0..255 -> (C, H, W) as the network was trained."""
     mean, std = (np.array(v, np.float32) for v in (spec.input.mean, spec.input.std))
     return torch.from_numpy(np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1)))
 
@@ -150,9 +152,10 @@ def normalised(pixels: np.ndarray, spec: ModelSpec) -> torch.Tensor:
 def collate(
     samples: Sequence[tuple[torch.Tensor, Objects]],
 ) -> tuple[torch.Tensor, list[Objects]]:
-    """Samples -> (B, 3, H, W), with zeros at their right and bottom, and the objects of each."""
+    """Samples -> (B, C, H, W), with zeros at their right and bottom, and the objects of each."""
     sides = [max(pixels.shape[axis] for pixels, _ in samples) for axis in (1, 2)]
-    batch = torch.zeros(len(samples), 3, *(-(-side // _BATCH_STEP) * _BATCH_STEP for side in sides))
+    canvas = (-(-side // _BATCH_STEP) * _BATCH_STEP for side in sides)
+    batch = torch.zeros(len(samples), len(samples[0][0]), *canvas)
     for place, (pixels, _) in zip(batch, samples, strict=True):
         place[:, : pixels.shape[1], : pixels.shape[2]] = pixels
     return batch, [objects for _, objects in samples]

@@ -98,23 +98,40 @@ class Training(lightning.LightningModule):
         }
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters by rate and decay, as upstream's `build_optimizer` sets them."""
+        """A group for each parameter with its rate and decay, as upstream's `build_optimizer` makes
+        them: it resumes our runs by their order."""
         s = self.settings
-        kind = {
-            f"{name}.{own}": isinstance(module, (nn.GroupNorm, nn.BatchNorm2d))
-            for name, module in self.model.named_modules()
-            for own, _ in module.named_parameters(recurse=False)
-        }
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        norms = (nn.GroupNorm, nn.BatchNorm2d)
+        of_norms = {id(p) for m in self.model.modules() if isinstance(m, norms)
+                    for p in m.parameters()}  # fmt: skip
+        groups = []
         for name, parameter in self.model.named_parameters():
             rate, decay = next((f[1:] for f in s.factors if f[0] in name), (1.0, 1.0))
-            spared = kind[name] and not s.decayed_norms
+            spared = id(parameter) in of_norms and not s.decayed_norms
             spared |= name.endswith(".bias") and not s.decayed_biases
-            key = s.rate * rate, 0.0 if spared else s.weight_decay * decay
-            groups.setdefault(key, []).append(parameter)
-        return [
-            {"params": parameters, "lr": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
+            decay = 0.0 if spared else s.weight_decay * decay
+            groups.append({"params": [parameter], "lr": s.rate * rate, "weight_decay": decay})
+        return groups
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """For upstream, which may go on from here: its schedules count epochs, and its Lightning,
+        1.9, counts steps under another name."""
+        loop = checkpoint["loops"]["fit_loop"]
+        steps = loop["epoch_loop.automatic_optimization.optim_progress"]
+        loop["epoch_loop.batch_loop.optimizer_loop.optim_progress"] = {
+            **steps, "optimizer_position": 0
+        }  # fmt: skip
+        checkpoint["lr_schedulers"] = [
+            {**_shared(state), "last_epoch": state["last_epoch"] // self.steps_per_epoch}
+            for state in checkpoint["lr_schedulers"]
+        ]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Ours counts steps."""
+        step = checkpoint["global_step"]
+        checkpoint["lr_schedulers"] = [
+            {**_shared(state), "last_epoch": step, "lr_lambdas": [None] * len(state["base_lrs"])}
+            for state in checkpoint["lr_schedulers"]
         ]
 
     def rate_factor(self, step: int, peak: float) -> float:
@@ -142,6 +159,11 @@ class Training(lightning.LightningModule):
             first, start = 0, 1.0
         waves = [1 + math.cos(math.pi * at / length) for at in (epoch, first)]
         return floor + (start - floor) * waves[0] / waves[1]
+
+
+def _shared(state: dict[str, Any]) -> dict[str, Any]:
+    """What the state of every schedule of torch holds."""
+    return {name: state[name] for name in ("base_lrs", "_last_lr", "_step_count")}
 
 
 class TrainingData(lightning.LightningDataModule):

@@ -21,7 +21,7 @@ from train.data import collate
 
 MEASURED_PICTURES = 64
 _BATCH = 8
-_LAST = "head.gfl_cls."
+_LAST, _FIRST = "head.gfl_cls.", "backbone.conv1.0.weight"
 _OFFICIAL = "nanodet-m"  # Whose classes a checkpoint of 80 has.
 
 
@@ -29,14 +29,18 @@ def start_from(training: Any, path: Path, samples: Sequence[torch.Tensor]) -> No
     """Fine-tune: take what fits of a checkpoint, and say what does not.
 
     Of last layers with other classes, distances are taken, and the classes of COCO by their names
-    where the checkpoint has as many classes as COCO. samples: normalised pixels (3, H, W), on which
-    folded batch norms are measured.
+    where the checkpoint has as many classes as COCO. A grey network takes the sum of the first
+    layer's colours. samples: normalised pixels (C, H, W), on which folded batch norms are measured.
     """
     read = read_weights(path)
     for note in read.notes:
         quiet.say(f"{path.name}: {note}")
     own = training.model.state_dict()
-    found = {k: v for k, v in read.weights.items() if k in own and v.shape == own[k].shape}
+    weights = read.weights
+    if _FIRST in weights and own[_FIRST].shape[1] == 1 < weights[_FIRST].shape[1]:
+        weights = {**weights, _FIRST: weights[_FIRST].sum(1, keepdim=True)}
+        quiet.say(f"{path.name}: `{_FIRST}` gives the sum of its colours")
+    found = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
     if not found:
         raise KitError(f"--weights {path}: nothing in it fits this network")
     taken = ""

@@ -5,6 +5,7 @@ It is one of upstream's kind, for the variant's network and your classes, with t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from data.names import DEFAULT_MODEL, parse_names
 from data.sets import find_sets
 from runtime.cli import Parser
 from runtime.errors import KitError
-from runtime.spec import Architecture, ModelSpec
+from runtime.spec import Architecture, InputSpec, ModelSpec
 from train.settings import Settings
 
 _UPSTREAMS = {own: name for name, own in ACTIVATIONS.items()}
@@ -72,6 +73,12 @@ def configuration(spec: ModelSpec, names: Sequence[str], data: dict[str, Any]) -
         },
         "grad_clip": settings.gradient_clip,
     }
+
+
+def in_grey(size: InputSpec) -> InputSpec:
+    """With one channel, normalised as the int8 input is scaled."""
+    mean, std = (float(size.raw_offset),), (size.raw_scale,)
+    return dataclasses.replace(size, colour_order="GREY", mean=mean, std=std)
 
 
 def _architecture(a: Architecture, classes: int, plus: bool) -> dict[str, Any]:
@@ -148,6 +155,7 @@ def main(words: Sequence[str] | None = None) -> int:
     add("--model", default=DEFAULT_MODEL, metavar="NAME", help="of models/, default %(default)s")
     add("--names", type=parse_names, metavar="LIST", help="the classes, e.g. cat,dog")
     add("--data", type=Path, metavar="DIR", help="a data set, which names them, too")
+    add("--grey", action="store_true", help="a network of one channel")
     options = parser.parse_args(words)
     if options.names is None and options.data is None:
         raise KitError("no classes; give --names cat,dog or --data DIR")
@@ -160,6 +168,8 @@ def main(words: Sequence[str] | None = None) -> int:
             data[part] = {"name": "CocoDataset", **paths}
             listed = read_annotations(images.path, images.folder)["categories"]
             names = names or [category["name"] for category in listed]
+    if options.grey:
+        spec = dataclasses.replace(spec, input=in_grey(spec.input))
     content = configuration(spec, names, data)
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100), end="")
     return 0

@@ -37,12 +37,11 @@ class Lowered:
         return Lowered(self.module, dataclasses.replace(self.spec, graph=graph))
 
     def example_input(self) -> torch.Tensor:
-        """A black canvas as the graph takes it: (1, 3, H, W)."""
-        size = self.spec.input
-        return self.input_tensor(np.zeros((size.height, size.width, 3), np.uint8))
+        """A black canvas as the graph takes it: (1, C, H, W)."""
+        return self.input_tensor(np.zeros(self.spec.input.canvas_shape, np.uint8))
 
     def input_tensor(self, canvas: np.ndarray) -> torch.Tensor:
-        """Canvas -> (1, 3, H, W) as the graph takes it."""
+        """Canvas -> (1, C, H, W) as the graph takes it."""
         double = next(self.module.parameters()).dtype == torch.float64
         dtype = np.float64 if double else np.float32
         return input_tensor(canvas, self.spec, dtype).contiguous()

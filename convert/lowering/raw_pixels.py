@@ -55,7 +55,7 @@ def raw_pixels(model: Lowered) -> Lowered:
     mean, std = conv.weight.new_tensor(pixels.mean), conv.weight.new_tensor(pixels.std)
     weight = conv.weight.data
     shift = (weight.sum((2, 3)) * ((pixels.raw_offset - mean) / std)).sum(1)
-    conv.weight.data = weight * (pixels.raw_scale / std).view(1, 3, 1, 1)
+    conv.weight.data = weight * (pixels.raw_scale / std).view(1, -1, 1, 1)
     conv.bias.data = conv.bias.data + shift
     replace_layer(module, node, conv)
     return finish(module, model).with_graph(raw_pixels=True)

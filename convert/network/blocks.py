@@ -52,7 +52,8 @@ class Convolution(nn.Module):
 class DepthwiseSeparable(nn.Module):
     """Depthwise k x k then 1x1 convolution, each with batch norm and activation.
 
-    Attribute names are upstream's (`DepthwiseConvModule`), so that checkpoints load.
+    Names and order of attributes are upstream's (`DepthwiseConvModule`), so that checkpoints load
+    and optimizers resume.
     """
 
     def __init__(
@@ -60,9 +61,9 @@ class DepthwiseSeparable(nn.Module):
     ) -> None:
         super().__init__()
         self.depthwise = depthwise(channels_in, kernel, stride)
+        self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.dwnorm = nn.BatchNorm2d(channels_in)
         self.act_depthwise = activation(act)
-        self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.pwnorm = nn.BatchNorm2d(channels_out)
         self.act_pointwise = activation(act)
 

@@ -13,7 +13,7 @@ from runtime.spec import Architecture, ModelSpec
 
 
 class NanoDet(nn.Module):
-    """Normalised image (N, 3, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride.
+    """Normalised image (N, C, H, W) float32 -> one (N, classes + 4 * bins, h, w) per stride.
 
     Raises `KitError` where the strides are not the backbone's.
     """
@@ -21,7 +21,7 @@ class NanoDet(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         architecture = spec.architecture
-        self.backbone = build_backbone(architecture)
+        self.backbone = build_backbone(architecture, spec.input.channels)
         found = self.backbone.strides
         if found != architecture.strides[: len(found)]:
             listed = " and ".join(", ".join(map(str, s)) for s in (architecture.strides, found))

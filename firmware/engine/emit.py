@@ -9,7 +9,14 @@ from itertools import groupby
 import numpy as np
 
 from firmware.engine.layers import Channels, Layer
-from firmware.engine.pack import IMAGE_ORDER, Rounding, pack_conv, pack_depthwise, pack_rule
+from firmware.engine.pack import (
+    GREY_ORDER,
+    IMAGE_ORDER,
+    Rounding,
+    pack_conv,
+    pack_depthwise,
+    pack_rule,
+)
 from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT
 from quantize.fixed_point import multiply, quantize_multiplier
@@ -158,7 +165,7 @@ class _Emitter:
         outputs, inputs = weight.shape[0], weight[0].size
         form, how = self.plan.convolution(layer), self.plan.convolution(layer).how
         targets = np.array([self._place((layer.value, c))[1] for c in range(outputs)])
-        sources, order = [], list(IMAGE_ORDER)
+        sources, order = [], list(IMAGE_ORDER if inputs == len(IMAGE_ORDER) else GREY_ORDER)
         if layer.kernel == 1:
             order = list(range(inputs))
             places = [self._place(channel) for channel in layer.sources[0]]

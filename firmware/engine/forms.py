@@ -24,7 +24,7 @@ def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
     window = layer.kernel, layer.stride, layer.above, layer.left
     of_image = layer.kind == "conv" and layer.sources[0][0][0] == 0
     if layer.kind == "conv":
-        image = of_image and source.channels == 3 and len(layer.sources[0]) == 3
+        image = of_image and len(layer.sources[0]) == source.channels in (1, 3)
         return window == ((3, 2, 0, 0) if image else (1, 1, 0, 0))
     if layer.kind == "depthwise":
         return layer.kernel in (3, 4, 5) and layer.stride in (1, 2)

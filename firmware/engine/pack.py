@@ -21,6 +21,7 @@ _MOST_ROWS = 4  # NANODET_CONV_MAX_ROWS.
 
 # Bytes of a window of three rows of nine, in the order in which the image's kernel reads them.
 IMAGE_ORDER = (*range(8), *range(9, 17), *range(18, 26), 8, 26, 17)
+GREY_ORDER = range(9)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ def gather_blocks(model: Any) -> bool:
     if readers != [first] or first.name != "CONV_2D" or not first.halves:
         return False
     weight = first.constant(1)
-    if weight.shape[1:] != (3, 3, 3):
+    colours = weight.shape[3]
+    if weight.shape[1:3] != (3, 3) or colours > 3:
         return False
     tensors = model.subgraphs[0].tensors
     _, height, width, _ = pixels.shape
-    tensors[pixels.index].shape = [1, height // 2, width // 2, 12]
+    tensors[pixels.index].shape = [1, height // 2, width // 2, 4 * colours]
     quantization = tensors[weight.index].quantization
     blocks = _blocks(weight.values)
     tensor = flatbuffer.add_tensor(model, weight.name, blocks, weight.dtype, quantization)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from calibration import canvases, dataset, own_images, verified
-from calibration.dataset import IMAGES, ManifestEntry, manifest
+from calibration import canvases, dataset, frames_of, own_images, verified
+from calibration.dataset import IMAGES, ManifestEntry, enough, manifest, spread
 from runtime.errors import KitError
+from runtime.image import load_rgb
 from runtime.spec import ModelSpec
+from runtime.video import VideoSource, video_sink
 from tests.conftest import photo
 
 
@@ -54,12 +58,74 @@ def test_changed_image_is_named(folder: Path) -> None:
         verified(folder)
 
 
-@pytest.mark.parametrize("count", [0, 99])
+@pytest.mark.parametrize("count", [0, 9])
 def test_too_few_own_images(tmp_path: Path, count: int) -> None:
     for i in range(count):
         (tmp_path / f"{i}.jpg").write_bytes(b"")
-    with pytest.raises(KitError, match=f"{count} images, calibration needs 100"):
+    with pytest.raises(KitError, match=f"{count} images, calibration needs 10, better 100"):
         own_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last", "warns", "reason"),
+    [
+        (10, 0, 9, True, "just enough"),
+        (99, 0, 98, True, "all of them"),
+        (100, 0, 99, False, "all, as the kit's own"),
+        (101, 0, 99, False, "one is left out"),
+        (1000, 0, 990, False, "every tenth"),
+    ],
+)
+def test_pictures_are_spread(
+    capsys: pytest.CaptureFixture[str], count: int, first: int, last: int, warns: bool, reason: str
+) -> None:
+    enough(count, "photos", "images")
+    numbers = spread(count)
+    assert len(set(numbers)) == min(count, IMAGES), reason
+    assert (numbers[0], numbers[-1]) == (first, last), reason
+    steps = np.diff(numbers)
+    assert steps.min() >= 1 and steps.max() - steps.min() <= 1, reason
+    assert (f"photos: {count} images; with 100" in capsys.readouterr().err) is warns, reason
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """120 frames that get brighter by 2 each."""
+    path = tmp_path / "clip.mp4"
+    with video_sink(path, 25) as sink:
+        for i in range(120):
+            sink.write(np.full((48, 64, 3), 2 * i, np.uint8))
+    return path
+
+
+def test_frames_of_a_video(tmp_path: Path, video: Path) -> None:
+    frames = frames_of(video, tmp_path / "cache")
+    shown = list(VideoSource(video))
+    for i, path in enumerate(frames):
+        np.testing.assert_array_equal(load_rgb(path), shown[i * 120 // 100])
+    before = frames[0].stat().st_mtime_ns
+    assert frames_of(video, tmp_path / "cache") == frames
+    assert frames[0].stat().st_mtime_ns == before, "kept"
+
+
+def test_videos_that_will_not_do(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    with video_sink(tmp_path / "short.mp4", 25) as sink:
+        for _ in range(9):
+            sink.write(np.zeros((48, 64, 3), np.uint8))
+    for name, message in (
+        ("missing.mp4", "no such video"),
+        ("text.mp4", "OpenCV cannot open it"),
+        ("short.mp4", "9 frames, calibration needs 10"),
+    ):
+        with pytest.raises(KitError, match=message):
+            frames_of(tmp_path / name, tmp_path / "cache")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(KitError, match="pip install opencv-python-headless"):
+        frames_of(video, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*")), "nothing half-written"
 
 
 def test_damaged_own_image_is_named(tmp_path: Path) -> None:
@@ -74,7 +140,6 @@ def test_damaged_own_image_is_named(tmp_path: Path) -> None:
 
 
 def test_canvases_are_what_inference_sees(folder: Path, tiny: ModelSpec) -> None:
-    from runtime.image import load_rgb
     from runtime.preprocess import to_canvas
 
     paths = verified(folder)

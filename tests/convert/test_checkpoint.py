@@ -108,6 +108,34 @@ def test_code_is_refused_and_not_run(tiny: ModelSpec, tmp_path: Path, plain: boo
     assert not (tmp_path / "ran").exists()
 
 
+class Settings:
+    """A class of somebody's training, such as yacs' `CfgNode`."""
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_the_line_that_saves_the_weights_alone(
+    tiny: ModelSpec,
+    state: dict[str, torch.Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    archive: bool,
+) -> None:
+    """As it stands in the message, it may be pasted where the class is at hand."""
+    content = {"state_dict": state, "hyper_parameters": Settings()}
+    path = tmp_path / "own.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=archive)
+    with pytest.raises(
+        KitError, match=r"asks for `tests\.convert\.test_checkpoint\.Settings`"
+    ) as error:
+        load_network(path, tiny)
+    line = str(error.value).split(", with ")[1]
+    monkeypatch.chdir(tmp_path)
+    exec(line, {"torch": torch})
+    found = load_network(tmp_path / "new.ckpt", tiny).network.state_dict()
+    floats = {key: value for key, value in state.items() if value.is_floating_point()}
+    assert all(torch.equal(found[key], value) for key, value in floats.items())
+
+
 def test_missing_file(tiny: ModelSpec, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="no such checkpoint"):
         load_network(tmp_path / "nowhere.ckpt", tiny)

@@ -70,6 +70,16 @@ def test_official_configurations_give_the_official_variants(
     assert spec.graph.strides == expected.architecture.strides
 
 
+def test_one_mean_makes_a_grey_network(tmp_path: Path) -> None:
+    """As forks of upstream that read pictures in grey write it."""
+    normalize = [[129.75], [72.06]]
+    size = read(tmp_path, put(m_config(), "data.val.pipeline.normalize", normalize)).input
+    assert (size.colour_order, size.mean, size.std) == ("GREY", (129.75,), (72.06,))
+    uneven = put(m_config(), "data.val.pipeline.normalize", [[129.75], [57.0, 57.0, 57.0]])
+    with pytest.raises(KitError, match=r"mean: must have 3 values"):
+        read(tmp_path, uneven)
+
+
 def put(config: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
     *path, last = dotted.split(".")
     part = config

@@ -266,6 +266,15 @@ def test_broken_labels(tmp_path: Path, row: str, message: str) -> None:
     assert len(kept) == 2 and len(broken) == 1 and message in broken[0]
 
 
+def test_a_box_from_the_border_begins_at_zero(tmp_path: Path) -> None:
+    """Shares of eight digits put it a hair beyond; a box has the same bytes in every form."""
+    ultralytics(tmp_path)
+    (tmp_path / "labels/val/a.txt").write_text("0 0.05 0.5 0.10000001 1\n")
+    boxes = read_annotations(tmp_path / "data.yaml", tmp_path / "images/val")["annotations"]
+    assert any(box["bbox"] == [0, 0, 12, 80] for box in boxes)
+    assert not any(np.signbit(box["bbox"]).any() for box in boxes)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

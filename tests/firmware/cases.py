@@ -89,7 +89,7 @@ class Writer:
             "format": PIXEL_FORMATS.index(pixel_format),
             "resize": int(bilinear),
             "scratch_bytes": TAP_BYTES * about.width,
-            "input_bytes": 3 * about.width * about.height,
+            "input_bytes": (1 if about.grey else 3) * about.width * about.height,
         }
         content = frame.tobytes()
         words = struct.pack("<7I", *{**values, **(other or {})}.values())
@@ -201,7 +201,7 @@ def padded(content: bytes) -> bytes:
 
 def encode(about: Description) -> bytes:
     """A description as the runner reads it."""
-    flags = about.keep_ratio | about.bgr << 1 | about.rotated_180 << 2
+    flags = about.keep_ratio | about.bgr << 1 | about.rotated_180 << 2 | about.grey << 3
     head = about.width, about.height, about.classes, about.bins, len(about.levels), flags
     parts = [struct.pack("<6I", *head)]
     for level in about.levels:

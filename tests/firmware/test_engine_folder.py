@@ -22,8 +22,9 @@ from firmware.spare import place
 from runtime.benchmark.board import Memory, load
 from runtime.errors import KitError
 from runtime.postprocess import Selection
+from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
-from tests.conftest import NANODET, Build, run_here
+from tests.conftest import NANODET, Build, Converted, in_grey, run_here
 from tests.firmware.conftest import HERE, SANITIZERS, STRICT, tool
 
 CODE_BYTES = 32 * 1024
@@ -89,6 +90,17 @@ def test_it_finds_what_python_finds(
     flags = "-DNANODET_FRAMES=1", "-DNANODET_ARENA_AS_DATA"
     sent = on_this_machine(out, tmp_path / "program", application(out), *flags)
     assert lines(sent) == expected and expected, reason
+
+
+def test_grey_frames_stay_grey(
+    tiny: ModelSpec, converted: Converted, image: Path, tmp_path: Path
+) -> None:
+    expected = generate(tmp_path, converted(in_grey(tiny)), image)
+    out = tmp_path / "out"
+    assert "NANODET_GREY8" in (out / "generated" / "test_image.c").read_text()
+    flags = "-DNANODET_FRAMES=1", "-DNANODET_ARENA_AS_DATA"
+    sent = on_this_machine(out, tmp_path / "program", application(out), *flags)
+    assert lines(sent) == expected and expected
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
-from tests.conftest import NANODET, Build, run_here, run_python
+from tests.conftest import NANODET, Build, Converted, in_grey, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
 COMMAND = [NANODET, "firmware", "--engine", "tflm"]
@@ -60,6 +61,18 @@ def test_the_application_finds_what_python_finds(
         for d in found["detections"]
     ]
     assert lines == expected and len(lines) > 0
+
+
+def test_grey_frames_stay_grey(
+    tiny: ModelSpec, converted: Converted, image: Path, tmp_path: Path
+) -> None:
+    grey = converted(in_grey(tiny))
+    assert generate(tmp_path, grey, image)
+    assert "NANODET_GREY8" in (tmp_path / "out" / "generated" / "test_image.c").read_text()
+    assert replay(tmp_path)["detections"]
+    words = str(grey.tflite), "--out", "split", "--split-stem", "--image", str(image)
+    done = run_here(tmp_path, *COMMAND, *words)
+    assert done.returncode == 2 and "leave --split-stem out" in done.stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--split-stem"]], ids=str)

@@ -14,7 +14,7 @@ from firmware.describe import Description, describe
 from firmware.frames import PIXEL_FORMATS, nearest_canvas, to_rgb
 from runtime.preprocess import int8_input, to_canvas
 from runtime.spec import ModelSpec
-from tests.conftest import photo, small
+from tests.conftest import in_grey, photo, small
 from tests.firmware import cases
 from tests.firmware.cases import Runner, Writer
 from tests.runtime.test_integer import tensors
@@ -34,7 +34,7 @@ SIZES = [
 
 
 def variants(official: ModelSpec) -> list[ModelSpec]:
-    """Both fits, channel orders and orientations."""
+    """Both fits, channel orders and orientations, and one channel."""
     base = small(official, 96, 64)
     size = base.input
     return [
@@ -45,6 +45,8 @@ def variants(official: ModelSpec) -> list[ModelSpec]:
             input=dataclasses.replace(size, colour_order="RGB"),
             graph=dataclasses.replace(base.graph, rotated_180=True),
         ),
+        in_grey(base),
+        dataclasses.replace(in_grey(base), graph=dataclasses.replace(base.graph, rotated_180=True)),
     ]
 
 

@@ -29,6 +29,7 @@ _STAGES = {
     "quantize": "quantize",
     "fine-tuning": "_fine_tuning",
     "compare": "compare",
+    "strides": "strides",
     "measure": "measure",
     "publish": "publish",
     "report": "report",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.summary import command, cortex_m7
+from pipeline.summary import command, cortex_m7, strides_detail
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,16 @@ from pipeline.summary import command, cortex_m7
 )  # fmt: skip
 def test_command(arguments: list[str], typed: str, reason: str) -> None:
     assert command(arguments) == typed, reason
+
+
+def test_strides_that_were_left_out() -> None:
+    result = {"images": 50, "ap": {"32": 10.0, "16,32": 20.04, "8,16,32": 30.06}}
+    alone = "stride 32 alone, as --target mcu has by default"
+    assert strides_detail((8, 16, 32), result) == (
+        f"{alone}: AP 10.00 with 32, 20.04 with 16,32, 30.06 with 8,16,32 in float on 50 images "
+        "(--strides)"
+    )
+    assert strides_detail((8, 16, 32), None).startswith(f"{alone}; small objects")
 
 
 @pytest.mark.parametrize(

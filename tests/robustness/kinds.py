@@ -7,6 +7,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from runtime.tflite_file import TfliteFile
 from tests.robustness import mutate
 from tests.robustness.material import load_tree
 
-KINDS = ("tflite", "checkpoint", "image", "json", "yaml")
+KINDS = ("tflite", "checkpoint", "image", "json", "yaml", "voc", "yolo")
 _SLOW_EVERY = 10  # Commands that take half a second or more see every tenth mutant.
 _DEMO = ("--model", "nanodet-m-0.5x-shapes", "--input-size", "96x64")
 
@@ -107,7 +108,7 @@ def _evaluate(model: Path, images: Path, annotations: Path, scores: Path) -> Tri
 
 def _checkpoint(rng: random.Random, _: int, material: Path, scratch: Path) -> list[Trial]:
     """The weights are those of the file as it was, bit for bit, or there is an error. Files of
-    PyTorch before 1.6 carry no checksum: there, any finite weights."""
+    PyTorch before 1.6 and ONNX carry no checksum: there, any finite weights."""
     source, path = _choose(rng, material / "checkpoint"), scratch / "mutant.ckpt"
     path.write_bytes(mutate.mutate_bytes(source.read_bytes(), rng))
 
@@ -156,16 +157,58 @@ def _json(rng: random.Random, number: int, material: Path, scratch: Path) -> lis
     evaluate = _evaluate(model, material / "json" / "images", path, scratch / "scores.json")
     return [
         evaluate,
-        Trial("train", lambda: run(lambda: _read_pictures(path)), lambda _: None),
+        Trial("train", lambda: run(lambda: _read_pictures(path, path.parent)), lambda _: None),
     ]
 
 
-def _read_pictures(path: Path) -> int:
+def _voc(rng: random.Random, number: int, material: Path, scratch: Path) -> list[Trial]:
+    """One XML of a set; or the list of `ImageSets`."""
+    folder = _copied(material / "voc", scratch)
+    path = _choose(rng, folder / "Annotations")
+    if number % 4 == 0:
+        path = folder / "ImageSets" / "Main" / "train.txt"
+    path.write_bytes(mutate.mutate_bytes(path.read_bytes(), rng))
+    return _set_trials(folder, scratch)
+
+
+def _yolo(rng: random.Random, number: int, material: Path, scratch: Path) -> list[Trial]:
+    """The labels of a picture; or the `data.yaml`."""
+    folder = _copied(material / "yolo", scratch)
+    path = _choose(rng, folder / "train" / "labels")
+    if number % 2:
+        path.write_bytes(mutate.mutate_bytes(path.read_bytes(), rng))
+    else:
+        path = folder / "data.yaml"
+        path.write_bytes(_document(load_tree(path), rng, yaml.safe_dump))
+    return _set_trials(folder, scratch)
+
+
+def _copied(source: Path, scratch: Path) -> Path:
+    shutil.copytree(source, scratch / "set")
+    return scratch / "set"
+
+
+def _set_trials(folder: Path, scratch: Path) -> list[Trial]:
+    sheet = scratch / "sheet.png"
+
+    def read() -> int:
+        from data.sets import find_sets
+
+        learned = find_sets(folder)["train"]
+        return _read_pictures(learned.path, learned.folder)
+
+    return [
+        Trial("train", lambda: run(read), lambda _: None),
+        Trial("data", _command("data", folder, "--sheet", sheet), lambda _: _holds(sheet), sheet),
+    ]
+
+
+def _read_pictures(path: Path, images: Path) -> int:
     from data import locate
     from train.data import read_pictures
 
     names = locate.model_spec("nanodet-m-0.5x-shapes").class_names
-    for picture in read_pictures(path.parent, path, names):
+    for picture in read_pictures(images, path, names):
         assert len(picture.xyxy) == len(picture.class_id)
         assert all(math.isfinite(v) for v in picture.xyxy.ravel())
     return 0
@@ -323,5 +366,6 @@ def _selftest(_: random.Random, number: int, __: Path, ___: Path) -> list[Trial]
 _Maker = Callable[[random.Random, int, Path, Path], Sequence[Trial]]
 _MAKERS: dict[str, Any] = {
     "tflite": _tflite, "checkpoint": _checkpoint, "image": _image, "json": _json, "yaml": _yaml,
+    "voc": _voc, "yolo": _yolo,
     "selftest": _selftest,
 }  # fmt: skip

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.preprocess import float_input, int8_input, place, to_canvas, upright
+from runtime.preprocess import float_input, int8_input, place, to_canvas, to_grey, upright
 from runtime.spec import InputSpec, ModelSpec
-from tests.conftest import photo
+from tests.conftest import in_grey, photo
 
 SIZES = [
     (640, 480, "the usual landscape"),
@@ -84,6 +84,24 @@ def test_colour_order(tiny: ModelSpec) -> None:
     bgr, _ = to_canvas(rgb, tiny.input)
     straight, _ = to_canvas(rgb, dataclasses.replace(tiny.input, colour_order="RGB"))
     np.testing.assert_array_equal(bgr[..., ::-1], straight)
+
+
+@pytest.mark.parametrize("keep_ratio", [True, False])
+def test_grey_is_opencvs_before_it_is_resized(tiny: ModelSpec, keep_ratio: bool) -> None:
+    spec = dataclasses.replace(in_grey(tiny).input, keep_ratio=keep_ratio)
+    rgb = photo(4, 150, 40)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    np.testing.assert_array_equal(to_grey(rgb), grey)
+    canvas, _ = to_canvas(rgb, spec)
+    colour = dataclasses.replace(tiny.input, keep_ratio=keep_ratio)
+    wide, _ = to_canvas(np.repeat(grey[..., None], 3, axis=2), colour)
+    assert canvas.shape == (64, 96, 1)
+    np.testing.assert_array_equal(canvas, wide[..., :1])
+
+
+def test_grey_stays_as_it_is() -> None:
+    levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    np.testing.assert_array_equal(to_grey(levels), np.arange(256))
 
 
 def graph(spec: ModelSpec, raw_pixels: bool, rotated_180: bool) -> ModelSpec:

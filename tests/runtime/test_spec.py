@@ -66,6 +66,7 @@ def test_outputs(official: ModelSpec) -> None:
         ({"input.width": 300}, "multiple of 32", "strides would not divide it"),
         ({"input.std": [1.0, 0.0, 1.0]}, "std", "division by zero"),
         ({"input.mean": [1.0]}, "3 values", "one mean for three channels"),
+        ({"input.colour_order": "GREY"}, "1 values for GREY", "three means for one channel"),
         ({"input.mean": [1.0, math.inf, 1.0]}, "mean: inf is not finite", "YAML knows .inf"),
         ({"input.std": [1.0, math.nan, 1.0]}, "std: nan is not finite", "YAML knows .nan"),
         ({"input.mean": [1.0, 10**400, 1.0]}, "too large", "no float holds it"),

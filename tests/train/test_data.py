@@ -20,6 +20,7 @@ from runtime.errors import KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas
 from runtime.spec import ModelSpec
+from tests.conftest import in_grey
 from tests.train.literal import uniform_distance
 from train.augment import (
     Augmentation,
@@ -83,6 +84,19 @@ def test_without_augmentation_a_sample_is_what_inference_sees(
         for box, class_id in zip(objects.xyxy, objects.class_id, strict=True):
             same = whole.xyxy[whole.class_id == class_id]
             assert (same - box).abs().amax(1).min() < 1e-3
+
+
+def test_a_grey_sample_is_what_inference_sees(scenes: Path, shapes: ModelSpec) -> None:
+    pictures = read_pictures(scenes / "images", scenes / "annotations.json", CLASS_NAMES)
+    spec = in_grey(shapes)
+    dataset = TrainingSet(pictures, spec, Augmentation(saturation=(0.1, 0.2)), seed=0, bars=True)
+    for i, picture in enumerate(pictures):
+        expected, _ = plain_sample(picture, spec)
+        inner = (slice(None), slice(2, -2), slice(2, -2))
+        found, _ = dataset[0, i]
+        assert found.shape == (1, 64, 96)
+        assert (found[inner] - expected[inner]).abs().max() < 0.02
+    assert collate([dataset[0, 0], dataset[0, 1]])[0].shape == (2, 1, 64, 96)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -12,7 +12,7 @@ from torch import nn
 from convert.network import NanoDet
 from data import locate
 from runtime.spec import ModelSpec
-from tests.conftest import small
+from tests.conftest import in_grey, small
 from tests.random_network import random_network
 from train.module import Training
 from train.settings import Settings
@@ -74,6 +74,18 @@ def test_unfolded_statistics_are_those_of_the_pictures(tiny: ModelSpec) -> None:
     torch.testing.assert_close(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
     variance = seen.var((0, 2, 3), unbiased=False)
     torch.testing.assert_close(norm.running_var, variance, atol=1e-5, rtol=1e-4)
+
+
+def test_grey_takes_the_sum_of_colours(tmp_path: Path, tiny: ModelSpec) -> None:
+    network = random_network(tiny)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "colour.ckpt")
+    training = Training(in_grey(tiny), Settings())
+    start_from(training, tmp_path / "colour.ckpt", [sample[:1] for sample in SAMPLES])
+    pixels = torch.stack(SAMPLES)[:, :1]
+    with torch.no_grad():
+        found = training.model.eval()(pixels)
+        for level, wanted in zip(found, network(pixels.expand(-1, 3, -1, -1)), strict=True):
+            torch.testing.assert_close(level, wanted, atol=1e-3, rtol=1e-3)
 
 
 def test_a_last_layer_with_other_classes(

@@ -477,6 +477,32 @@ def test_resumed_training_is_the_uninterrupted_one(own: Path, workers: str) -> N
         assert torch.equal(value, other[name]), name
 
 
+def test_upstream_resumes(own: Path) -> None:
+    """Its optimizer has a group for each parameter, in this order; its schedule counts epochs;
+    Lightning 1.9, which it needs, finds its step."""
+    done = train(own, "m.yml", "--out", "for-upstream", "--epochs", "3", "--stop-after-epoch", "2")
+    assert done.returncode == 0, done.stderr
+    saved = torch.load(own / "for-upstream" / "last.ckpt", weights_only=False)
+    names = [
+        name for name, _ in TrainedNetwork(read_training_config(own / "m.yml")).named_parameters()
+    ]
+    (optimizer,) = saved["optimizer_states"]
+    assert [group["params"] for group in optimizer["param_groups"]] == [
+        [i] for i in range(len(names))
+    ]
+    trained = {names[i] for i in optimizer["state"]}
+    assert trained == {name for name in names if ".gfl_reg." not in name}
+    at = names.index("head.cls_convs.0.0.depthwise.weight")
+    assert names[at + 1 : at + 3] == [
+        "head.cls_convs.0.0.pointwise.weight", "head.cls_convs.0.0.dwnorm.weight"
+    ]  # fmt: skip
+    (schedule,) = saved["lr_schedulers"]
+    assert (schedule["last_epoch"], saved["global_step"]) == (2, 4)
+    progress = saved["loops"]["fit_loop"]["epoch_loop.batch_loop.optimizer_loop.optim_progress"]
+    assert progress["optimizer"]["step"]["total"]["completed"] == 4
+    assert progress["optimizer_position"] == 0
+
+
 def test_two_processes_lose_what_one_with_twice_the_batch_loses(own: Path) -> None:
     """NanoDet-m, whose assignment does not hang on predictions; in float64, for the gradients of
     an untrained network with batch norm magnify rounding a thousandfold."""

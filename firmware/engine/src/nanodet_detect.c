@@ -19,7 +19,9 @@ static void take(void *context, uint32_t level, uint32_t y, const nanodet_row *c
 
 /* Levels are handed over by number, and rows by the height that the model gives them. */
 static bool agree(const nanodet_network *network, const nanodet_model *model) {
+    uint32_t channels = network->buffers[network->image_buffer].pitch;
     if (network->image_width != model->width || network->image_height != model->height) return false;
+    if (channels * model->width != nanodet_row_bytes(model)) return false;
     for (uint32_t i = 0; i < network->layer_count; i++) {
         const nanodet_layer *layer = network->layers + i;
         if (layer->kind != NANODET_DECODE) continue;

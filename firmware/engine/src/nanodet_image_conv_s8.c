@@ -6,6 +6,9 @@
 #define STEP 6    /* Bytes from one output's pixels to those of the next. */
 #define WINDOW 9  /* Bytes of three pixels of a row. */
 #define INPUTS 28 /* Of three rows, in whole words. */
+#define GREY_STEP 2
+#define GREY_WINDOW 3
+#define GREY_INPUTS 12
 
 #if defined(__ARM_FEATURE_DSP)
 /* nanodet_image_widen.S */
@@ -39,13 +42,27 @@ static void widen(const int8_t *const rows[3], uint32_t x, uint32_t last_step, u
 }
 #endif
 
+static void widen_grey(const int8_t *const rows[3], uint32_t x, uint32_t last_step, uint32_t count,
+                       uint32_t *pairs) {
+    int8_t bytes[NANODET_CONV_MOST][GREY_INPUTS] = {{0}};
+    for (uint32_t p = 0; p < count; p++) {
+        for (uint32_t i = 0; i < GREY_WINDOW; i++) {
+            bytes[p][i] = rows[0][GREY_STEP * (x + p) + i];
+            bytes[p][GREY_WINDOW + i] = rows[1][GREY_STEP * (x + p) + i];
+            bytes[p][2 * GREY_WINDOW + i] = rows[2][last_step * (x + p) + i];
+        }
+    }
+    nanodet_conv_widen(bytes[0], GREY_INPUTS, count, GREY_INPUTS, pairs);
+}
+
 void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
                            int8_t zero_point, nanodet_row target, uint32_t pixels,
                            uint32_t *scratch) {
     int8_t padding[WINDOW];
     const int8_t *from[3] = {rows[0], rows[1], rows[2]};
     const int32_t *end = nanodet_conv_at(layer, layer->outputs);
-    uint32_t last_step = STEP;
+    bool grey = layer->inputs == GREY_INPUTS;
+    uint32_t last_step = grey ? GREY_STEP : STEP;
     if (rows[2] == NULL) {
         for (uint32_t i = 0; i < WINDOW; i++) padding[i] = zero_point;
         from[2] = padding;
@@ -54,7 +71,7 @@ void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3
     for (uint32_t x = 0, turn; x < pixels; x += turn) {
         turn = nanodet_conv_turn(layer, pixels - x);
         nanodet_row out = {target.first + (size_t)x * target.pitch, target.pitch};
-        widen(from, x, last_step, turn, scratch);
+        (grey ? widen_grey : widen)(from, x, last_step, turn, scratch);
         nanodet_conv_pixels(layer, scratch, turn, layer->stream, end, out);
     }
 }

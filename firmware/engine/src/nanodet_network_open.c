@@ -6,8 +6,8 @@
 #include "nanodet_steps.h"
 
 #define BEYOND 3 /* Bytes that a kernel reads beyond a pixel's channels. */
-#define IMAGE_INPUTS 28
-#define IMAGE_CHANNELS 3
+#define IMAGE_INPUTS 28 /* Of a window, in whole words. */
+#define GREY_INPUTS 12
 
 /* Does a row of the buffer hold so many pixels of so many bytes from `at` on? */
 static bool holds(const nanodet_network *network, uint32_t buffer, uint32_t at, uint32_t bytes,
@@ -29,8 +29,9 @@ static bool check_buffers(const nanodet_network *network) {
     }
     if (network->scratch_buffer >= network->buffer_count) return false;
     if (network->buffers[network->scratch_buffer].offset % 4 != 0) return false;
-    return holds(network, network->image_buffer, 0, IMAGE_CHANNELS, network->image_width + 1u) &&
-           network->buffers[network->image_buffer].pitch == IMAGE_CHANNELS;
+    uint32_t channels = network->buffers[network->image_buffer].pitch;
+    return (channels == 1 || channels == 3) &&
+           holds(network, network->image_buffer, 0, channels, network->image_width + 1u);
 }
 
 /* rule: multiplier, offset, shift. */
@@ -85,9 +86,10 @@ static bool check_parts(const nanodet_network *network, const nanodet_layer *lay
 
 static bool check_stem(const nanodet_network *network, const nanodet_layer *layer) {
     const nanodet_conv *conv = layer->layer;
-    return conv->inputs == IMAGE_INPUTS && !conv->narrow && conv->rows == 1 &&
-           holds(network, network->image_buffer, 0, 3 * IMAGE_CHANNELS,
-                 2u * layer->out_width - 1u) &&
+    uint32_t channels = network->buffers[network->image_buffer].pitch;
+    return conv->inputs == (channels == 1 ? GREY_INPUTS : IMAGE_INPUTS) && !conv->narrow &&
+           conv->rows == 1 &&
+           holds(network, network->image_buffer, 0, 3 * channels, 2u * layer->out_width - 1u) &&
            2 * (layer->out_height - 1u) + 1 < layer->height;
 }
 

@@ -37,7 +37,8 @@ static void fetch_row(running *state) {
     const nanodet_network *network = state->network;
     int8_t *row = row_of(state, network->image_buffer, state->image_row);
     state->fetch(state->context, state->image_row++, row);
-    memset(row + 3 * network->image_width, network->image_zero_point, 3);
+    uint32_t channels = network->buffers[network->image_buffer].pitch;
+    memset(row + channels * network->image_width, network->image_zero_point, channels);
 }
 
 static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {

@@ -43,11 +43,6 @@ DEFINE_NEAREST(nearest_bgr888, nanodet_from_bgr888)
 DEFINE_NEAREST(nearest_yuyv, nanodet_from_yuyv)
 DEFINE_NEAREST(nearest_grey8, nanodet_from_grey8)
 
-typedef void nearest_row(const uint8_t *, const uint16_t *, uint32_t, const destination *);
-
-static nearest_row *const NEAREST[] = {nearest_rgb565, nearest_rgb888, nearest_bgr888,
-                                       nearest_yuyv, nearest_grey8};
-
 /* Rows and their weights. The result is rounded to whole grey levels by `shift` bits. */
 typedef struct {
     const uint8_t *upper, *lower;
@@ -83,10 +78,49 @@ DEFINE_BILINEAR(bilinear_bgr888, nanodet_pair_bgr888)
 DEFINE_BILINEAR(bilinear_yuyv, nanodet_pair_yuyv)
 DEFINE_BILINEAR(bilinear_grey8, nanodet_pair_grey8)
 
+/* The same for a network of one channel. */
+#define BOTH(luma_of, row) luma_of(row, at) | (uint32_t)luma_of(row, at + 1) << 16
+#define DEFINE_GREY(nearest, bilinear, luma_of)                                           \
+    static void nearest(const uint8_t *row, const uint16_t *columns, uint32_t width,      \
+                        const destination *to) {                                          \
+        int8_t *pixel = to->first;                                                        \
+        for (uint32_t x = 0; x < width; x++, pixel += to->step) {                         \
+            uint32_t at = columns[x];                                                     \
+            *pixel = (int8_t)((at == NANODET_OUTSIDE ? 0 : luma_of(row, at)) - 128);      \
+        }                                                                                 \
+    }                                                                                     \
+    static void bilinear(blend of, const nanodet_column *columns, uint32_t width,         \
+                         const destination *to) {                                         \
+        uint32_t start = (1u << (of.shift - 1)) - (128u << of.shift);                     \
+        int8_t *pixel = to->first;                                                        \
+        for (uint32_t x = 0; x < width; x++, pixel += to->step) {                         \
+            uint32_t at = columns[x].first, weights = columns[x].weights;                 \
+            struct { uint32_t grey; } p = {BOTH(luma_of, of.upper)},                      \
+                                      q = {BOTH(luma_of, of.lower)};                      \
+            *pixel = COLOUR(grey);                                                        \
+        }                                                                                 \
+    }
+
+DEFINE_GREY(grey_nearest_rgb565, grey_bilinear_rgb565, nanodet_luma_rgb565)
+DEFINE_GREY(grey_nearest_rgb888, grey_bilinear_rgb888, nanodet_luma_rgb888)
+DEFINE_GREY(grey_nearest_bgr888, grey_bilinear_bgr888, nanodet_luma_bgr888)
+DEFINE_GREY(grey_nearest_yuyv, grey_bilinear_yuyv, nanodet_luma_yuyv)
+DEFINE_GREY(grey_nearest_grey8, grey_bilinear_grey8, nanodet_luma_grey8)
+
+typedef void nearest_row(const uint8_t *, const uint16_t *, uint32_t, const destination *);
 typedef void bilinear_row(blend, const nanodet_column *, uint32_t, const destination *);
 
-static bilinear_row *const BILINEAR[] = {bilinear_rgb565, bilinear_rgb888, bilinear_bgr888,
-                                         bilinear_yuyv, bilinear_grey8};
+/* Of networks of three channels and of one, by the frame's format. */
+static nearest_row *const NEAREST[2][5] = {
+    {nearest_rgb565, nearest_rgb888, nearest_bgr888, nearest_yuyv, nearest_grey8},
+    {grey_nearest_rgb565, grey_nearest_rgb888, grey_nearest_bgr888, grey_nearest_yuyv,
+     grey_nearest_grey8},
+};
+static bilinear_row *const BILINEAR[2][5] = {
+    {bilinear_rgb565, bilinear_rgb888, bilinear_bgr888, bilinear_yuyv, bilinear_grey8},
+    {grey_bilinear_rgb565, grey_bilinear_rgb888, grey_bilinear_bgr888, grey_bilinear_yuyv,
+     grey_bilinear_grey8},
+};
 
 static const uint8_t *row_of(const nanodet_frame *frame, uint32_t y) {
     return frame->pixels + (size_t)y * frame->row_bytes;
@@ -108,8 +142,8 @@ static void blend_rows(const nanodet_frame_rows *rows, nanodet_tap y, destinatio
         of.lower = twice[1];
     }
     to.first += (int32_t)rows->first * to.step;
-    BILINEAR[frame->format](of, (const nanodet_column *)rows->columns + rows->first, rows->count,
-                            &to);
+    const nanodet_column *columns = (const nanodet_column *)rows->columns + rows->first;
+    BILINEAR[rows->model->grey][frame->format](of, columns, rows->count, &to);
 }
 
 static nanodet_status check_frame(const nanodet_frame *frame) {
@@ -159,24 +193,24 @@ void nanodet_frame_row(void *context, uint32_t y, int8_t *row) {
     const nanodet_frame_rows *rows = context;
     const nanodet_model *model = rows->model;
     const nanodet_frame *frame = rows->frame;
-    uint32_t width = model->width;
-    destination to = {row, 3, model->bgr ? 2u : 0u};
+    uint32_t width = model->width, bytes = nanodet_row_bytes(model);
+    destination to = {row, model->grey ? 1 : 3, model->bgr ? 2u : 0u};
     if (model->rotated_180) {
-        to.first = row + 3 * (width - 1);
-        to.step = -3;
+        to.first = row + bytes - to.step;
+        to.step = -to.step;
         y = model->height - 1u - y;
     }
     if (rows->resize == NANODET_NEAREST) {
         uint16_t nearest = nanodet_nearest(&rows->axes[1], (int32_t)y);
         if (nearest == NANODET_OUTSIDE) {
-            memset(row, BLACK, 3u * width);
+            memset(row, BLACK, bytes);
         } else {
-            NEAREST[frame->format](row_of(frame, nearest), rows->columns, width, &to);
+            NEAREST[model->grey][frame->format](row_of(frame, nearest), rows->columns, width, &to);
         }
         return;
     }
     nanodet_tap tap = nanodet_bilinear_tap(&rows->axes[1], (int32_t)y);
     bool black = tap.weight_first == 0 && tap.weight_second == 0;
-    if (black || rows->count < width) memset(row, BLACK, 3u * width);
+    if (black || rows->count < width) memset(row, BLACK, bytes);
     if (!black) blend_rows(rows, tap, to);
 }

@@ -1,4 +1,4 @@
-/* One pixel of a frame's row as red, green, blue. */
+/* One pixel of a frame's row as red, green, blue, or as grey. */
 #ifndef NANODET_PIXELS_H
 #define NANODET_PIXELS_H
 
@@ -49,6 +49,20 @@ static inline nanodet_rgb nanodet_from_grey8(const uint8_t *row, uint32_t x) {
     nanodet_rgb pixel = {row[x], row[x], row[x]};
     return pixel;
 }
+
+/* Luma of ITU-R BT.601, in 1/32768. */
+#define NANODET_DEFINE_LUMA(name, pixel_of)                                                     \
+    static inline uint8_t name(const uint8_t *row, uint32_t x) {                                \
+        nanodet_rgb p = pixel_of(row, x);                                                       \
+        return (uint8_t)((9798u * p.red + 19235u * p.green + 3735u * p.blue + 16384u) >> 15);   \
+    }
+
+NANODET_DEFINE_LUMA(nanodet_luma_rgb565, nanodet_from_rgb565)
+NANODET_DEFINE_LUMA(nanodet_luma_rgb888, nanodet_from_rgb888)
+NANODET_DEFINE_LUMA(nanodet_luma_bgr888, nanodet_from_bgr888)
+NANODET_DEFINE_LUMA(nanodet_luma_yuyv, nanodet_from_yuyv)
+
+static inline uint8_t nanodet_luma_grey8(const uint8_t *row, uint32_t x) { return row[x]; }
 
 /* Two neighbouring pixels, the first in the lower halves. */
 typedef struct {

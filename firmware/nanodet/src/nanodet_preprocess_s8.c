@@ -9,7 +9,7 @@ nanodet_status nanodet_preprocess_s8(const nanodet_model *model, const nanodet_f
         nanodet_frame_rows_init(&rows, model, frame, resize, scratch, scratch_bytes);
     if (status != NANODET_OK) return status;
     if (input == NULL) return NANODET_NULL_POINTER;
-    size_t row_bytes = 3u * (size_t)model->width;
+    size_t row_bytes = nanodet_row_bytes(model);
     if (input_bytes != row_bytes * model->height) return NANODET_BAD_BUFFER;
     for (uint32_t y = 0; y < model->height; y++) {
         nanodet_frame_row(&rows, y, input + y * row_bytes);

@@ -171,7 +171,7 @@ static void change(const field *one, uint32_t *before) {
 
 static void fetch(void *context, uint32_t y, int8_t *row) {
     const nanodet_network *about = context;
-    memset(row, (int)y, 3u * about->image_width);
+    memset(row, (int)y, about->buffers[about->image_buffer].pitch * (size_t)about->image_width);
 }
 
 static void take(void *context, uint32_t level, uint32_t y, const nanodet_row *cls,

@@ -18,7 +18,7 @@ typedef struct {
 
 static void fetch(void *context, uint32_t y, int8_t *row) {
     const test *about = context;
-    uint32_t bytes = 3u * network.image_width;
+    uint32_t bytes = network.buffers[network.image_buffer].pitch * network.image_width;
     memcpy(row, about->image + y * bytes, bytes);
 }
 
@@ -59,7 +59,8 @@ static uint32_t scratch_bytes(void) {
 
 int main(int argc, char **argv) {
     if (argc != 5) return 2;
-    size_t bytes = 3u * network.image_width * network.image_height;
+    size_t bytes = (size_t)network.buffers[network.image_buffer].pitch * network.image_width *
+                   network.image_height;
     int8_t *image = malloc(bytes);
     void *arena = malloc(network.arena_bytes); /* So that a sanitizer sees what lies beyond. */
     FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");

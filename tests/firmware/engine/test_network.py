@@ -16,10 +16,11 @@ from firmware.engine.emit import emit
 from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
 from runtime.engines import TflmEngine
-from runtime.preprocess import int8_input
+from runtime.preprocess import int8_input, to_canvas
+from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
-from tests.conftest import Build
+from tests.conftest import Build, Converted, in_grey, photo
 from tests.firmware.cases import Runner
 from tests.firmware.conftest import HERE, M7, SANITIZERS, compiled, sources, tool
 
@@ -32,6 +33,16 @@ def pairs(file: TfliteFile, graph: Graph) -> list[tuple[int, int]]:
     """Tensors of class and distance logits, the finest stride first."""
     names = graph.signature
     return [(names[f"cls_{s}"], names[f"reg_{s}"]) for s in file.spec.graph.strides]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["colour", "grey"])
+def build(request: pytest.FixtureRequest, tiny: ModelSpec, converted: Converted) -> Build:
+    return converted(in_grey(tiny) if request.param else tiny)
+
+
+@pytest.fixture(scope="module")
+def canvas(build: Build) -> np.ndarray:
+    return to_canvas(photo(1, 130, 90), build.spec.input)[0]
 
 
 @pytest.fixture(scope="module", params=WEIGHTS)

@@ -148,6 +148,7 @@ static bool fuzz_preprocess(void) {
     model.height = (uint16_t)mostly(1 + below(60));
     model.keep_ratio = below(2);
     model.bgr = below(2);
+    model.grey = below(2);
     model.rotated_180 = below(2);
     static const uint32_t PIXEL[] = {2, 3, 3, 2, 1};
     uint32_t format = below(5), width = 1 + below(80), height = 1 + below(80);
@@ -159,7 +160,7 @@ static bool fuzz_preprocess(void) {
     nanodet_frame frame = {below(200) ? pixels : NULL, bytes, mostly(row), (uint16_t)mostly(width),
                            (uint16_t)mostly(height), (nanodet_pixel_format)mostly(format)};
     size_t scratch_bytes = nanodet_preprocess_s8_get_scratch_bytes(&model);
-    size_t input_bytes = (size_t)model.width * model.height * 3;
+    size_t input_bytes = (size_t)model.width * model.height * (model.grey ? 1 : 3);
     if (input_bytes > 1u << 20 || !below(60)) input_bytes = below(999);
     if (!below(60)) scratch_bytes = below(400);
     void *scratch = malloc(scratch_bytes ? scratch_bytes : 1);

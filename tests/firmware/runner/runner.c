@@ -66,6 +66,7 @@ static described read_model(reader *from) {
     model->keep_ratio = flags & 1;
     model->bgr = flags >> 1 & 1;
     model->rotated_180 = flags >> 2 & 1;
+    model->grey = flags >> 3 & 1;
     found.levels = calloc(model->level_count ? model->level_count : 1u, sizeof *found.levels);
     for (uint32_t i = 0; i < model->level_count; i++) {
         nanodet_level *level = &found.levels[i];

@@ -70,10 +70,10 @@ NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      const nanodet_row *targets, uint32_t rows, uint32_t pixels, uint32_t *scratch);
 
-/* The convolution of an image of three channels by 3x3, two pixels apart. Its 28 inputs are bytes 0 to
- * 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
- * third and second row. Its stream is not narrow. rows: with a pixel of padding behind the last; the
- * third is NULL for padding. */
+/* The convolution of an image by 3x3, two pixels apart. With three channels its 28 inputs are bytes 0
+ * to 7 of three pixels of the first row, of the second and of the third, then the ninth of the first,
+ * third and second row. With one, its 12 inputs are the pixels of the three rows. Its stream is not
+ * narrow. rows: with a pixel of padding behind the last; the third is NULL for padding. */
 NANODET_CODE
 void nanodet_image_conv_s8(const nanodet_conv *layer, const int8_t *const rows[3],
                            int8_t zero_point, nanodet_row target, uint32_t pixels,

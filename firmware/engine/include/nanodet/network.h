@@ -80,7 +80,8 @@ typedef struct {
 #define NANODET_NETWORK_MAX_LAYERS 255
 #define NANODET_NETWORK_MAX_PARTS 16 /* Of a convolution's sources. */
 
-/* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes. */
+/* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes, or of
+ * one: the pitch of the image's buffer. */
 typedef void nanodet_fetch(void *context, uint32_t y, int8_t *row);
 
 /* Row y of a level's class and distance logits, `pitch` bytes from one cell to the next. */

@@ -30,8 +30,8 @@ typedef struct {
 /* Bytes of scratch memory for an input of this model; 0 where the model is none. */
 size_t nanodet_preprocess_s8_get_scratch_bytes(const nanodet_model *model);
 
-/* Fill `input`, int8 (height, width, 3), with pixel - 128, in the channel order and the
- * orientation that the network takes. scratch: aligned to 4 bytes, see above. */
+/* Fill `input`, int8 (height, width, 3), or (height, width) of a grey network, with pixel - 128, in
+ * the channel order and the orientation that the network takes. scratch: aligned to 4 bytes, see above. */
 nanodet_status nanodet_preprocess_s8(const nanodet_model *model, const nanodet_frame *frame,
                                      nanodet_resize resize, void *scratch, size_t scratch_bytes,
                                      int8_t *input, size_t input_bytes);
@@ -59,7 +59,7 @@ nanodet_status nanodet_frame_rows_init(nanodet_frame_rows *rows, const nanodet_m
                                        const nanodet_frame *frame, nanodet_resize resize,
                                        void *scratch, size_t scratch_bytes);
 
-/* Row y of the network's input, int8 (width, 3). rows: a `nanodet_frame_rows`. */
+/* Row y of the network's input, int8 (width, 3) or (width). rows: a `nanodet_frame_rows`. */
 void nanodet_frame_row(void *rows, uint32_t y, int8_t *row);
 
 #ifdef __cplusplus

@@ -49,6 +49,7 @@ typedef struct {
     uint8_t level_count;
     bool keep_ratio;  /* The frame keeps its aspect ratio, centred on black; else it is stretched. */
     bool bgr;         /* Order of the input's channels. */
+    bool grey;        /* One channel; else three. */
     bool rotated_180; /* The network sees the canvas, and answers, turned by 180 degrees. */
     const nanodet_level *levels; /* Finest first. */
 } nanodet_model;
