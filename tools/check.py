@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def network() -> str:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLError):
             return ""  # It answers; pip has certificates of its own.
-        host = urllib.request.urlparse(index).hostname
+        host = urllib.parse.urlparse(index).hostname
         scheme = index.split(":")[0]
         proxy = urllib.request.getproxies().get(scheme, "")
         through = (

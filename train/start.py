@@ -21,7 +21,8 @@ from train.data import collate
 
 MEASURED_PICTURES = 64
 _BATCH = 8
-_LAST, _FIRST = "head.gfl_cls.", "backbone.conv1.0.weight"
+_LAST = "head.gfl_cls."
+_COLOURS = 3
 _OFFICIAL = "nanodet-m"  # Whose classes a checkpoint of 80 has.
 
 
@@ -36,10 +37,12 @@ def start_from(training: Any, path: Path, samples: Sequence[torch.Tensor]) -> No
     for note in read.notes:
         quiet.say(f"{path.name}: {note}")
     own = training.model.state_dict()
-    weights = read.weights
-    if _FIRST in weights and own[_FIRST].shape[1] == 1 < weights[_FIRST].shape[1]:
-        weights = {**weights, _FIRST: weights[_FIRST].sum(1, keepdim=True)}
-        quiet.say(f"{path.name}: `{_FIRST}` gives the sum of its colours")
+    weights = dict(read.weights)
+    for name, value in read.weights.items():
+        grey = value.ndim == 4 and name in own and own[name].shape[1] == 1
+        if grey and value.shape[1] == _COLOURS:
+            weights[name] = value.sum(1, keepdim=True)
+            quiet.say(f"{path.name}: `{name}` gives the sum of its colours")
     found = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
     if not found:
         raise KitError(f"--weights {path}: nothing in it fits this network")

@@ -289,7 +289,8 @@ def acting() -> Iterator[tuple[str, str]]:
     for name, make in CONFIGS.items():
         config = make()
         head = config["model"]["arch"]["head"]["name"]
-        rules = network_rules(head) | training_rules(config, head)
+        backbone = config["model"]["arch"]["backbone"]["name"]
+        rules = network_rules(head, backbone) | training_rules(config, head)
         yield from ((name, path) for path, rule in rules.items() if rule == ACTS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,10 +68,11 @@ def test_norms_that_are_not_folded_stay(tmp_path: Path, tiny: ModelSpec) -> None
 
 def test_unfolded_statistics_are_those_of_the_pictures(tiny: ModelSpec) -> None:
     network = spoilt(random_network(tiny)).eval()
+    stem: Any = network.backbone.conv1
     with torch.no_grad():
-        seen = network.backbone.conv1[0](torch.stack(SAMPLES))
+        seen = stem[0](torch.stack(SAMPLES))
     unfold(network, SAMPLES)
-    norm = network.backbone.conv1[1]
+    norm = stem[1]
     torch.testing.assert_close(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
     variance = seen.var((0, 2, 3), unbiased=False)
     torch.testing.assert_close(norm.running_var, variance, atol=1e-5, rtol=1e-4)
