@@ -174,12 +174,12 @@ def best(choices: Sequence[Choice], budget: Budget, board: str, engine: str = DE
 def neighbours(
     choices: Sequence[Choice], chosen: Choice, board: str, engine: str
 ) -> tuple[Choice | None, Choice | None]:
-    """The cheapest choice on the board that finds more, and the most accurate of those that take
-    fewer instructions; None where there is none."""
+    """The cheapest choice on the board that finds more, and the most accurate of those that find
+    less in fewer instructions; None where there is none."""
     fitting = on_board(choices, board, engine)
     more = (choice for choice in fitting if choice.ap > chosen.ap)
     limit = chosen.takes[engine].instructions
-    less = (choice for choice in fitting if choice.takes[engine].instructions < limit)
+    less = [c for c in fitting if c.ap < chosen.ap and c.takes[engine].instructions < limit]
     return next(more, None), max(less, key=lambda choice: choice.ap, default=None)
 
 

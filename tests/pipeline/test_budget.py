@@ -132,6 +132,13 @@ def test_neighbours(chosen: int, better: int | None, cheaper: int | None, reason
     assert neighbours(CHOICES, CHOICES[chosen], "rt1170", "tflm") == expected, reason
 
 
+def test_what_finds_more_in_less_time_is_no_cheaper_choice() -> None:
+    """A budget of memory left it out: it is the better one."""
+    large = choice(192, "8,16,32", 20.0, 640_000, 100_000_000)
+    chosen, cheaper = choice(320, "32", 7.4, 612_000, 300_000_000), CHOICES[2]
+    assert neighbours([large, chosen, cheaper], chosen, "rt1170", "tflm") == (large, cheaper)
+
+
 @pytest.mark.parametrize(
     ("engine", "words"),
     [
