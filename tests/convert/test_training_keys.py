@@ -245,7 +245,8 @@ def test_another_training_is_refused(
 
 # Key -> another value that it may have.
 OTHERS: dict[str, Any] = {
-    f"{ARCH}.backbone.model_size": None, f"{ARCH}.fpn.out_channels": None,
+    f"{ARCH}.backbone.model_size": None, f"{ARCH}.backbone.name": None,
+    f"{ARCH}.fpn.out_channels": None,
     f"{ARCH}.fpn.in_channels": None, f"{ARCH}.head.input_channel": None,
     f"{ARCH}.fpn.num_extra_level": None, f"{ARCH}.head.name": None,
     f"{ARCH}.head.num_classes": None, f"{ARCH}.head.strides": None,
@@ -289,7 +290,8 @@ def acting() -> Iterator[tuple[str, str]]:
     for name, make in CONFIGS.items():
         config = make()
         head = config["model"]["arch"]["head"]["name"]
-        rules = network_rules(head) | training_rules(config, head)
+        backbone = config["model"]["arch"]["backbone"]["name"]
+        rules = network_rules(head, backbone) | training_rules(config, head)
         yield from ((name, path) for path, rule in rules.items() if rule == ACTS)
 
 
