@@ -32,17 +32,19 @@ class Branches(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, act: str) -> None:
         super().__init__()
         same = channels_in == channels and stride == 1
+        self.stride = stride
         self.act = activation(act)
         self.rbr_identity = nn.BatchNorm2d(channels) if same else None
         self.rbr_dense = nn.Sequential(
             nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels)
         )
         self.rbr_1x1 = nn.Sequential(
-            nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.rbr_dense(x) + self.rbr_1x1(x)
+        # Gradients of a 1x1 convolution with stride 2 on an image overrun memory in PyTorch 2.13.
+        y = self.rbr_dense(x) + self.rbr_1x1(x[..., :: self.stride, :: self.stride])
         if self.rbr_identity is not None:
             y = y + self.rbr_identity(x)
         return self.act(y)

@@ -92,7 +92,7 @@ def put(config: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("dotted", "value", "message"),
     [
-        ("model.arch.backbone.name", "EfficientNetLite", "backbone.name is 'EfficientNetLite'"),
+        ("model.arch.backbone.name", "ResNet", "backbone.name is 'ResNet'"),
         ("model.arch.backbone.model_size", "3.0x", "shufflenet_v2_3.0x"),
         ("model.arch.backbone.out_stages", [3, 4], r"backbone.out_stages is \[3, 4\]"),
         ("model.arch.backbone.activation", "SiLU", "backbone.activation is 'SiLU'"),
@@ -100,7 +100,7 @@ def put(config: dict[str, Any], dotted: str, value: Any) -> dict[str, Any]:
         ("model.arch.fpn.use_res", True, "fpn.use_res is True"),
         ("model.arch.fpn.num_blocks", 2, "fpn.num_blocks is 2"),
         ("model.arch.head.name", "GFLHead", "head.name is 'GFLHead'"),
-        ("model.arch.head.conv_type", "Conv", "head.conv_type is 'Conv'"),
+        ("model.arch.head.conv_type", "Linear", "head.conv_type is 'Linear'"),
         ("model.arch.head.strides", [8, 16], "do not fit neck"),
         ("model.arch.head.num_classes", 79, "80 class_names, but .* 79"),
         ("data.val.input_size", [300, 416], "multiple of 32"),

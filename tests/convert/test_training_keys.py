@@ -245,7 +245,8 @@ def test_another_training_is_refused(
 
 # Key -> another value that it may have.
 OTHERS: dict[str, Any] = {
-    f"{ARCH}.backbone.model_size": None, f"{ARCH}.fpn.out_channels": None,
+    f"{ARCH}.backbone.model_size": None, f"{ARCH}.backbone.name": None,
+    f"{ARCH}.fpn.out_channels": None,
     f"{ARCH}.fpn.in_channels": None, f"{ARCH}.head.input_channel": None,
     f"{ARCH}.fpn.num_extra_level": None, f"{ARCH}.head.name": None,
     f"{ARCH}.head.num_classes": None, f"{ARCH}.head.strides": None,
