@@ -12,7 +12,7 @@ from firmware.engine.rows import Rows, Schedule
 from firmware.engine.storage import Storage, draft
 
 _TRIES = 100  # Ways to pack.
-_FINALISTS = 4  # Groups that are packed with more care.
+_FINALISTS = 12  # Groups that are packed with more care.
 
 
 @dataclass(frozen=True)
