@@ -19,6 +19,7 @@ from data.names import ROOT, variant, work_folder
 from runtime.image import list_images
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
+SMALL = ROOT / "benchmarks" / "results" / "fine_tuning_small.csv"
 TRIALS = ROOT / "benchmarks" / "results" / "fine_tuning_trials.csv"
 DOCUMENT = ROOT / "docs" / "fine-tuning.md"
 _SCRATCH = ROOT / "build" / "benchmark-fine-tuning"
@@ -89,9 +90,9 @@ def _curve(values: Sequence[float | None] | None) -> str:
     return " ".join("-" if v is None else f"{v:.2f}" for v in values or ())
 
 
-def render_trials() -> str:
-    """The trials of others' settings in Markdown."""
-    with TRIALS.open(newline="", encoding="utf-8") as file:
+def render_csv(path: Path) -> str:
+    """A table of what was tried, in Markdown."""
+    with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file))
     return table(header, rows)
 
@@ -110,7 +111,8 @@ def main() -> None:
         rows[name] = measure(name, photographs)
         write_rows(RESULTS, rows)
     replace_block(DOCUMENT, "runs", render(rows))
-    replace_block(DOCUMENT, "trials", render_trials())
+    replace_block(DOCUMENT, "small", render_csv(SMALL))
+    replace_block(DOCUMENT, "trials", render_csv(TRIALS))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from train.teacher import Teacher
 
 BATCH = 8
 # In grid steps, see `quantize.learn`. A bias moves whole maps of scores at once.
-_FLOAT_RATE, _BIAS_RATE = 0.3, 0.1
+_FLOAT_RATE, _BIAS_RATE = 0.1, 0.1
 _INT8_RATE = 0.03
 _WARM_UP = 0.05  # Of the iterations.
 _AVERAGE = 0.998

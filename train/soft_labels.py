@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+from quantize.loss import Logits, distillation_loss
 from runtime.spec import ModelSpec
 from train.assign import atss
 from train.criterion import DEFAULT_LOSS, LAST_BIN_MARGIN, Objects, of_cells
@@ -20,6 +21,9 @@ from train.losses import BACKGROUND, distribution_focal_loss, giou_loss
 from train.teacher import SEEN
 
 _SAME_BOX = 0.5  # IoU.
+_LEAST = 1e-6  # Score.
+# Without it a network forgets faster than it learns, see docs/fine-tuning.md.
+_KEPT_WEIGHT = 4.0
 
 
 class SoftLabels:
@@ -55,7 +59,29 @@ class SoftLabels:
         giou = giou_loss(found, boxes, score)
         setting = DEFAULT_LOSS
         parts = setting.qfl_weight * (cross * gap).sum() + setting.dfl_weight * dfl
-        return (parts + setting.box_weight * giou) / total
+        return (
+            parts + setting.box_weight * giou + self._kept(outputs, start, target, positive)
+        ) / total
+
+    def _kept(
+        self,
+        outputs: torch.Tensor,
+        start: torch.Tensor,
+        target: torch.Tensor,
+        positive: torch.Tensor,
+    ) -> torch.Tensor:
+        """What it costs that cells without an object answer otherwise than they are to."""
+        wanted = start.clone()
+        wanted[..., : self._classes] = torch.logit(target, eps=_LEAST)
+        own = torch.where(positive[..., None], wanted, outputs)
+        mean = distillation_loss(self._grids(own), self._grids(wanted), self._spec.num_bins)
+        return _KEPT_WEIGHT * mean * len(outputs)
+
+    def _grids(self, cells: torch.Tensor) -> Logits:
+        """(B, cells, C) as one level of logits by name."""
+        count = self._classes
+        parts = {"cls_0": cells[..., :count], "reg_0": cells[..., count:]}
+        return {name: values.transpose(1, 2)[..., None] for name, values in parts.items()}
 
     @staticmethod
     def assign(cells: Cells, boxes: torch.Tensor) -> torch.Tensor:
