@@ -28,7 +28,7 @@ BACKBONES = (
     *("mobilenet_v2", "ghostnet", "custom_csp"),
 )
 NECKS = ("pan", "ghost_pan")
-ACTIVATIONS = ("leaky_relu", "relu", "relu6")
+ACTIVATIONS = ("leaky_relu", "relu", "relu6", "hard_swish")
 COLOUR_ORDERS = ("BGR", "RGB")
 DATASETS = ("coco", "shapes")
 
