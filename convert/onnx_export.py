@@ -96,6 +96,7 @@ def expected_operators(module: fx.GraphModule) -> Counter[str]:
             counts["MaxPool"] += torch.nn.MaxPool2d in kinds
             counts["LeakyRelu"] += torch.nn.LeakyReLU in kinds
             counts["Relu"] += torch.nn.ReLU in kinds
+            counts["HardSwish"] += torch.nn.Hardswish in kinds
             counts["Clip"] += torch.nn.ReLU6 in kinds
         elif node.target in _FUNCTIONS:
             counts[_FUNCTIONS[node.target]] += 1

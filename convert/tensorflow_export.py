@@ -116,6 +116,9 @@ def _check_operators(path: Path, onnx_path: Path, actual: Counter[str], spec: Mo
         for facts in FACTS.values()
         if facts.tensorflow and facts.name != allowed
     }
+    # A hard swish is x * ReLU6(x + 3) * 1/6 until TensorFlow Lite's converter joins it.
+    wanted["Mul"] += 2 * found["HardSwish"]
+    wanted["Relu6"] += found["HardSwish"]
     grouped = sum(n.op_type == "Conv" and _group(n) > 1 for n in nodes)
     wanted["DepthwiseConv2dNative"] = grouped
     wanted["Conv2D"] = sum(n.op_type == "Conv" for n in nodes) - grouped

@@ -158,7 +158,8 @@ class _Reader:
             raise KitError(f"{self.source}: class_names has `{repeated[0]}` more than once")
         if len(names) != count:
             raise KitError(
-                f"{self.source}: {len(names)} class_names, but model.arch.head.num_classes {count}"
+                f"{self.source}: {len(names)} class_names, but model.arch.head.num_classes "
+                f"{count}; name as many"
             )
         return names
 

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ACTIVATIONS = {"LeakyReLU": "leaky_relu", "ReLU": "relu", "ReLU6": "relu6"}
+ACTIVATIONS = {
+    "LeakyReLU": "leaky_relu",
+    "ReLU": "relu",
+    "ReLU6": "relu6",
+    "Hardswish": "hard_swish",
+    "HardSwish": "hard_swish",
+}
 OPTIMIZERS, SCHEDULES = ("AdamW", "SGD"), ("CosineAnnealingLR", "MultiStepLR")
 WARMUPS = ("constant", "linear", "exp")
 PRECISIONS = {32: "32-true", 16: "16-mixed", 64: "64-true", "bf16": "bf16-mixed"}

@@ -75,6 +75,8 @@ def _compute(
         y = F.conv2d(x, weight, biases[op.layer], stride, groups=groups)
     elif op.kind == "LEAKY_RELU":
         y = F.leaky_relu(x, op.options.alpha)
+    elif op.kind == "HARD_SWISH":
+        y = F.hardswish(x)
     elif op.kind == "ADD":
         y = x + inputs[1]
     elif op.kind == "MUL":

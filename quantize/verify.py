@@ -62,6 +62,7 @@ def expected_counts(onnx_path: Path) -> dict[str, int]:
     return {
         "CONV_2D": found["Conv"] - depthwise,
         "DEPTHWISE_CONV_2D": depthwise,
+        "HARD_SWISH": found["HardSwish"],
         "LEAKY_RELU": found["LeakyRelu"],
         "MAX_POOL_2D": found["MaxPool"],
         "MUL": found["Mul"],

@@ -28,7 +28,7 @@ BACKBONES = (
     *("mobilenet_v2", "ghostnet", "custom_csp"),
 )
 NECKS = ("pan", "ghost_pan")
-ACTIVATIONS = ("leaky_relu", "relu", "relu6")
+ACTIVATIONS = ("leaky_relu", "relu", "relu6", "hard_swish")
 CHANNELS = {"BGR": 3, "RGB": 3, "GREY": 1}  # By colour order.
 DATASETS = ("coco", "shapes")
 

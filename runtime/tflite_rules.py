@@ -270,6 +270,7 @@ SHAPES: dict[str, Callable[[Call], list[Shape]]] = {
     "DEPTHWISE_CONV_2D": lambda call: _convolution(call, depthwise=True),
     "DEQUANTIZE": _dequantize,
     "GATHER": _gather,
+    "HARD_SWISH": _same,
     "LEAKY_RELU": _leaky_relu,
     "MAX_POOL_2D": _pool,
     "MUL": _mul,

@@ -51,6 +51,11 @@ class Training(lightning.LightningModule):
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False)
         return losses["loss"]
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        """What a network draws, such as blocks to drop, depends on seed, step and process alone."""
+        data: TrainingData = self.trainer.datamodule  # type: ignore[attr-defined]
+        torch.manual_seed(hash((data.dataset.seed, self.global_step, self.trainer.global_rank)))
+
     def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:
         pixels, objects = batch
         moved = [Objects(o.xyxy.to(device), o.class_id.to(device)) for o in objects]

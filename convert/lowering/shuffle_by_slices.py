@@ -21,7 +21,7 @@ from runtime.errors import GateFailed
 
 # A channel by the node that computes it and its place in that node's output.
 Channel = tuple[fx.Node, int]
-_ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.ReLU6)
+_ACTIVATIONS = (nn.LeakyReLU, nn.ReLU, nn.ReLU6, nn.Hardswish)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.1),
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
 }
 
 
 def activation(name: str) -> nn.Module:
-    """A new activation module: `leaky_relu` (slope 0.1), `relu` or `relu6`."""
+    """A new activation module: `leaky_relu` has a slope of 0.1."""
     return _ACTIVATIONS[name]()
 
 

@@ -5,6 +5,7 @@ Module names follow upstream (`nanodet/model/backbone/ghostnet.py`), so that che
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -115,19 +116,6 @@ class GhostBottleneck(nn.Module):
         return self.ghost2(y) + self.shortcut(x)
 
 
-class ConvBnAct(nn.Module):
-    """1x1 convolution, batch norm, activation, under the names they have here."""
-
-    def __init__(self, channels_in: int, channels_out: int, act: str) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.act1 = activation(act)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.act1(self.bn1(self.conv(x)))
-
-
 class GhostNet(Backbone):
     """Stages 0 to 8 of bottlenecks, and 9, a convolution; `width` multiplies their channels."""
 
@@ -147,7 +135,9 @@ class GhostNet(Backbone):
             stages.append(nn.Sequential(*blocks))
             found.append((channels, total))
         last = rounded(_LAST_CHANNELS * width, _DIVISOR)
-        stages.append(nn.Sequential(ConvBnAct(channels, last, act)))
+        conv = nn.Conv2d(channels, last, 1, bias=False)
+        layers = {"conv": conv, "bn1": nn.BatchNorm2d(last), "act1": activation(act)}
+        stages.append(nn.Sequential(nn.Sequential(OrderedDict(layers))))
         self.blocks = nn.Sequential(*stages)
         self._hand_on(wanted, [*found, (last, total)])
 

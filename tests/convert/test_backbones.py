@@ -249,7 +249,7 @@ _SLOW = pytest.mark.full(reason="the small one has the same stages")
 @pytest.mark.parametrize(
     ("name", "operators"),
     [
-        ("small", {"CONV_2D"}),
+        ("small", {"CONV_2D", "HARD_SWISH"}),
         pytest.param("repvgg_a0", {"CONV_2D"}, marks=_SLOW),
         pytest.param("efficientnet_lite0", {"ADD", "DEPTHWISE_CONV_2D"}, marks=_SLOW),
         pytest.param("mobilenet_v2", {"ADD", "DEPTHWISE_CONV_2D"}, marks=_SLOW),
@@ -262,7 +262,7 @@ def test_it_becomes_an_int8_file(
     """Through all gates."""
     if name == "small":
         backbone = {"name": "CustomCspNet", "out_stages": [2, 3, 4], "net_cfg": _SMALL_CSP}
-        content = config(backbone)
+        content = config(backbone | {"activation": "HardSwish"})
         content["model"]["arch"]["head"] |= {"conv_type": "Conv", "feat_channels": 16}
         content["model"]["arch"]["fpn"]["out_channels"] = 16
         content["model"]["arch"]["head"]["input_channel"] = 16

@@ -1,6 +1,8 @@
-"""A squeeze-and-excitation, as GhostNet has it, through quantization."""
+"""A squeeze-and-excitation, as GhostNet has it, and a hard swish through quantization."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -32,7 +34,16 @@ def gated(gate: tuple[int, ...] = (1, 1, 1, 6), first: bool = True) -> Maker:
     made.model.subgraphs[0].operators[-1].builtinOptions.fusedActivationFunction = _RELU6
     made.tensor("product", (1, 8, 8, 6), scales=(2.0,))
     inputs = ["tensor_0", "tensor_2"] if first else ["tensor_2", "tensor_0"]
-    made.add("MUL", inputs, "product", schema.MulOptionsT()).convolution(1, 8, 8, 2)
+    return finished(made.add("MUL", inputs, "product", schema.MulOptionsT()))
+
+
+def swished() -> Maker:
+    return finished(image().convolution(1, 8, 8, 6).step("HARD_SWISH", 1, 8, 8, 6, zero=-120))
+
+
+def finished(made: Maker) -> Maker:
+    """With a last convolution of two channels, an output's name, and weights."""
+    made.convolution(1, 8, 8, 2)
     signature, output = schema.SignatureDefT(), schema.TensorMapT()
     output.name, output.tensorIndex = "out", made.model.subgraphs[0].outputs[0]
     signature.signatureKey, signature.inputs, signature.outputs = "serve", [], [output]
@@ -61,9 +72,15 @@ def test_scaled_channels_change_nothing(first: bool) -> None:
     torch.testing.assert_close(simulate.run(graph, image)["out"], before, atol=1e-3, rtol=1e-4)
 
 
-def test_kernels_round_as_simulated() -> None:
+def test_a_hard_swish_keeps_its_scale() -> None:
+    graph = FloatGraph.parse(flatbuffer.serialize(swished().model))
+    assert Channels(graph).count == 0
+
+
+@pytest.mark.parametrize("make", [gated, swished])
+def test_kernels_round_as_simulated(make: Callable[[], Maker]) -> None:
     """Each operator on what the interpreter gave it, to one step."""
-    content = flatbuffer.serialize(gated().model)
+    content = flatbuffer.serialize(make().model)
     graph = FloatGraph.parse(content)
     interpreter = Interpreter(
         model_content=content,

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from convert.checkpoint import load_network
+from convert.training_config import read_training_config
+from data.shapes.dataset import write_set
+from data.shapes.shapes import CLASS_NAMES
 from runtime.spec import ModelSpec
-from tests.convert.test_backbones import config, read, spec_of
+from tests.conftest import NANODET, run_here
+from tests.convert.test_backbones import _UPSTREAM, config, read, spec_of
+from tests.train.test_training import SCHEDULE
 from train.criterion import Criterion, Objects
 from train.guidance import TrainedNetwork
 
@@ -62,6 +68,30 @@ def test_what_nothing_reads_is_left_out_of_training(idle: ModelSpec) -> None:
     still = {n for n, p in network.named_parameters() if not p.requires_grad}
     assert still and all(name.startswith("backbone.blocks.9.") for name in still)
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+
+
+def test_a_run_that_drops_blocks_resumes(tmp_path: Path) -> None:
+    write_set(tmp_path / "scenes", 4, 96, 64, seed=0)
+    content = config(_UPSTREAM["efficientnet_lite0"][0])
+    content |= {"schedule": SCHEDULE, "device": {"batchsize_per_gpu": 2}}
+    content["data"]["train"] = {"input_size": [96, 64], "pipeline": {"flip": 0.5}}
+    content["model"]["arch"]["head"]["num_classes"] = len(CLASS_NAMES)
+    content["class_names"] = list(CLASS_NAMES)
+    (tmp_path / "own.yml").write_text(yaml.safe_dump(content))
+    given = ("--config", "own.yml", "--data", "scenes", "--workers", "0", "--epochs", "2")
+    for options in (
+        ("--out", "whole"),
+        ("--out", "halves", "--stop-after-epoch", "1"),
+        ("--out", "halves", "--resume"),
+    ):
+        done = run_here(tmp_path, NANODET, "train", *given, *options)
+        assert done.returncode == 0, done.stderr
+    spec = read_training_config(tmp_path / "own.yml")
+    whole, halves = (
+        load_network(tmp_path / out / "last.ckpt", spec).network.state_dict()
+        for out in ("whole", "halves")
+    )
+    assert all(torch.equal(value, halves[name]) for name, value in whole.items())
 
 
 @pytest.mark.parametrize(

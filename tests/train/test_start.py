@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -68,11 +67,12 @@ def test_norms_that_are_not_folded_stay(tmp_path: Path, tiny: ModelSpec) -> None
 
 def test_unfolded_statistics_are_those_of_the_pictures(tiny: ModelSpec) -> None:
     network = spoilt(random_network(tiny)).eval()
-    stem: Any = network.backbone.conv1
+    conv, norm = (network.get_submodule(f"backbone.conv1.{i}") for i in (0, 1))
+    assert isinstance(norm, torch.nn.BatchNorm2d)
     with torch.no_grad():
-        seen = stem[0](torch.stack(SAMPLES))
+        seen = conv(torch.stack(SAMPLES))
     unfold(network, SAMPLES)
-    norm = stem[1]
+    assert norm.running_mean is not None and norm.running_var is not None
     torch.testing.assert_close(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
     variance = seen.var((0, 2, 3), unbiased=False)
     torch.testing.assert_close(norm.running_var, variance, atol=1e-5, rtol=1e-4)
