@@ -47,7 +47,7 @@ def _generated(model: Path, engine: str, folder: Path) -> str:
         with contextlib.redirect_stdout(io.StringIO()):
             generate.main(words)
     except KitError as error:
-        return str(error).removeprefix(f"{model}: ")
+        return str(error).removeprefix(f"{model}: ").removesuffix("; use --engine tflm")
     return "yes"
 
 
