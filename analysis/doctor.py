@@ -33,7 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL.tflite")
     add("--target", required=True, metavar="NAME", help=f"a microcontroller, {' or '.join(NPUS)}")
-    add("--engine", choices=ENGINES, help=f"of a microcontroller, default {DEFAULT}")
+    add("--engine", choices=ENGINES, help=f"default {DEFAULT}, of files made by others tflm")
     add("--json", type=Path, metavar="OUT", help="write everything here, too")
     add("--nodes", action="store_true", help="what runs every single operator")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
@@ -61,9 +61,10 @@ def diagnose(
     from analysis.rules import common
     from runtime.tflite_graph import Graph
 
-    examine, board = _family(target, boards, engine)
     graph = Graph.read(model)
-    subject = Subject(model, graph, memory(graph), board, _is_own(graph.content))
+    own = _is_own(graph.content)
+    examine, board = _family(target, boards, engine, own)
+    subject = Subject(model, graph, memory(graph), board, own)
     examination = examine(subject)
     flash, as_file = examination.flash_bytes, examination.flash_bytes is None
     findings = [f for rule in common.RULES if (f := rule(subject)) is not None]
@@ -86,16 +87,17 @@ def diagnose(
     }
 
 
-def _family(target: str, boards: Path | None, engine: str | None) -> tuple[Any, Any]:
-    """What examines a file for a target, and the board."""
-    from analysis.rules import engine as own
+def _family(target: str, boards: Path | None, engine: str | None, own: bool) -> tuple[Any, Any]:
+    """What examines a file for a target, and the board. own: the file is one of this kit's."""
+    from analysis.rules import engine as own_engine
     from analysis.rules import imx8mp, imx93, microcontroller
     from runtime.benchmark.board import load, microcontrollers
 
     targets = microcontrollers(boards)
     for board in targets:
         if target in board.names:
-            return (own if (engine or DEFAULT) == "c" else microcontroller).examine, board
+            chosen = engine or (DEFAULT if own else "tflm")
+            return (own_engine if chosen == "c" else microcontroller).examine, board
     if target not in NPUS:
         known = (*(board.name for board in targets), *NPUS)
         raise KitError(f"--target {target}: known are {', '.join(known)}")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from analysis.cortex_m7 import ns_per_instruction
 from data import locate, names
-from firmware.engine import DEFAULT
 from runtime.benchmark.board import load, microcontrollers
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError
@@ -153,7 +152,7 @@ def on_board(choices: Sequence[Choice], board: str, engine: str) -> list[Choice]
     return sorted(fitting, key=lambda choice: (choice.takes[engine].instructions, -choice.ap))
 
 
-def best(choices: Sequence[Choice], budget: Budget, board: str, engine: str = DEFAULT) -> Choice:
+def best(choices: Sequence[Choice], budget: Budget, board: str, engine: str) -> Choice:
     """The most accurate choice within the budget, and the board. Raises `KitError` for none."""
     fitting = [
         choice

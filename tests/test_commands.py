@@ -31,7 +31,7 @@ def test_help_lists_every_command_in_its_group(tmp_path: Path) -> None:
         elif line.startswith("  ") and groups:
             listed.append(line.split()[0])
     assert {group: sorted(names) for group, names in groups.items()} == {
-        "build and train:": ["build", "config", "data", "shapes", "train"],
+        "build and train:": ["build", "check", "config", "data", "shapes", "train"],
         "judge:": ["compare", "detect", "evaluate", "inspect", "run", "waterfall"],
         "boards:": ["bench", "boards", "cost", "doctor", "firmware", "monitor", "parity", "vela"],
         "options:": ["--version", "-h,", "-q,", "-v,"],

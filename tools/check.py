@@ -4,6 +4,7 @@
 exits with 2. Any Python 3 understands this file, and it needs no package.
 """
 
+import argparse
 import os
 import shutil
 import ssl
@@ -20,6 +21,7 @@ INDEX = "https://pypi.org/simple/"
 # `.venv` of `tests/run.sh` with the CPU build of PyTorch, and a build of the largest network.
 _DISK_GB = 6
 _TIMEOUT_S = 15
+_ABOUT = "Say what this machine has of what the kit needs, and how to get the rest."
 # Program, Debian's package, and what does without it.
 _PROGRAMS = (
     ("gcc", "gcc", "tests of the firmware on this machine"),
@@ -33,12 +35,11 @@ _PROGRAMS = (
 
 def main(words: "list[str]") -> int:
     """Print a line for each need; returns 1 where models cannot be built here, else 0."""
-    if words and words != ["--help"] and words != ["-h"]:
-        print("error: nanodet check takes no options", file=sys.stderr)
+    parser = argparse.ArgumentParser("nanodet check", description=_ABOUT)
+    others = parser.parse_known_args(words)[1]
+    if others:
+        print(f"error: {others[0]}: nanodet check takes no options", file=sys.stderr)
         return 2
-    if words:
-        print("usage: nanodet check\n\nSays what this machine has of what the kit needs.")
-        return 0
     needed = [_python(), _disk(), _packages()]
     for found, text in needed + [_data()] + [_program(*row) for row in _PROGRAMS]:
         print(("ok       " if found else "missing  ") + text)

@@ -1,5 +1,5 @@
 """The engine of our own: an int8 file as a plan, and as C without an interpreter."""
 
 ENGINES = ("c", "tflm")  # This one, and TensorFlow Lite Micro.
-DEFAULT = "tflm"
+DEFAULT = "c"
 WEIGHTS = ("int16", "int8")  # Of 1x1 convolutions, in flash.

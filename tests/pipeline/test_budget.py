@@ -58,19 +58,21 @@ ON_BOTH = [
     ],
 )  # fmt: skip
 def test_best(budget: Budget, board: str, chosen: int, reason: str) -> None:
-    assert best(CHOICES, budget, board) == CHOICES[chosen], reason
+    assert best(CHOICES, budget, board, "tflm") == CHOICES[chosen], reason
 
 
 def test_a_choice_must_fit_the_board() -> None:
     huge = choice(4096, "32", 90.0, 1 << 30, 1)
-    assert best([huge, *CHOICES], Budget(), "rt1170") == CHOICES[0], "no memory holds a gigabyte"
+    assert best([huge, *CHOICES], Budget(), "rt1170", "tflm") == CHOICES[0], (
+        "no memory holds a gigabyte"
+    )
     with pytest.raises(KitError, match="no model fits"):
-        best([huge], Budget(), "rt1170")
+        best([huge], Budget(), "rt1170", "tflm")
 
 
 def test_nothing_fits() -> None:
     with pytest.raises(KitError, match=r"the smallest take 255,008 .* and about 170 ms"):
-        best(CHOICES, Budget(arena_bytes=100_000), "rt1170")
+        best(CHOICES, Budget(arena_bytes=100_000), "rt1170", "tflm")
 
 
 def test_latency_against_published_figures() -> None:
