@@ -76,7 +76,7 @@ def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: nanodet {name} ") and "python -m" not in shown
-    assert "-q, --quiet" in shown and "-v, --verbose" in shown
+    assert name == "check" or ("-q, --quiet" in shown and "-v, --verbose" in shown)
 
 
 @pytest.mark.parametrize("before", [True, False])
