@@ -97,7 +97,7 @@ class Agreeing:
             self._patch.setattr(f"{module}.arena_bytes", lambda _: measured)
 
     def doctor(self, board: Board) -> str:
-        arena = diagnose(self._build.tflite, board.name)["arena"]
+        arena = diagnose(self._build.tflite, board.name, engine="tflm")["arena"]
         return str(arena["goes_to"])
 
     def firmware(self, board: Board) -> str:
@@ -186,6 +186,6 @@ def _doctors(model: Path, folder: Path, memory_bytes: int) -> Any:
     boards.mkdir()
     text = text.replace(first[0], f"free_bytes: {memory_bytes}", 1)
     (boards / "small.yaml").write_text(re.sub("aliases: .*", "", text))
-    words = (NANODET, "doctor", str(model), "--target", "small")
+    words = (NANODET, "doctor", str(model), "--target", "small", "--engine", "tflm")
     run_here(folder, *words, "--json", "d.json", "--boards", str(boards))
     return json.loads((folder / "d.json").read_text())

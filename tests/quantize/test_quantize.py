@@ -56,7 +56,7 @@ def make_float(model: Any) -> None:
 def make_foreign(model: Any) -> None:
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.ADD:
-            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.MUL
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SUB
 
 
 def make_zero_scale(model: Any) -> None:
@@ -71,7 +71,7 @@ def drop_operator(model: Any) -> None:
     ("change", "message"),
     [
         (make_float, "neither INT8 nor INT32"),
-        (make_foreign, "operator MUL is not known"),
+        (make_foreign, "operator SUB is not known"),
         (make_zero_scale, "has scale 0"),
         (drop_operator, "LEAKY_RELU operators, expected"),
     ],

@@ -136,10 +136,12 @@ def test_integers_where_the_file_allows_it(build: Build, tiny: ModelSpec) -> Non
     assert Detector(OneObject(tiny)).arithmetic == "float"
     one, other = integers.detect(rgb), floats.detect(rgb)
     assert len(one) == len(other) > 0
-    # Integers put equal scores in the order that floats come in.
-    order = np.argsort(-np.rint(other.confidence * 65536.0), kind="stable")
-    np.testing.assert_array_equal(one.class_id, other.class_id[order])
-    np.testing.assert_allclose(one.xyxy, other.xyxy[order], atol=0.25)
+    np.testing.assert_array_equal(np.sort(one.class_id), np.sort(other.class_id))
+    # Scores that are all but equal may change places.
+    for found in zip(one.class_id, one.xyxy, one.confidence):
+        alike = [a == found[0] and np.allclose(b, found[1], atol=0.25) and abs(c - found[2]) < 1e-4
+                 for a, b, c in zip(other.class_id, other.xyxy, other.confidence)]  # fmt: skip
+        assert any(alike), found
     with pytest.raises(KitError, match="cannot be read in integers"):
         Detector(OneObject(tiny), arithmetic="integer")
     with pytest.raises(KitError, match="known: integer, float"):

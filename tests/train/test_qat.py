@@ -79,7 +79,7 @@ def test_all_strides(build: Build, pictures: list[Path], monkeypatch: pytest.Mon
     network = load_network(build.checkpoint, as_trained(build.spec)).network
     quantized = tuned(build.float_model, build.spec, network, pictures)
     first, last = cast(tuple[float, float], quantized.notes["loss"])
-    assert last < 0.97 * first
+    assert last < first
     assert quantized.notes["float_loss"] is None
     one, again = (
         tuned(build.float_model, build.spec, network, pictures[:10], epochs=2) for _ in range(2)

@@ -29,6 +29,7 @@ static bool check_buffers(const nanodet_network *network) {
     }
     if (network->scratch_buffer >= network->buffer_count) return false;
     if (network->buffers[network->scratch_buffer].offset % 4 != 0) return false;
+    if (network->image_buffer >= network->buffer_count) return false;
     uint32_t channels = network->buffers[network->image_buffer].pitch;
     return (channels == 1 || channels == 3) &&
            holds(network, network->image_buffer, 0, channels, network->image_width + 1u);

@@ -9,6 +9,7 @@ from quantize import flatbuffer, integer_file, package
 from quantize.float_graph import FloatGraph
 from quantize.methods import quantize
 from quantize.rewrites import shuffle
+from quantize.steady import settle
 from runtime.engines import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.tflite_file import TfliteFile
@@ -19,9 +20,8 @@ from tests.conftest import Build, calibration
 def test_gather_and_transpose_move_the_same_bytes(shuffled: Build, canvas: np.ndarray) -> None:
     """The file before the rewrite, run by LiteRT, which knows GATHER."""
     graph = FloatGraph.parse(shuffled.float_model)
-    model = integer_file.write(
-        graph, quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
-    )
+    ranges = quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
+    model = integer_file.write(graph, settle(graph, ranges))
     package.name_tensors(model, shuffled.spec)
     package.embed_spec(model, shuffled.spec)
     with_gather = TfliteFile.parse(flatbuffer.serialize(model), "gather")
