@@ -21,6 +21,15 @@ static bool has_scratch(const nanodet_network *network, uint64_t words) {
     return 4 * words <= network->buffers[network->scratch_buffer].row_bytes;
 }
 
+/* Does what a layer writes leave scratch memory alone? Widened weights there say where it writes. */
+static bool spares_scratch(const nanodet_network *network, uint32_t buffer) {
+    if (buffer >= network->buffer_count) return false;
+    const nanodet_buffer *out = network->buffers + buffer;
+    const nanodet_buffer *scratch = network->buffers + network->scratch_buffer;
+    return out->offset + (uint64_t)out->rows * out->row_bytes <= scratch->offset ||
+           scratch->offset + (uint64_t)scratch->rows * scratch->row_bytes <= out->offset;
+}
+
 static bool check_buffers(const nanodet_network *network) {
     for (uint32_t i = 0; i < network->buffer_count; i++) {
         const nanodet_buffer *about = network->buffers + i;
@@ -64,6 +73,7 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
             }
         }
     }
+    if (conv->narrow && !spares_scratch(network, layer->out_buffer)) return false;
     return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv));
 }
 
