@@ -50,9 +50,11 @@ def _python() -> "tuple[bool, str]":
     venv = KIT / ".venv" / "bin" / "python"
     path = str(venv) if venv.exists() else sys.executable
     asked = [path, "-c", "import platform; print(platform.python_version())"]
-    done = subprocess.run(asked, stdout=subprocess.PIPE, text=True)
-    version = done.stdout.strip()
-    fits = done.returncode == 0 and OLDEST <= tuple(map(int, version.split(".")[:2])) <= NEWEST
+    try:
+        version = subprocess.run(asked, stdout=subprocess.PIPE, text=True).stdout.strip()
+    except OSError:
+        version = ""
+    fits = bool(version) and OLDEST <= tuple(map(int, version.split(".")[:2])) <= NEWEST
     span = "{}.{} to {}.{}".format(*OLDEST, *NEWEST)
     return fits, f"Python {version or 'that starts'} ({path}); models are built with {span}"
 
@@ -124,5 +126,5 @@ def _configured_index() -> str:
 if __name__ == "__main__":
     why = network() if sys.argv[1:] == ["network"] else ""
     if why:
-        print("error: " + why, file=sys.stderr)
-    sys.exit(2 if why else main([]) if not sys.argv[1:] else 0)
+        sys.stderr.write("error: " + why + "\n")
+        sys.exit(2)

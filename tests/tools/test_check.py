@@ -60,3 +60,11 @@ def test_network(variables: dict[str, str], said: str, reason: str) -> None:
     assert done.returncode == (2 if said else 0), reason
     assert said in done.stderr and done.stderr.count("\n") == bool(said), done.stderr
     assert "secret" not in done.stderr
+
+
+def test_one_range_of_pythons() -> None:
+    """tools/environment.sh says it, too, and pyproject.toml locks for it."""
+    span = "{}.{} to {}.{}".format(*check.OLDEST, *check.NEWEST)
+    assert span in (ROOT / "tools" / "environment.sh").read_text()
+    below = f"{check.NEWEST[0]}.{check.NEWEST[1] + 1}"
+    assert f"python_version < '{below}'" in (ROOT / "pyproject.toml").read_text()

@@ -1,4 +1,5 @@
-"""Whole files on the engine against TensorFlow Lite Micro: every output of twenty photographs.
+"""Whole files on the engine against TensorFlow Lite Micro: every output of twenty photographs, on
+this machine under sanitizers, and on each emulated core.
 
 `NANODET_FILES` names `.tflite` files of this kit, separated by colons; without it, those in the
 checkout count. Where there are none, the embedded demo looks at generated scenes.
@@ -16,16 +17,19 @@ import pytest
 from convert.checkpoint import load_network
 from data import locate, names
 from data.shapes.scene import make_scene
-from firmware.engine.emit import emit
+from firmware.engine.emit import emit_measured
 from firmware.engine.file import plan_of
 from runtime.image import list_images, load_rgb
 from runtime.preprocess import int8_input, to_canvas
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, convert_network, once
 from tests.firmware.cases import Runner
-from tests.firmware.engine.test_network import compare, host
+from tests.firmware.conftest import compiled
+from tests.firmware.engine.test_layers_run import CORES, HOST, library
+from tests.firmware.engine.test_network import MAIN, compare, host
 
 COUNT = 20
+_CODE_BYTES = 4 << 20  # Of the emulated boards, see memory.ld.
 _FILES = os.environ.get("NANODET_FILES", "").split(":")
 FILES = sorted(map(Path, filter(None, _FILES))) or sorted(ROOT.glob("*.tflite"))
 
@@ -48,15 +52,28 @@ def demo(folder: Path) -> Path:
     return convert_network(network, spec, scenes, folder).tflite
 
 
-@pytest.mark.full(reason="a minute a file")
+@pytest.mark.full(reason="a minute a file and core")
+@pytest.mark.parametrize("core", [HOST, *CORES])
 @pytest.mark.parametrize("path", FILES or [None], ids=[path.stem for path in FILES] or ["demo"])
 def test_twenty_photographs(
-    path: Path | None, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    path: Path | None, core: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = TfliteFile.read(path or once(tmp_path_factory, "demo", demo))
-    (tmp_path / "network.c").write_text(emit(plan_of(file)))
-    (program,) = host(tmp_path / "network.c")
+    emitted = emit_measured(plan_of(file), "network")
+    if core != HOST and emitted.weight_bytes + emitted.plan_bytes + 0x40000 > _CODE_BYTES:
+        pytest.skip(f"{emitted.weight_bytes:,} bytes of weights: more than the emulated board has")
+    (tmp_path / "network.c").write_text(emitted.text)
+    runner = _runner(core, tmp_path / "network.c")
     canvases = (to_canvas(picture, file.spec.input)[0] for picture in pictures())
     images = [int8_input(canvas, file.spec) for canvas in canvases]
     assert len(images) == COUNT
-    compare(Runner(Path(program), False), file, images)
+    compare(runner, file, images)
+
+
+def _runner(core: str, network: Path) -> Runner:
+    if core == HOST:
+        return Runner(Path(host(network)[0]), False)
+    compiler, flags, kernels = library(core)
+    program = network.with_name("program")
+    compiled(compiler, program, *flags, str(network), MAIN, *kernels)
+    return Runner(program, True, CORES[core][0])

@@ -19,9 +19,9 @@ from tests.firmware.engine.small import answer, small_network
 from tests.firmware.engine.test_network import assert_same
 
 _MAIN = str(HERE / "engine" / "network.c")
-_HOST = "host"
+HOST = "host"
 # Core, the emulator's machine, and where it has code and data.
-_CORES = {
+CORES = {
     "cortex-m7": ("mps2-an500", 0, 0x20000000),
     "cortex-m4": ("mps2-an386", 0, 0x20000000),
     "cortex-m33": ("mps2-an505", 0x10000000, 0x38000000),
@@ -37,22 +37,22 @@ _NETWORKS = [
 ]
 _CASES = [
     pytest.param(*network, core, id=f"{core} {network[2]}")
-    for core in (_HOST, *_CORES)
-    for network in (_NETWORKS if core in (_HOST, "cortex-m7") else _NETWORKS[1::4])
+    for core in (HOST, *CORES)
+    for network in (_NETWORKS if core in (HOST, "cortex-m7") else _NETWORKS[1::4])
 ]
 
 
 @lru_cache
-def _library(core: str) -> tuple[str, list[str], list[str]]:
+def library(core: str) -> tuple[str, list[str], list[str]]:
     """Compiler, its options for compiling and for linking, and the compiled library."""
     folder = Path(tempfile.mkdtemp())
     compiler = tool("gcc", "gcc")
     flags, link = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS], []
-    if core != _HOST:
+    if core != HOST:
         tool("qemu-system-arm", "qemu-system-arm")
         compiler = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
         flags = [f"-mcpu={core}", "-mthumb", "-mfloat-abi=soft", "-std=gnu99", "-O2"]
-        places = zip(("code_at", "data_at"), _CORES[core][1:], strict=True)
+        places = zip(("code_at", "data_at"), CORES[core][1:], strict=True)
         link = [f"-Wl,--defsym={name}=0x{at:X}" for name, at in places]
         link += ["-nostartfiles", "--specs=rdimon.specs", "-T", str(HERE / "m7" / "memory.ld")]
         link.append(str(HERE / "m7" / "startup.c"))
@@ -69,16 +69,16 @@ def test_answers(
     plan = make_plan(network, narrow)
     proof.check(plan)
     (tmp_path / "network.c").write_text(emit(plan))
-    compiler, flags, library = _library(core)
+    compiler, flags, kernels = library(core)
     program = tmp_path / "program"
-    compiled(compiler, program, *flags, str(tmp_path / "network.c"), _MAIN, *library)
+    compiled(compiler, program, *flags, str(tmp_path / "network.c"), _MAIN, *kernels)
     image = np.random.default_rng(1).integers(-128, 128, (*size[:2], 3)).astype(np.int8)
     (tmp_path / "image").write_bytes(image.tobytes())
     found = answer(network, image)
     wanted = [found[source[0][0]] for source in network.layers[-1].sources]
     words = [str(tmp_path / "image"), str(tmp_path / "out")]
     words += [str(values.shape[2]) for values in wanted]
-    runner = Runner(program, False) if core == _HOST else Runner(program, True, _CORES[core][0])
+    runner = Runner(program, False) if core == HOST else Runner(program, True, CORES[core][0])
     command = runner.start(words)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{reason}: {done.stdout} {done.stderr[-2000:]}"
