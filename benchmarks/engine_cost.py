@@ -23,6 +23,7 @@ import numpy as np
 
 from analysis.engine_cost import CODE, COEFFICIENTS, Work, predict, work
 from data.names import ROOT
+from firmware import files
 from firmware.engine import WEIGHTS
 from firmware.engine.emit import emit
 from firmware.engine.file import plan_of
@@ -75,14 +76,15 @@ class Counted:
 
 
 class Machine:
-    """The C library, compiled for an emulated core into a folder."""
+    """The C library as a generated folder has it, compiled for an emulated core into a folder."""
 
     def __init__(self, folder: Path, core: Core = M7) -> None:
         self.folder, self.core = folder, core
         self._compiler = [*_COMPILER, *core.flags.split(), *_INCLUDES]
-        files = [p for library in _LIBRARIES for p in sorted((library / "src").glob("*.[cS]"))]
-        files += [_M7 / "startup.c", Path(__file__).with_name("engine_counts.c")]
-        self.objects = [self._compiled(path) for path in files]
+        copies = files.copied("c")
+        paths = [copies[name] for name in files.sources("c")]
+        paths += [_M7 / "startup.c", Path(__file__).with_name("engine_counts.c")]
+        self.objects = [self._compiled(path) for path in paths]
 
     def _compiled(self, source: Path) -> str:
         target = self.folder / f"{source.name}.o"
