@@ -70,6 +70,10 @@ def main(words: "list[str]") -> int:
     if name == "check":  # Before anything is installed.
         words = [word for word in words if word not in _LEVELS]
         return int(importlib.import_module(_MODULES[name]).main(words))
+    bare = not (environment.KIT / ".venv" / "bin" / "python").exists()
+    if name == "build" and bare and {"-h", "--help"} & set(words):
+        print((environment.KIT / "docs" / "recipe.txt").read_text(encoding="utf-8"), end="")
+        return 0
     code = _install() if name == "build" else 0
     if code:
         return code

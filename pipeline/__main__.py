@@ -124,6 +124,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="of models/, a network whose detections are learned in float, by default its own",
     )
     add("--qat-epochs", type=positive, default=2, help="rounds over them, default %(default)s")
+    add("--no-report", action="store_true", help="write no report.html and no MODEL_CARD.md")
     add("--out", type=Path, default=ROOT, metavar="DIR", help="where to write, default here")
     options = parser.parse_args(words)
     if options.onnx_layout != "plain" and options.stop_after != "onnx":

@@ -56,7 +56,8 @@ class Recipe:
         self.rewrites = [name for name in INT8_REWRITES if name not in self.left_out]
         self.quantization = options.quantization
         self.folder = names.work_folder(self._final_spec(), self.out, self.quantization)
-        self.total = 3 if options.stop_after == "onnx" else 7 + (options.qat is not None)
+        whole = 7 + (options.qat is not None) - options.no_report
+        self.total = 3 if options.stop_after == "onnx" else whole
         self.done: list[Done] = []
         self.command = summary.command(options.words)
         self.escalation: list[dict[str, Any]] = []
@@ -124,6 +125,12 @@ class Recipe:
         about = final, self.done, self.fallback, self.choice
         content = summary.build_report(self.spec, weights, found["weights_sha256"], *about)
         content |= {"escalation": self.escalation, "fine_tuning": tuning}
+        pages = {"report": folder / "report.html", "card": folder / "MODEL_CARD.md"}
+        if self.options.no_report:
+            for path in pages.values():  # Those of a build before tell of another file.
+                path.unlink(missing_ok=True)
+            self._tell(content, final, {})
+            return
         job = Job(
             tflite=final,
             onnx=folder / "model.onnx",
@@ -134,18 +141,20 @@ class Recipe:
             command=self.command,
             official=self.options.weights is None,
         )
-        page, card = folder / "report.html", folder / "MODEL_CARD.md"
         done = self._stage(
             "report",
             partial(stages.report, log=self.log),
             {"job": job},
-            {"page": page, "card": card},
-            lambda r: f"{page.name}, {card.name}",
+            {"page": pages["report"], "card": pages["card"]},
+            lambda r: ", ".join(path.name for path in pages.values()),
         )
         content["waterfall"] = done.result["waterfall"]
+        self._tell(content, final, pages)
+
+    def _tell(self, content: dict[str, Any], final: Path, pages: Mapping[str, Path]) -> None:
         content["stages"] = summary.stage_times(self.done)
-        summary.write_report(content, folder / "report.json")
-        print(summary.summary(content, final, page, card))
+        summary.write_report(content, self.folder / "report.json")
+        print(summary.summary(content, final, pages))
 
     def _name_strides(self, found: dict[str, Any]) -> None:
         """Tell those who bring a network of their own that finer strides were left out."""
@@ -158,8 +167,7 @@ class Recipe:
             reads = {"spec": self.spec, "weights": found["weights"]}
             reads |= {"evaluation": found["evaluation"]}
             run = partial(stages.strides, log=self.log)
-            stage = Stage("strides", run, SOURCES["strides"], reads, {})
-            result = run_stage(self.folder, stage).result
+            result = self._run("strides", run, SOURCES["strides"], reads, {}).result
         say(summary.strides_detail(known, result))
 
     def _quantize(
@@ -181,7 +189,7 @@ class Recipe:
         sources = SOURCES["quantize"] + (SOURCES["fine-tuning"] if tuning else ())
         saved = self.folder / f"tuning-{fingerprint(sources, reads)[:16]}" if tuning else path
         run = partial(stages.quantize, log=self.log, saved=saved)
-        return run_stage(self.folder, Stage(name, run, sources, reads, {"tflite": path})), path
+        return self._run(name, run, sources, reads, {"tflite": path}), path
 
     def _settings(self, found: dict[str, Any]) -> stages.QuantizationSettings:
         """As the options say, or the first that keep to `--max-drop`."""
@@ -247,11 +255,30 @@ class Recipe:
         writes: Mapping[str, Path],
         detail: Callable[[dict[str, Any]], str],
     ) -> Done:
-        """Run or skip one stage and print its line."""
+        """Run or skip one stage and print its lines."""
         sources = SOURCES[name.partition("-")[0]]  # Of `onnx-omz`, those of `onnx`.
-        done = run_stage(self.folder, Stage(name, run, sources, reads, writes))
+        done = self._run(name, run, sources, reads, writes)
         self._announce(done, detail(done.result))
         return done
+
+    def _run(
+        self,
+        name: str,
+        run: Callable[..., dict[str, Any]],
+        sources: tuple[str, ...],
+        reads: Mapping[str, Any],
+        writes: Mapping[str, Path],
+    ) -> Done:
+        """Run or skip one stage; one that runs says so first."""
+
+        def begin(**given: Any) -> dict[str, Any]:
+            tuned = reads.get("tuning") is not None
+            number, fast = len(self.done) + 1, self.options.fast
+            if line := summary.start_line(number, self.total, name, fast=fast, tuned=tuned):
+                say(line)
+            return run(**given)
+
+        return run_stage(self.folder, Stage(name, begin, sources, reads, writes))
 
     def _announce(self, done: Done, detail: str) -> None:
         self.done.append(done)

@@ -38,6 +38,27 @@ def stage_line(number: int, total: int, done: Done, detail: str) -> str:
     return f"[{number}/{total}] {done.name:<12} {detail:<56} {took:>9}"
 
 
+# On a PC, for the networks of `models/`; what takes a moment is not announced.
+_USUALLY = {
+    "onnx": "10 to 30 s",
+    "tensorflow": "5 to 20 s",
+    "quantize": "2 to 7 minutes",
+    "plain": "2 to 7 minutes",
+    "attempt": "up to 7 minutes",
+    "measure": "3 to 25 s",
+    "report": "15 to 50 s",
+}
+
+
+def start_line(number: int, total: int, stage: str, *, fast: bool, tuned: bool) -> str | None:
+    """One line for the console before a stage that takes its time; `None` for any other."""
+    stage = stage.partition("-")[0]
+    usually = _USUALLY.get(stage)
+    if stage == "quantize" and (fast or tuned):
+        usually = "10 to 60 s" if fast else "an hour for 3,000 pictures"
+    return usually and f"[{number}/{total}] {stage:<12} begins; it usually takes {usually}"
+
+
 def quantize_detail(result: dict[str, Any]) -> str:
     """What the quantize stage's line says of its result."""
     detail = f"{sum(result['operators'].values())} operators, verified"
@@ -204,8 +225,8 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     write_text(path, json.dumps(report, indent=2) + "\n")
 
 
-def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str:
-    """The closing lines on the console."""
+def summary(report: dict[str, Any], tflite: Path, pages: Mapping[str, Path]) -> str:
+    """The closing lines on the console; `pages` are those that were written, by their names."""
     file = report["tflite"]
     operators = " ".join(f"{name} {n}" for name, n in file["operators"].items())
     strides = ",".join(str(stride) for stride in report["strides"])
@@ -231,8 +252,7 @@ def summary(report: dict[str, Any], tflite: Path, page: Path, card: Path) -> str
             *_microcontroller(report),
             *report["choice"],
             f"seconds  {stages}",
-            f"report   {page}",
-            f"card     {card}",
+            *(f"{name:<8} {path}" for name, path in pages.items()),
         )
     )
 

@@ -257,12 +257,16 @@ def test_recipe_builds_own_weights_and_images(
         folder / name: (folder / name).read_bytes() for name in ("report.html", "MODEL_CARD.md")
     }
     assert str(folder / "report.html") in first.stdout
+    assert first.stdout.count("begins; it usually takes") == 5
     again = run(command, tmp_path)
-    assert again.stdout.count("unchanged") == 6
+    assert again.stdout.count("unchanged") == 6 and "begins" not in again.stdout
     assert built.read_bytes() == content
     (folder / "report.html").unlink()
     assert run(command, tmp_path).stdout.count("unchanged") == 5
     assert all(path.read_bytes() == before for path, before in pages.items())
+    bare = run([*command, "--no-report"], tmp_path)
+    assert bare.stdout.count("unchanged") == 5 and "[6/6]" in bare.stdout
+    assert not any(path.exists() for path in pages) and "report.html" not in bare.stdout
     assert "No annotated images are at hand" in pages[folder / "report.html"].decode()
     outside = {p.name for p in tmp_path.iterdir()} | {p.name for p in tmp_path.glob("cache/*")}
     assert outside <= {"out", "cache", "matplotlib"}, "elsewhere matplotlib's list of fonts alone"

@@ -136,6 +136,21 @@ def test_help_before_anything_is_installed(bare: Path, theirs: Path) -> None:
     assert _run([str(bare), "-I", str(theirs / "nanodet"), "--version"], theirs).returncode == 0
 
 
+def test_help_of_the_recipe_before_anything_is_installed(bare: Path, tmp_path: Path) -> None:
+    """From a text, which holds the parser's words; only the breaks between lines may differ."""
+    (tmp_path / "docs").mkdir()
+    for name in (*_EARLY, "recipe.sh", "docs/recipe.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = [sys.executable, "-I", str(ROOT / "environment.py"), "pipeline", "--help"]
+    real = _run(python, tmp_path, COLUMNS="100").stdout
+    for start in (["bash", "recipe.sh"], [str(bare), "-I", "nanodet", "build"]):
+        done = _run([*start, "--fast", "--help"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == real.split(), (
+            "COLUMNS=100 bash recipe.sh --help >docs/recipe.txt makes the text anew"
+        )
+
+
 def test_building_installs_first(bare: Path, tmp_path: Path) -> None:
     """By tools/environment.sh, which wants another Python than there is here."""
     for name in _EARLY:

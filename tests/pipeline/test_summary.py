@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.summary import command, cortex_m7, strides_detail
+from pipeline.summary import command, cortex_m7, start_line, strides_detail
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,25 @@ from pipeline.summary import command, cortex_m7, strides_detail
 )  # fmt: skip
 def test_command(arguments: list[str], typed: str, reason: str) -> None:
     assert command(arguments) == typed, reason
+
+
+@pytest.mark.parametrize(
+    ("stage", "fast", "tuned", "line", "reason"),
+    [
+        ("quantize", False, False, "[4/7] quantize     begins; it usually takes 2 to 7 minutes",
+         "the long one"),
+        ("quantize", True, False, "[4/7] quantize     begins; it usually takes 10 to 60 s", "fast"),
+        ("quantize", False, True,
+         "[4/7] quantize     begins; it usually takes an hour for 3,000 pictures", "fine-tuning"),
+        ("onnx-plain", False, False, "[4/7] onnx         begins; it usually takes 10 to 30 s",
+         "a layout"),
+        ("publish", False, False, None, "a moment"),
+    ],
+)  # fmt: skip
+def test_what_is_said_before_a_stage(
+    stage: str, fast: bool, tuned: bool, line: str | None, reason: str
+) -> None:
+    assert start_line(4, 7, stage, fast=fast, tuned=tuned) == line, reason
 
 
 def test_strides_that_were_left_out() -> None:
