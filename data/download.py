@@ -45,7 +45,11 @@ def fetch(
     part, there = path.with_name(path.name + ".part"), path.exists()
     most_bytes = size_bytes or _MOST_BYTES
     try:
-        with locked(part, "ab") as file:
+        lock = locked(part, "ab")
+    except OSError as error:
+        raise _unwritable(path.parent, error) from None
+    try:
+        with lock as file:
             if path.exists() and not there:  # Whoever had the lock has finished it.
                 part.unlink()
                 return
@@ -70,8 +74,11 @@ def fetch_google_drive(file_id: str, path: Path) -> None:
     """
     import gdown
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from None
     try:
         gdown.download(id=file_id, output=str(part), resume=True)
         if not part.is_file():
@@ -81,6 +88,13 @@ def fetch_google_drive(file_id: str, path: Path) -> None:
             f"Google Drive file {file_id}: download failed ({_reason(error)})"
         ) from None
     part.replace(path)
+
+
+def _unwritable(folder: Path, error: OSError) -> DataUnavailable:
+    return DataUnavailable(
+        f"{folder}: downloads cannot be kept there ({error.strerror}); set XDG_CACHE_HOME to a "
+        "folder that can be written"
+    )
 
 
 def verify_checksum(path: Path, algorithm: str, expected: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from data.download import fetch
+from data.download import fetch, fetch_google_drive
 from runtime.errors import DataUnavailable
 
 CONTENT = bytes(range(256)) * 1000
@@ -111,3 +111,13 @@ def test_unreachable(server: str, tmp_path: Path, url: str, message: str) -> Non
     with pytest.raises(DataUnavailable, match=message):
         get(url.format(server=server), tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reach", [
+    lambda path: fetch("http://127.0.0.1:9/", path), lambda path: fetch_google_drive("id", path),
+])  # fmt: skip
+def test_a_home_that_cannot_be_written(tmp_path: Path, reach: Callable[[Path], None]) -> None:
+    """A file in the place of the folder, for root writes wherever a folder is."""
+    (tmp_path / "home").write_text("")
+    with pytest.raises(DataUnavailable, match=r"home/cache: downloads .*; set XDG_CACHE_HOME"):
+        reach(tmp_path / "home" / "cache" / "file")
