@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.arena import Need, need
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.engine import WEIGHTS
 from firmware.engine.emit import Emitted, emit_measured
@@ -18,7 +19,7 @@ from firmware.spare import Spare, place
 from quantize.split import Stem
 from runtime import integer
 from runtime.benchmark.board import Board, Firmware, Fit, Memory
-from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, arena_bytes, reserved_bytes
+from runtime.engines.arena import MARGIN_PERCENT, TABLE_BYTES, reserved_bytes
 from runtime.errors import KitError
 from runtime.postprocess import Selection
 from runtime.tflite_file import TfliteFile
@@ -33,11 +34,11 @@ CODE_BYTES = 32 * 1024  # The engine's code, with pre- and post-processing, is s
 class Reservation:
     """What is set aside for the arena.
 
-    measured: by TensorFlow Lite Micro on this machine, at most 4 % above a Cortex-M7's. tables:
-    what the kernel of LEAKY_RELU takes besides. bytes: with the margin.
+    network: what TensorFlow Lite Micro needs, at most 4 % above a Cortex-M7's. tables: what the
+    kernel of LEAKY_RELU takes besides. bytes: with the margin.
     """
 
-    measured: int
+    network: Need
     tables: int
     bytes: int
     margin_percent: int = MARGIN_PERCENT
@@ -194,8 +195,8 @@ def _arena(content: bytes, tables: int) -> Reservation:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.tflite")
         path.write_bytes(content)
-        measured = arena_bytes(path)
-    return Reservation(measured, tables * TABLE_BYTES, reserved_bytes(measured, tables))
+        network = need(path)
+    return Reservation(network, tables * TABLE_BYTES, reserved_bytes(network.bytes, tables))
 
 
 def _scratch(about: Description, stem: StemDescription | None) -> Scratch:

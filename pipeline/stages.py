@@ -291,8 +291,9 @@ def measure(tflite: Path, evaluation: AnnotatedImages | None, log: Path) -> dict
 
 
 def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
+    from analysis.arena import need
     from analysis.cortex_m7 import total
-    from runtime.engines.arena import arena_bytes, reserved_bytes
+    from runtime.engines.arena import reserved_bytes
     from runtime.tflite_graph import Graph
 
     graph = Graph.parse(file.content, file.path)
@@ -306,13 +307,14 @@ def _on_a_microcontroller(file: TfliteFile) -> dict[str, Any]:
         "engine": _on_the_engine(file),
     }
     try:
-        measured = arena_bytes(Path(file.path))
+        arena = need(Path(file.path))
     except KitError as error:
         if file.input.dtype == "INT8":
             raise
         return {**result, "no_arena": str(error).removeprefix(f"{file.path}: ")}
-    reserved = reserved_bytes(measured, len(graph.named("LEAKY_RELU")))
-    return {**result, "arena_bytes": measured, "arena_reserved_bytes": reserved}
+    reserved = reserved_bytes(arena.bytes, len(graph.named("LEAKY_RELU")))
+    told = {"arena_bytes": arena.bytes, "arena_how": arena.how}
+    return {**result, **told, "arena_reserved_bytes": reserved}
 
 
 def _on_the_engine(file: TfliteFile) -> dict[str, Any]:

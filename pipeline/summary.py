@@ -157,6 +157,7 @@ def build_report(
         },
         "agreement": results.get("compare"),
         "arena_bytes": results["measure"].get("arena_bytes"),
+        "arena_how": results["measure"].get("arena_how"),
         "arena_reserved_bytes": reserved,
         "arena_goes_to": _places(reserved, len(file.content)),
         "no_arena": results["measure"].get("no_arena"),
@@ -264,7 +265,7 @@ def _microcontroller(report: dict[str, Any]) -> list[str]:
     size = (
         report["no_arena"]
         if arena is None
-        else f"{arena:,} bytes in TFLite Micro on this machine, an upper bound for a Cortex-M7; "
+        else f"{arena:,} bytes {report['arena_how']}, an upper bound for a Cortex-M7; "
         f"the firmware reserves {report['arena_reserved_bytes']:,}: "
         + ", ".join(f"{place} on {title}" for title, place in report["arena_goes_to"].items())
     )

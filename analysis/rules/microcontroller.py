@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis import cortex_m7
+from analysis.arena import need
 from analysis.cortex_m7 import Cost
 from analysis.diagnosis import (
     Arena,
@@ -23,7 +23,7 @@ from analysis.memory import Moment
 from analysis.rules import custom
 from analysis.rules.tflm_kernels import ABSENT, LIBRARY, is_wide, place
 from runtime.benchmark.board import Board
-from runtime.engines.arena import MARGIN_PERCENT, arena_bytes, reserved_bytes
+from runtime.engines.arena import MARGIN_PERCENT, reserved_bytes
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph, Operator
 
@@ -105,17 +105,14 @@ def _reserved(subject: Subject, needed: int) -> int:
 
 
 def _arena(subject: Subject) -> tuple[Arena, str]:
-    """Measured if that can be had, otherwise what the tensors take at the least; and a refusal."""
+    """Of the tensors at the least, where TFLite Micro cannot run the file; and its refusal."""
     count, refusal = subject.memory.peak.bytes, ""
     basis = "of the tensors alone, without TFLite Micro's own"
-    if importlib.util.find_spec("tflite_micro") is None:
-        basis += "; package tflite-micro, which measures it, is not installed"
-    else:
-        try:
-            count = arena_bytes(subject.path)
-            basis = "by TFLite Micro on this machine, 1 to 4 % above a Cortex-M's"
-        except KitError as error:
-            refusal = str(error)
+    try:
+        found = need(subject.path)
+        count, basis = found.bytes, f"{found.how}, 1 to 4 % above a Cortex-M's"
+    except KitError as error:
+        refusal = str(error)
     reserved = _reserved(subject, count)
     fit = subject.board.fits(reserved, subject.memory.flash_bytes)
     return Arena(count, basis, reserved, fit.where), refusal

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.arena import Placed
+
 if TYPE_CHECKING:
     from data.annotations import AnnotatedImages
     from evaluation.waterfall import Step
@@ -98,17 +100,6 @@ class Structure:
     parameters: int
     macs: int
     operators: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A tensor in the arena: bytes from `offset` on, from operator `first` to `last`."""
-
-    name: str
-    offset: int
-    bytes: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, EngineRun, Noise, Placed
+from analysis.arena import Placed
+from pipeline.report.contract import Accuracy, ArenaMap, ClassScore, EngineRun, Noise
 
 _WIDTH_IN = 4.6  # 331 points: a phone's 330 pixels show each point as one pixel.
 _DARK, _MIDDLE, _LIGHT, _LOSS = "#17456b", "#6d9cc4", "#c9dbea", "#a8441e"

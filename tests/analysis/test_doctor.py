@@ -209,7 +209,7 @@ def test_operators_that_make_no_sense(
     def refuse(_: Path) -> int:
         raise KitError("not asked")
 
-    monkeypatch.setattr("analysis.rules.microcontroller.arena_bytes", refuse)
+    monkeypatch.setattr("analysis.arena.arena_bytes", refuse)
     path, boards = tmp_path / "m.tflite", [load(name) for name in ("imxrt1170", "imx8mp")]
     for name in (n for n, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)):
         for more in ([], ["one", "two"]):

@@ -89,12 +89,7 @@ class Agreeing:
     def pretend(self, choice: Choice) -> None:
         """Let TFLite Micro measure what makes the firmware reserve as much as for `choice`."""
         measured = _reserved(choice) * 100 // (100 + MARGIN_PERCENT) - self._tables * TABLE_BYTES
-        for module in (
-            "firmware.layout",
-            "analysis.rules.microcontroller",
-            "runtime.engines.arena",
-        ):
-            self._patch.setattr(f"{module}.arena_bytes", lambda _: measured)
+        self._patch.setattr("analysis.arena.arena_bytes", lambda _: measured)
 
     def doctor(self, board: Board) -> str:
         arena = diagnose(self._build.tflite, board.name, engine="tflm")["arena"]
@@ -125,7 +120,7 @@ class Agreeing:
             content["cortex_m7"], content["arena_reserved_bytes"], content["tflite"]["bytes"]
         )
         card = {row.board: row.memory.split(" (")[0] for row in rows if row.memory}
-        lines = summary({**content, "stages": []}, build.tflite, Path(), Path()).splitlines()
+        lines = summary({**content, "stages": []}, build.tflite, {}).splitlines()
         (arena,) = (line for line in lines if line.startswith("arena"))
         told = dict(place.split(" on ")[::-1] for place in arena.split(": ")[1].split(", "))
         return content["arena_goes_to"], card, told
