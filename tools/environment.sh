@@ -29,7 +29,7 @@ install() {  # $1 = lock; a file that is not in it by its hash is refused. More 
 
 install_torch() {
   local reason
-  if ! command -v nvidia-smi >/dev/null; then
+  if [[ $OSTYPE = linux* ]] && ! command -v nvidia-smi >/dev/null; then
     reason=$(install locks/torch-cpu.lock --retries 1 \
       --extra-index-url "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>&1) && return
     echo "torch: no build without CUDA (${reason##*$'\n'}; see docs/installation.md)," \
@@ -38,18 +38,22 @@ install_torch() {
   install locks/torch-cuda.lock
 }
 
-marker_of() { echo ".venv/.installed-$(cat "$1" locks/torch-*.lock | sha256sum | cut -c1-16)"; }
+marker_of() { echo ".venv/.installed-$(cat "$1" locks/torch-*.lock | cksum | tr -d ' ')"; }
 
 environment() {
   local lock=$1 marker
   marker=$(marker_of "$lock")
   [ -e "$marker" ] && return
-  [ "$(uname -sm)" = "Linux x86_64" ] || {
-    echo "error: building needs Linux on x86-64 (tflite-micro has no other build)" >&2; return 2; }
+  case $(uname -sm) in
+    "Linux x86_64" | "Linux aarch64" | "Darwin arm64") ;;
+    *) echo "error: $(uname -sm): building needs Linux on x86-64 or aarch64, or macOS on arm64" \
+         "(TensorFlow has no other builds)" >&2; return 2 ;;
+  esac
   { mkdir -p .venv && [ -w .venv ]; } 2>/dev/null || {
     echo "error: the checkout's .venv cannot be written; run this once in one that can be" >&2; return 2; }
   (
-    flock 9  # A second run waits for the first one's installation.
+    # A second run waits for the first one's installation. macOS has no flock.
+    ! command -v flock >/dev/null || flock 9
     [ -e "$marker" ] && exit
     python=$(find_python) && "$python" tools/check.py network || exit
     echo "installing $lock into .venv (once, a few minutes)"

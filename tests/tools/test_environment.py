@@ -58,6 +58,33 @@ def test_build_of_pytorch(
     assert said in done.stderr and bool(done.stderr) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("machine", "refused", "reason"),
+    [
+        ("Linux x86_64", False, "a PC"),
+        ("Linux aarch64", False, "an Arm PC"),
+        ("Darwin arm64", False, "a Mac"),
+        ("Darwin x86_64", True, "TensorFlow has no build"),
+        ("Linux riscv64", True, "TensorFlow has no build"),
+    ],
+)
+def test_machines(tmp_path: Path, machine: str, refused: bool, reason: str) -> None:
+    """Those that are not refused are asked for a Python, which is not there."""
+    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    code = f'. "$0"; uname() {{ echo "{machine}"; }}; environment locks/recipe.lock'
+    done = subprocess.run(
+        ["bash", "-c", code, _SCRIPT],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHON": "/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    wanted = f"error: {machine}: building needs" if refused else "error: Python 3.10 to 3.13"
+    assert done.stderr.startswith(wanted), reason
+
+
 def test_byte_code_is_kept() -> None:
     """Whatever the caller's environment says."""
     code = '. "$0"; echo "${PYTHONDONTWRITEBYTECODE-kept}"'
