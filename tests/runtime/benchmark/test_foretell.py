@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from runtime.benchmark import board, foretell, instructions
 from runtime.benchmark.counted import KERNELS
 from runtime.benchmark.emulator import Emulator
 from runtime.errors import KitError
+from tests.conftest import Build
 from tests.runtime.benchmark.conftest import Done, script
 
 Command = Callable[..., Done]
@@ -121,6 +123,32 @@ def test_what_counting_needs(
     with pytest.raises(KitError, match=message.partition(";")[0]) as refusal:
         instructions.count(Emulator("cortex-a53", tmp_path), tmp_path / "m", "built-in", 9)
     assert message in str(refusal.value)
+
+
+def test_bench(emulate: Callable[[str], None], command: Command, build: Build) -> None:
+    """What a stand-in for QEMU counts, on two CPUs and by two kinds of kernels."""
+    if not shutil.which("gcc"):
+        pytest.skip("needs gcc")
+    emulate("")
+    done = command("bench", build.tflite, "--board", "emulated", "--out", "out")
+    assert done.code == 0 and done.err.count("note: ") == 3, done.err
+    assert done.out.count(f"| `{build.tflite.name}` | cortex-") == 4
+    found = json.loads(Path("out/model-emulated.json").read_text())
+    assert found["notes"] == list(foretell.notes())
+    assert [entry["instructions"] for entry in found["foretold"]] == [250] * 4
+    assert [list(entry["latency_ms"]) for entry in found["foretold"]] == [
+        *(["1", "4"], [], ["1", "2"], [])
+    ]
+
+
+@pytest.mark.parametrize("before", ["exit 5", "kill -11 $$"])
+def test_what_does_not_run(
+    emulate: Callable[[str], None], command: Command, build: Build, before: str
+) -> None:
+    emulate(before)
+    done = command("bench", build.tflite, "--board", "emulated", "--out", "out")
+    assert done.code == 2 and "does not run on the emulated cortex-a53 (" in done.err
+    assert not Path("out").exists()
 
 
 def test_table() -> None:
