@@ -1,10 +1,11 @@
-"""`./nanodet parity MODEL IMAGE ... --board root@HOST`: does a board answer as the reference
-kernels of this machine do, and if not, from which layer on?"""
+"""`./nanodet parity MODEL IMAGE ... --board root@HOST|emulated`: does a board answer as the
+reference kernels of this machine do, and if not, from which layer on?"""
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from runtime.benchmark import identify, remote
+from runtime.benchmark import emulator, identify, remote
 from runtime.benchmark.board import Accelerator
 from runtime.cli import Parser, fraction, positive
 from runtime.compare import describe_detections, describe_outputs
 from runtime.detector import DISPLAY_THRESHOLD, Detector
-from runtime.engines import TfliteEngine, interpreter
+from runtime.engines import LiteRtEngine, TfliteEngine, interpreter
 from runtime.errors import GateFailed, KitError
 from runtime.image import load_rgb
 from runtime.preprocess import to_canvas
@@ -29,6 +30,7 @@ from runtime.tflite_file import TfliteFile
 _TOLERANCE = 40
 _FLOAT_STEPS = 255
 _SCRIPT = Path(interpreter.__file__)
+_Board = remote.Connection | emulator.Emulator
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,10 +55,26 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(words)
     model = TfliteFile.read(options.model)
+    if options.board == remote.EMULATED:
+        for board in emulator.chosen(options):
+            print(f"{board.host}:")
+            _compare_runtimes(options, model, board, _compare(options, model, board, Accelerator()))
+        return 0
+    connection = remote.Connection.of(options)
+    known, _ = identify.identify(connection, options.profile or "", options.boards)
+    accelerator = identify.choose_accelerator(connection, known, options.accelerator)
+    _compare(options, model, connection, accelerator)
+    return 0
+
+
+def _compare(
+    options: argparse.Namespace, model: TfliteFile, board: _Board, accelerator: Accelerator
+) -> list[NDArray[Any]]:
+    """With the reference kernels here; returns the board's outputs, (N, ...) each.
+
+    Raises `GateFailed` where they lie too far away.
+    """
     images = [load_rgb(path) for path in options.images]
-    board = remote.Connection.of(options)
-    known, _ = identify.identify(board, options.profile or "", options.boards)
-    accelerator = identify.choose_accelerator(board, known, options.accelerator)
     replay = _Replay(model)
     inputs = np.stack([replay.pixels(to_canvas(rgb, model.spec.input)[0]) for rgb in images])
     with board.temporary_folder() as folder:
@@ -67,7 +85,7 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"{path.name}: {_describe(replay, detector, pair, i, rgb)}")
         worst = [steps_apart(*([a[i] for a in side] for side in pair)) for i in range(len(images))]
         if max(worst) <= options.tolerance:
-            return 0
+            return pair[1]
         position = int(np.argmax(worst))
         found = _bisect(
             model.content, str(options.model), inputs[position], there, options.tolerance
@@ -76,6 +94,38 @@ def main(words: Sequence[str] | None = None) -> int:
         f"{options.images[position].name}: outputs differ by {max(worst):g} steps, "
         f"{options.tolerance} are allowed; {found}"
     )
+
+
+def _compare_runtimes(
+    options: argparse.Namespace,
+    model: TfliteFile,
+    board: emulator.Emulator,
+    outputs: Sequence[NDArray[Any]],
+) -> None:
+    """With the same kernels here; and what `python3 -m runtime` detects, there and here.
+
+    outputs: the board's, as `_compare` returns them.
+    """
+    replay, engine = _Replay(model), LiteRtEngine(model, options.threads)
+    detector = Detector(engine, score_threshold=options.score_threshold)
+    for i, path in enumerate(options.images):
+        replay.arrays = [array[i] for array in outputs]
+        canvas, _ = to_canvas(load_rgb(path), model.spec.input)
+        apart = describe_outputs(engine.infer_raw(canvas), replay.infer_raw(canvas))
+        here, there = json.loads(detector.detect(path).to_json()), _detect(options, board, path)
+        equal = sum(found in there for found in here)
+        counts = f"{len(here)} and {len(there)} detections, {equal} equal"
+        print(f"{path.name}: with XNNPACK here, too, {apart}; {counts}")
+
+
+def _detect(options: argparse.Namespace, board: emulator.Emulator, image: Path) -> Any:
+    files = str(options.model.resolve()), str(image.resolve())
+    chosen = f"--threads={options.threads}", f"--score-threshold={options.score_threshold}"
+    words = ["python3", "-m", "runtime", "detect", *files, *chosen, "--json"]
+    done = board.run(words, timeout_s=options.timeout)
+    if done.returncode:
+        raise KitError(f"{board.host}: its runtime does not detect {done.failure}")
+    return json.loads(done.text)
 
 
 def _describe(
@@ -112,7 +162,7 @@ class BoardInterpreter:
 
     def __init__(
         self,
-        board: remote.Connection,
+        board: _Board,
         folder: str,
         accelerator: Accelerator,
         threads: int,

@@ -17,7 +17,7 @@ from data.download import fetch, fetch_google_drive, verify_checksum
 from data.sets import find_sets
 from data.shapes import sets
 from runtime.errors import DataUnavailable, KitError
-from runtime.files import write_text
+from runtime.files import cache, write_text
 from runtime.image import list_images
 from runtime.spec import ModelSpec, WeightsSource
 from runtime.video import VIDEO_SUFFIXES
@@ -28,12 +28,6 @@ _EVALUATION_SETS = (
 )
 
 MODELS = Path(__file__).parent.parent / "models"
-
-
-def cache() -> Path:
-    """The user's cache folder for downloads."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nanodet-edge-kit"
 
 
 def data_folders() -> list[Path]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .detections import Detections
 from .nms import box_iou
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LIKE_IOU = 0.8
 

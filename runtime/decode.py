@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .detections import Detections
 from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def decode(

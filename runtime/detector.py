@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from .detections import Detections
@@ -18,6 +17,9 @@ from .postprocess import Selection, make_postprocess
 from .preprocess import to_canvas
 from .spec import ModelSpec
 from .tflite_file import TfliteFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # COCO evaluation's usual settings, upstream's too.
 SCORE_THRESHOLD = 0.05

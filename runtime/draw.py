@@ -6,14 +6,18 @@ import colorsys
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+import PIL
 from PIL import Image, ImageDraw, ImageFont
 
 from .detections import Detections
 from .errors import KitError
 from .files import overwritten, writing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _IN_NO_FONT = "\uffff"
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
@@ -28,12 +32,13 @@ def annotate(
     """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores.
 
     A class whose name the font cannot show, which knows little but ASCII, goes by its number.
-    text_px: height of the text; by default as the image's size has it.
+    text_px: height of the text; by default as the image's size has it. Raises `KitError` where
+    Pillow is too old to scale its font.
     """
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
     line = max(2, round(max(image.size) / 320))
-    font = ImageFont.load_default(size=text_px or max(12, round(max(image.size) / 45)))
+    font = _font(text_px or max(12, round(max(image.size) / 45)))
     for xyxy, confidence, class_id in zip(
         detections.xyxy[::-1], detections.confidence[::-1], detections.class_id[::-1]
     ):
@@ -51,6 +56,13 @@ def annotate(
         draw.rectangle((box[0] - line, box[1] - line, box[2] + line, box[3] + line), fill=colour)
         draw.text((x, y), label, fill="black", font=font)
     return image
+
+
+def _font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(size=text_px)
+    except TypeError:
+        raise KitError(f"drawing needs Pillow 10.1 or newer; here is {PIL.__version__}") from None
 
 
 def _has_glyphs(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> bool:

@@ -18,6 +18,12 @@ from .quiet import say
 _LITTLE_BYTES = 1 << 20
 
 
+def cache() -> Path:
+    """The user's cache folder of the kit."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nanodet-edge-kit"
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A temporary path with the same suffix beside `path`, renamed to it on success.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .errors import KitError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_SIDE = 16384  # Pixels. What is longer is no photograph, and takes gigabytes.
 

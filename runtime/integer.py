@@ -19,13 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .detections import Detections
 from .spec import ModelSpec
 from .tflite_file import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BOX_BITS = 4
 SCORE_ONE = 1 << 16

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from .detections import Detections
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def box_iou(xyxy: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

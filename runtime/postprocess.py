@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import integer
 from .decode import decode
@@ -16,6 +15,9 @@ from .engines import Engine, TfliteEngine
 from .errors import KitError
 from .nms import nms_per_class
 from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ARITHMETIC = ("integer", "float")
 

@@ -13,12 +13,14 @@ become grey before they are resized.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .spec import InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 

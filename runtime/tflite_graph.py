@@ -15,14 +15,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import KitError
 from .operators import CUSTOM
 from .tflite_schema import FILE_IDENTIFIER, read_any_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 try:
     from ai_edge_litert import schema_py_generated as schema

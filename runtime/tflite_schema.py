@@ -10,10 +10,12 @@ version 3). Fields that no file of this kit has are left out: `read_model` refus
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A table's fields by name. Values of fields are dicts, too.
 Table = dict[str, Any]

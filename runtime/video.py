@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import KitError
 from .files import writing
 from .quiet import silenced
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.

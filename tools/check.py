@@ -28,6 +28,7 @@ _PROGRAMS = (
     ("cmake", "cmake", "builds of generated firmware"),
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "builds for a microcontroller"),
     ("qemu-system-arm", "qemu-system-arm", "runs on an emulated microcontroller"),
+    ("qemu-aarch64", "qemu-user", "Linux boards that are emulated"),
     ("chromium", "chromium", "tests that look at reports"),
     ("ssh", "openssh-client", "boards in the network"),
 )

@@ -1,4 +1,4 @@
-"""`./nanodet bench MODEL [--board root@HOST]`: how fast a model is, here or on a board."""
+"""`./nanodet bench MODEL [--board root@HOST|emulated]`: how fast a model is, here or on a board."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..cli import Parser, positive
-from . import host, output, remote
+from . import foretell, host, output, remote
 from .measure import Request, measure
 from .types import Result
 
@@ -35,6 +35,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, write and print."""
     options = parse_arguments(words)
+    if options.board == remote.EMULATED:
+        return foretell.bench(options)
     if options.board is None:
         result = host.measure(options.model, options.threads, options.runs, options.timeout)
     else:

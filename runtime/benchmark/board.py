@@ -101,6 +101,15 @@ class Accelerator:
 
 
 @dataclass(frozen=True)
+class Emulation:
+    """cpu: QEMU's name of one with the same instructions. instructions: of an inference of NXP's
+    file on it, by LiteRT's kernels: `built-in` and `xnnpack`."""
+
+    cpu: str
+    instructions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Published:
     """A latency that somebody else published. threads: 0 where there is nothing to
     choose, or the source does not say."""
@@ -119,7 +128,7 @@ class Board:
     name: of its file. kind: one of `KINDS`. soc: word in `uname -a` that tells it, "" where there
     is none. aliases: further names. benchmark_model: globs of the tool's path there. memories: for
     tensors, the fastest first. flash: None where it is not known. firmware: None for a board that
-    none is generated for.
+    none is generated for. emulation: None for one whose CPU is not emulated.
     """
 
     name: str
@@ -134,6 +143,7 @@ class Board:
     flash: Optional[Memory] = None
     published: tuple[Published, ...] = ()
     firmware: Optional[Firmware] = None
+    emulation: Optional[Emulation] = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -19,6 +19,7 @@ from pathlib import Path
 from ..cli import positive
 from ..errors import KitError
 
+EMULATED = "emulated"  # In the place of a board's name, see `emulator`.
 _CONNECT_S = 10
 # For what takes no time: without an answer by then the connection is lost.
 _SHORT_S = 60
@@ -79,7 +80,8 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
 def add_options(options: argparse._ActionsContainer, required: bool = True) -> None:
     """Options of every command that talks to a board. options: a parser, or a group of one."""
     add = options.add_argument
-    add("--board", required=required, metavar="USER@HOST", help="e.g. root@192.168.0.10")
+    add("--board", required=required, metavar="USER@HOST", help=f"or {EMULATED}, on this machine")
+    add("--cpu", metavar="NAME", help="the one that is emulated; default each that works")
     add("--accelerator", default="cpu", metavar="NAME", help="cpu or npu; default %(default)s")
     add("--profile", metavar="NAME", help="board profile; by default found by uname")
     add("--boards", type=Path, metavar="DIR", help="folder with more profiles")
@@ -112,6 +114,8 @@ class Connection:
     def of(cls, options: argparse.Namespace) -> Connection:
         """From the options of `add_options`. Raises `KitError` for wrong ones."""
         arguments: list[str] = []
+        if options.cpu is not None:
+            raise KitError(f"--cpu goes with --board {EMULATED}")
         for pair in options.ssh_option:
             if not re.match(r"[A-Za-z]+=", pair):
                 raise KitError(f"--ssh-option {pair!r}: wants KEY=VALUE")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import KitError
 from ..preprocess import float_input, int8_input, upright
 from ..spec import ModelSpec
 from ..tflite_file import TensorInfo, TfliteFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Engine(Protocol):

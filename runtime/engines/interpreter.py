@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray  # A board's numpy may be older.
+    from numpy.typing import NDArray  # Of numpy 1.20, and a board's may be older.
 
 # Packages with an interpreter, the best first; boards often carry the older ones.
 PACKAGES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")

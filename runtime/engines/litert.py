@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ..errors import KitError
 from ..quiet import silenced
 from ..tflite_file import TfliteFile
 from .base import TfliteEngine
 from .interpreter import find_package, load_delegate, open_interpreter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class LiteRtEngine(TfliteEngine):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import KitError
 from ..quiet import silenced
 from ..tflite_file import TfliteFile
 from .base import TfliteEngine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Far above what any NanoDet needs; the arena a board needs is measured by `runtime.engines.arena`.
 HOST_ARENA_BYTES = 64 << 20

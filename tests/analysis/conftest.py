@@ -1,1 +1,7 @@
-from tests.runtime.benchmark.conftest import bin_folder, board, command, server  # noqa: F401
+from tests.runtime.benchmark.conftest import (  # noqa: F401
+    bin_folder,
+    board,
+    command,
+    emulate,
+    server,
+)

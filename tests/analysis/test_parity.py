@@ -94,6 +94,62 @@ def test_rounding_is_told_from_a_wrong_layer(
     assert float(done.err.split()[-3]) <= 2
 
 
+def test_emulated_boards_that_agree(
+    emulate: Callable[[str], None], command: Command, build: Build, images: list[Path]
+) -> None:
+    """A line with the reference kernels and one with the same for each image, on each CPU."""
+    emulate("")
+    done = command("parity", build.tflite, *images, "--board", "emulated", *RANDOM)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    names = [path.name for path in images]
+    assert [line.partition(": ")[0] for line in lines] == [
+        *("emulated cortex-a53:", *names, *names),
+        *("emulated cortex-a76:", *names, *names),
+    ]
+    for line in lines[3:5] + lines[8:]:
+        assert "with XNNPACK here, too, outputs differ by 0 at most, 0.00 in the mean" in line
+        here, _, there, _, equal, _ = line.rpartition("; ")[2].split()
+        assert here == there == equal != "0"
+
+
+def test_the_first_wrong_layer_on_an_emulated_board(
+    emulate: Callable[[str], None], command: Command, build: Build, images: list[Path]
+) -> None:
+    position, right, wrong = altered(build, 5)
+    code = f"content = open('model.tflite', 'rb').read().replace({right!r}, {wrong!r}); "
+    Path("alter.py").write_text(code + "open('model.tflite', 'wb').write(content)")
+    emulate(f"{sys.executable} {Path('alter.py').absolute()}")
+    options = ["--board", "emulated", "--cpu", "cortex-a76", *RANDOM]
+    done = command("parity", build.tflite, images[0], *options)
+    assert done.code == 4 and f"is number {position}, CONV_2D" in done.err
+    assert "cortex-a53" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("kill -11 $$", "emulated cortex-a53: its interpreter does not run the model (signal 11)"),
+        ("exec sleep 9", "emulated cortex-a53: no answer in 2 s"),
+        ('case "$1" in -m) exit 3 ;; esac', "its runtime does not detect (exit code 3)"),
+        ("echo > out.npz; exit", "its answers cannot be read"),
+        ("exit", "out.npz: cannot be read (No such file or directory)"),
+    ],
+)
+def test_emulated_boards_that_cannot(
+    emulate: Callable[[str], None],
+    command: Command,
+    build: Build,
+    images: list[Path],
+    before: str,
+    message: str,
+) -> None:
+    emulate(before)
+    options = ["--board", "emulated", *RANDOM, "--timeout", "2" if "sleep" in before else "60"]
+    done = command("parity", build.tflite, images[0], *options)
+    assert done.code == 2 and message in done.err and "\n" not in done.err
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -19,6 +19,13 @@ _EXEMPT = {
     "bash tests/run.sh": "runs this test",
     ".venv/bin/pip install -r locks/benchmark.lock": "needs a package index",
     "bash tools/lock.sh": "needs a package index, and uv",
+    **dict.fromkeys(
+        (
+            "./nanodet parity nanodet_m_0.5x.tflite street.jpg --board emulated",
+            "./nanodet bench nanodet_m_0.5x.tflite --board emulated --cpu cortex-a53",
+        ),
+        "needs arm64 packages; tests/runtime/benchmark/test_emulated.py",
+    ),
 }
 _CODES = {
     # Nobody answers here who knows of vulnerabilities.

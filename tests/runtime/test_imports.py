@@ -7,7 +7,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-FOREIGN = "torch tensorflow cv2 pycocotools onnx onnxruntime convert quantize yaml".split()
+FOREIGN = (
+    "numpy.typing torch tensorflow cv2 pycocotools onnx onnxruntime convert quantize yaml".split()
+)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,13 @@ print(Detector(sys.argv[1], score_threshold=0.05).detect(sys.argv[2]).to_json())
 """
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.13"])
+_ANOTHER = pytest.mark.full(reason="installs packages for another Python")
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["3.9", "3.13", *(pytest.param(f"3.{n}", marks=_ANOTHER) for n in (10, 11, 12, 14))],
+)
 def test_a_fresh_environment(
     version: str, wheel: Path, build: Build, picture: Path, tmp_path: Path
 ) -> None:

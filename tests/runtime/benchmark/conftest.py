@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import commands
+from runtime.benchmark import arm_root
 from runtime.benchmark.remote import Connection
 
 OUTPUTS = Path(__file__).parent / "outputs"
@@ -62,6 +64,17 @@ accelerators:
 published:
   - {{model: NXP's, accelerator: npu, threads: 0, latency_ms: 12.1, source: a card}}
   - {{model: NXP's, accelerator: cpu, threads: 1, latency_ms: 92.4, source: a card}}
+"""
+
+# In the place of QEMU: this Python in the place of the root's, and 250 instructions counted.
+QEMU = """#!/bin/sh
+case "$1" in --help) echo " -plugin"; exit ;; --version) echo "qemu version 9.1"; exit ;; esac
+[ "$5" != -plugin ] || printf '100\\n350\\n' > counts
+while [ "${{1##*/}}" != python3.99 ]; do shift; done
+shift
+unset PYTHONHOME LD_LIBRARY_PATH
+{before}
+exec {python} "$@"
 """
 
 
@@ -231,6 +244,22 @@ def board(server: Server, bin_folder: Path, tmp_path: Path) -> Iterator[StandIn]
     for path in bin_folder.iterdir():
         path.unlink()
     assert server.folders() == [], "nothing stays on the board"
+
+
+@pytest.fixture
+def emulate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Lets `--board emulated` run this machine's Python, after a line of shell."""
+    root = tmp_path / "arm64"
+    script(root / "usr/bin/python3.99", "")
+    (root / "usr/bin/python3").symlink_to("python3.99")
+    monkeypatch.setattr(arm_root, "standard", lambda: root)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'qemu'}:{os.environ['PATH']}")
+
+    def start(before: str) -> None:
+        text = QEMU.format(before=before, python=sys.executable)
+        script(tmp_path / "qemu/qemu-aarch64", text)
+
+    return start
 
 
 @dataclass(frozen=True)
