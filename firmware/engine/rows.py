@@ -51,7 +51,7 @@ def at_once(layer: Layer) -> int:
 
 def is_pointwise(layer: Layer) -> bool:
     """Are all channels of a pixel read before the same pixel is written, and no other read?"""
-    return layer.kind == "conv" and layer.kernel == 1
+    return layer.kind == "conv" and layer.kernel == layer.stride == 1
 
 
 def in_flight(birth: np.ndarray, death: np.ndarray) -> int:

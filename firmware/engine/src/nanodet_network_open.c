@@ -77,19 +77,30 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
     return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv));
 }
 
+/* Is the layer's window the convolution's, and does it have as many inputs as there are? */
+static bool check_window(const nanodet_layer *layer, const nanodet_conv *conv) {
+    const nanodet_window *window = conv->window;
+    if (window == NULL) return layer->kernel == 1 && layer->stride == 1 && layer->above == 0;
+    uint32_t square = (uint32_t)window->kernel * window->kernel;
+    return window->width == layer->width && window->kernel == layer->kernel &&
+           window->stride == layer->stride && square * window->channels <= conv->inputs &&
+           window->kernel * conv->rows * layer->part_count <= NANODET_NETWORK_MAX_VIEWS;
+}
+
 static bool check_parts(const nanodet_network *network, const nanodet_layer *layer) {
     const nanodet_conv *conv = layer->layer;
-    uint32_t bytes = 0;
+    const nanodet_window *window = conv->window;
+    uint32_t bytes = 0, most = window == NULL ? conv->inputs : window->channels;
+    uint32_t pixels = window == NULL ? layer->out_width : layer->width;
     if (layer->parts == NULL || layer->part_count > NANODET_NETWORK_MAX_PARTS) return false;
+    if (layer->part_count == 0 || !check_window(layer, conv)) return false;
     for (uint32_t i = 0; i < layer->part_count; i++) {
         const nanodet_part *part = layer->parts + i;
         if (part->runs == NULL) return false;
         for (const nanodet_run *run = part->runs; run < part->runs + part->run_count; run++) {
             bytes += run->bytes;
-            if (run->bytes == 0 || bytes > conv->inputs) return false;
-            if (!holds(network, part->buffer, run->offset, run->bytes, layer->out_width)) {
-                return false;
-            }
+            if (run->bytes == 0 || bytes > most) return false;
+            if (!holds(network, part->buffer, run->offset, run->bytes, pixels)) return false;
         }
     }
     return true;
@@ -99,7 +110,7 @@ static bool check_stem(const nanodet_network *network, const nanodet_layer *laye
     const nanodet_conv *conv = layer->layer;
     uint32_t channels = network->buffers[network->image_buffer].pitch;
     return conv->inputs == (channels == 1 ? GREY_INPUTS : IMAGE_INPUTS) && !conv->narrow &&
-           conv->rows == 1 &&
+           conv->rows == 1 && conv->window == NULL &&
            holds(network, network->image_buffer, 0, 3 * channels, 2u * layer->out_width - 1u) &&
            2 * (layer->out_height - 1u) + 1 < layer->height;
 }

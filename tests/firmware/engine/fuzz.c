@@ -64,6 +64,13 @@ static const void *copy_conv(const nanodet_conv *from) {
     FIELD(conv->block);
     FIELD(conv->form);
     FIELD(conv->rows);
+    if (conv->window != NULL) {
+        nanodet_window *window = copy(conv->window, sizeof *window);
+        FIELD(window->width);
+        FIELD(window->channels);
+        for (uint8_t *at = &window->kernel; at <= &window->left; at++) FIELD(*at);
+        conv->window = window;
+    }
     return conv;
 }
 

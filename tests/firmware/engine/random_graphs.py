@@ -49,15 +49,22 @@ class RandomGraph:
     def _grow(self) -> None:
         kinds = [
             self._pointwise, self._depthwise, self._sum, self._double, self._pool, self._split,
-            self._join, self._repeat,
+            self._join, self._repeat, self._dense,
         ]  # fmt: skip
-        kind = kinds[int(self.rng.choice(len(kinds), p=np.array([4, 4, 2, 1, 1, 2, 3, 1]) / 18))]
+        kind = kinds[int(self.rng.choice(len(kinds), p=np.array([4, 4, 2, 1, 1, 2, 3, 1, 3]) / 21))]
         source = str(self.rng.choice(self.live[-4:] if self.rng.random() < 0.7 else self.live))
         made = kind(source)
         self.live += made
 
     def _pointwise(self, source: str) -> list[str]:
         return [self._active(self._window(source, "CONV_2D", 1, 1, self._channels()))]
+
+    def _dense(self, source: str) -> list[str]:
+        height, width, _ = self.shapes[source]
+        kernel, stride = (int(n) for n in self.rng.choice([(3, 1), (3, 2), (1, 2), (2, 2), (5, 1)]))
+        valid = min(height, width) > kernel and self.rng.random() < 0.2
+        made = self._window(source, "CONV_2D", kernel, stride, self._channels(), bool(valid))
+        return [self._active(made)]
 
     def _depthwise(self, source: str) -> list[str]:
         kernel, stride = int(self.rng.integers(3, 6)), int(self.rng.integers(1, 3))

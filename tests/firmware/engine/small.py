@@ -35,7 +35,7 @@ class _Maker:
         if kind == "average":
             out = [s // stride for s in sides]
         before = [0, 0]
-        if kind == "depthwise":
+        if kind in ("conv", "depthwise"):
             before = [
                 max((o - 1) * stride + kernel - s, 0) // 2 for o, s in zip(out, sides, strict=True)
             ]
@@ -46,10 +46,10 @@ class _Maker:
         shape: tuple[int, ...] = (channels, kernel, kernel, len(joined))
         if kind == "depthwise":
             shape = (kernel, kernel, channels)
-        weighs, rng = kind in ("conv", "depthwise"), self.rng
+        weighs, rng = kind in ("conv", "stem", "depthwise"), self.rng
         scale = 2.0 ** rng.uniform(-5, -2)
         self.values.append(Value(out[0], out[1], channels, scale, int(rng.integers(-20, 20))))
-        activated = self.active and kind in ("conv", "depthwise", "max", "add")
+        activated = self.active and (weighs or kind in ("max", "add"))
         self.layers.append(
             Layer(
                 "level 0" if kind == "decode" else f"{kind} {len(self.layers)}",
@@ -69,7 +69,7 @@ class _Maker:
 def small_network(height: int, width: int, channels: int, active: bool = True) -> Network:
     """Of an image of so many pixels, a multiple of 4. channels: of most layers."""
     made = _Maker(np.random.default_rng(width), active, [Value(height, width, 3, 0.1, -3)])
-    stem = made.add("conv", channels, [0], 3, 2)
+    stem = made.add("stem", channels, [0], 3, 2)
     pooled = made.add("max", channels, [stem], 3, 2)
     one = made.add("depthwise", channels, [pooled], 3)
     other = made.add("conv", channels + 1, [pooled])
@@ -83,7 +83,8 @@ def small_network(height: int, width: int, channels: int, active: bool = True) -
     summed = made.add("average", channels, [whole], 4, 4)
     again = made.add("depthwise", channels, [summed], 3, repeats=True)
     four = made.add("depthwise", channels, [again], 4, repeats=True)
-    end = made.add("resize", channels, [made.add("depthwise", channels, [four], 4, 2)])
+    square = made.add("conv", channels, [made.add("conv", channels + 3, [four, again], 3)], 2, 2)
+    end = made.add("resize", channels, [square])
     also = made.add("resize", channels, [quarter])
     made.add(
         "decode", 0, [made.add("conv", 6, [end, also]), made.add("add", channels, [end, also])]
@@ -168,6 +169,6 @@ def _max(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarr
 
 
 _KINDS: Mapping[str, Callable[[Layer, Value, Sequence[np.ndarray]], np.ndarray]] = {
-    "conv": _weighted, "depthwise": _weighted, "add": _add, "resize": _resize,
+    "conv": _weighted, "stem": _weighted, "depthwise": _weighted, "add": _add, "resize": _resize,
     "average": _average, "max": _max,
 }  # fmt: skip

@@ -87,7 +87,7 @@ def check(plan: Plan, cut: Cut) -> None:
         count = 2 if layer.kind == "depthwise" and layer.stride == 1 else layer.together
         rows = range(y, min(y + count, target.height))
         next_row[number] += len(rows)
-        if layer.kind == "conv" and layer.kernel == 1:
+        if layer.kind == "conv" and layer.kernel == layer.stride == 1:
             ends = np.minimum(np.cumsum([0, *cut(target.width)]), target.width)
             for first, end in pairwise(ends.tolist()):
                 for row, x in product(rows, range(first, end)):

@@ -79,6 +79,7 @@ typedef struct {
 
 #define NANODET_NETWORK_MAX_LAYERS 255
 #define NANODET_NETWORK_MAX_PARTS 16 /* Of a convolution's sources. */
+#define NANODET_NETWORK_MAX_VIEWS 64 /* Its parts times its rows, and times those of a window. */
 
 /* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes, or of
  * one: the pitch of the image's buffer. */
