@@ -108,7 +108,8 @@ def work(plan: Plan, layer: Layer) -> Work:
             "border": 2 * -(-target.channels // _CHANNELS) * target.width,
         }  # fmt: skip
         return Work(f"depthwise {window} by {layer.stride}", units)
-    pixels = target.height * target.width
+    source = plan.network.values[layer.sources[0][0][0]] if layer.kind == "mean" else target
+    pixels = source.height * source.width
     units = {"piece": rows * pieces, "pixel": pixels * pieces, "element": pixels * target.channels}
     return Work(f"{layer.kind} {window}" if layer.kind in ("average", "max") else layer.kind, units)
 

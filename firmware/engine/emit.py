@@ -30,6 +30,7 @@ _BYTES = {
     "int32_t": 4, "int8_t": 1, "uint8_t": 1, "nanodet_run": 4, "nanodet_part": 8,
     "nanodet_piece": 20, "nanodet_layer": 32, "nanodet_buffer": 12, "nanodet_conv": 28,
     "nanodet_window": 8, "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
+    "nanodet_gate": 16,
 }  # fmt: skip
 _WEIGHTS = "int32_t"  # Streams, and the addends of sums.
 
@@ -110,6 +111,8 @@ class _Emitter:
                 about = self._depthwise(number, layer)
             elif kind == "add":
                 about = self._add(number, layer)
+            elif kind == "gate":
+                about = self._gate(number, layer)
         table = (
             "NULL"
             if layer.activation is None or layer.kind != "max"
@@ -268,3 +271,12 @@ class _Emitter:
         fields = f"{', '.join(tables)}, {table}, {{{', '.join(map(str, rule))}}}"
         self.parts.append(f"static const nanodet_add add_{number} = {{{fields}}};\n")
         return f"&add_{number}"
+
+    def _gate(self, number: int, layer: Layer) -> str:
+        target = self.network.values[layer.value]
+        real = layer.scales[0] * layer.scales[1] / target.scale
+        rule = pack_rule(*quantize_multiplier(real), target.zero_point)
+        zeros = ", ".join(map(str, layer.zero_points))
+        fields = f"{{{', '.join(map(str, rule))}}}, {zeros}"
+        self.parts.append(f"static const nanodet_gate gate_{number} = {{{fields}}};\n")
+        return f"&gate_{number}"

@@ -9,6 +9,7 @@ from firmware.engine.rows import INPUT
 from runtime.errors import KitError
 
 _MOST_VIEWS, _MOST_INPUTS = 64, 65532  # Of a convolution: as `nanodet/network.h` has them.
+_MOST_ROWS = 255  # Of a mean.
 
 
 def check_forms(network: Network, path: str) -> None:
@@ -36,6 +37,8 @@ def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
     if layer.kind == "average":
         inside = target.height * layer.kernel <= source.height
         return layer.kernel in (2, 4) and window == (layer.kernel, layer.kernel, 0, 0) and inside
+    if layer.kind == "mean":
+        return source.height <= _MOST_ROWS
     if layer.kind == "resize":
         return (target.height, target.width) == (2 * source.height, 2 * source.width)
     return window == (1, 1, 0, 0)

@@ -34,8 +34,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Layer:
-    """kind: conv, stem (the image's, which halves it), depthwise, add, resize, average, max, or
-    decode, which hands rows of two outputs over and writes a value without channels.
+    """kind: conv, stem (the image's, which halves it), depthwise, add, resize, average, max, mean
+    (of all pixels), gate (times a value of one pixel), or decode, which hands rows of two outputs
+    over and writes a value without channels.
 
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
@@ -240,6 +241,10 @@ class _Reader:
         return op.options.filterHeight, op.options.filterWidth
 
     def _average_pool_2d(self, op: Operator) -> None:
+        view = self._view(op)
+        if self._filter(op) == view.size and op.outputs[0].shape[1:3] == (1, 1):
+            self._layer(op, "mean", kernel=view.size[0])
+            return
         window = self._window(op, self._filter(op))
         if not 2 <= window["kernel"] == window["stride"] <= 4 or window["above"] or window["left"]:
             raise self._refuse(op, "its squares overlap, or there is padding")
@@ -247,6 +252,15 @@ class _Reader:
 
     def _add(self, op: Operator) -> None:
         self._layer(op, "add", inputs=2)
+
+    def _mul(self, op: Operator) -> None:
+        inputs = op.inputs[:2]
+        if inputs[0] is not None and inputs[0].shape[1:3] == (1, 1):
+            op = replace(op, inputs=inputs[::-1])
+        view, gate = self._view(op), self._view(op, 1)
+        if gate.size != (1, 1) or len(gate.channels) != len(view.channels):
+            raise self._refuse(op, "neither input is a single pixel of as many channels")
+        self._layer(op, "gate", inputs=2)
 
     def _resize_bilinear(self, op: Operator) -> None:
         source, options = self._view(op).size, op.options

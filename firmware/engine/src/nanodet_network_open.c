@@ -8,6 +8,7 @@
 #define BEYOND 3 /* Bytes that a kernel reads beyond a pixel's channels. */
 #define IMAGE_INPUTS 28 /* Of a window, in whole words. */
 #define GREY_INPUTS 12
+#define MOST_OF_MEAN (1u << 24) /* Pixels whose sum fits 32 bits. */
 
 /* Does a row of the buffer hold so many pixels of so many bytes from `at` on? */
 static bool holds(const nanodet_network *network, uint32_t buffer, uint32_t at, uint32_t bytes,
@@ -136,6 +137,7 @@ static bool check_depthwise(const nanodet_network *network, const nanodet_layer 
 static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer *layer,
                             const nanodet_piece *piece) {
     const nanodet_add *add = layer->layer;
+    const nanodet_gate *gate = layer->layer;
     uint32_t kernel = layer->kernel;
     switch (layer->kind) {
         case NANODET_DEPTHWISE: return check_depthwise(network, layer, piece) ? layer->width : 0;
@@ -144,6 +146,14 @@ static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer 
             if (!check_rule(add->rule, true)) return 0;
             return holds(network, piece->second, piece->second_at, piece->channels,
                          layer->out_width) ? layer->out_width : 0;
+        case NANODET_MEAN:
+            if (piece->first >= network->buffer_count) return 0;
+            if (network->buffers[piece->first].rows < layer->height) return 0;
+            return (uint32_t)layer->height * layer->width <= MOST_OF_MEAN ? layer->width : 0;
+        case NANODET_GATE:
+            if (gate == NULL || !check_rule(gate->rule, true)) return 0;
+            return holds(network, piece->second, piece->second_at, piece->channels, 1)
+                       ? layer->out_width : 0;
         case NANODET_RESIZE: return layer->out_width == 2 * layer->width ? layer->width : 0;
         case NANODET_AVERAGE:
             if ((kernel != 2 && kernel != 4) || layer->stride != kernel) return 0;
@@ -184,6 +194,8 @@ static bool check_layer(const nanodet_network *network, const nanodet_layer *lay
         case NANODET_RESIZE:
         case NANODET_AVERAGE:
         case NANODET_MAX:
+        case NANODET_MEAN:
+        case NANODET_GATE:
         case NANODET_DECODE: return check_pieces(network, layer);
         default: return false;
     }

@@ -124,6 +124,20 @@ static void add(const running *state, const nanodet_layer *layer, const nanodet_
                    layer->out_width);
 }
 
+static void mean(const running *state, const nanodet_layer *layer, const nanodet_piece *piece) {
+    nanodet_mean_s8(piece_row(state, piece->first, 0, piece->first_at),
+                    state->network->buffers[piece->first].row_bytes, layer->height, layer->width,
+                    row_of(state, layer->out_buffer, 0) + piece->out_at, piece->channels);
+}
+
+static void gate(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
+                 uint32_t y) {
+    nanodet_gate_s8(layer->layer, piece_row(state, piece->first, y, piece->first_at),
+                    row_of(state, piece->second, 0) + piece->second_at,
+                    piece_row(state, layer->out_buffer, y, piece->out_at), piece->channels,
+                    layer->out_width);
+}
+
 static void resize(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
                    uint32_t y) {
     uint32_t near = y / 2, far = y % 2 ? near + 1 : near - 1;
@@ -174,6 +188,8 @@ static void step(running *state, uint32_t number) {
         const nanodet_piece *piece = layer->pieces + p;
         switch (layer->kind) {
             case NANODET_ADD: add(state, layer, piece, y); break;
+            case NANODET_MEAN: mean(state, layer, piece); break;
+            case NANODET_GATE: gate(state, layer, piece, y); break;
             case NANODET_RESIZE: resize(state, layer, piece, y); break;
             default: pool(state, layer, piece, y); break;
         }

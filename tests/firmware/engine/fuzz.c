@@ -92,6 +92,12 @@ static const void *copy_add(const nanodet_add *from) {
     return add;
 }
 
+static const void *copy_gate(const nanodet_gate *from) {
+    nanodet_gate *gate = copy(from, sizeof *from);
+    for (uint32_t i = 0; i < 3; i++) FIELD(gate->rule[i]);
+    return gate;
+}
+
 static void copy_layer(nanodet_layer *layer) {
     nanodet_part *parts = copy(layer->parts, layer->part_count * sizeof *parts);
     for (uint32_t i = 0; i < layer->part_count; i++) {
@@ -124,6 +130,8 @@ static void copy_layer(nanodet_layer *layer) {
         layer->layer = copy_depthwise(layer->layer);
     } else if (layer->kind == NANODET_ADD) {
         layer->layer = copy_add(layer->layer);
+    } else if (layer->kind == NANODET_GATE) {
+        layer->layer = copy_gate(layer->layer);
     }
     layer->activation = copy(layer->activation, 256);
     COUNT(layer->part_count);

@@ -49,9 +49,10 @@ class RandomGraph:
     def _grow(self) -> None:
         kinds = [
             self._pointwise, self._depthwise, self._sum, self._double, self._pool, self._split,
-            self._join, self._repeat, self._dense,
+            self._join, self._repeat, self._dense, self._gate,
         ]  # fmt: skip
-        kind = kinds[int(self.rng.choice(len(kinds), p=np.array([4, 4, 2, 1, 1, 2, 3, 1, 3]) / 21))]
+        weights = np.array([4, 4, 2, 1, 1, 2, 3, 1, 3, 1])
+        kind = kinds[int(self.rng.choice(len(kinds), p=weights / weights.sum()))]
         source = str(self.rng.choice(self.live[-4:] if self.rng.random() < 0.7 else self.live))
         made = kind(source)
         self.live += made
@@ -99,6 +100,20 @@ class RandomGraph:
         target = self._tensor("pool", (height // 2, width // 2, channels))
         name = "MAX_POOL_2D" if largest else "AVERAGE_POOL_2D"
         self.maker.add(name, [source], target, options)
+        return [target]
+
+    def _gate(self, source: str) -> list[str]:
+        height, width, channels = self.shapes[source]
+        options = schema.Pool2DOptionsT()
+        options.strideH = options.filterHeight = height
+        options.strideW = options.filterWidth = width
+        options.padding = 1
+        mean = self._tensor("mean", (1, 1, channels))
+        target = self._tensor("gated", self.shapes[source])
+        self.maker.add("AVERAGE_POOL_2D", [source], mean, options)
+        gate = self._active(self._window(mean, "CONV_2D", 1, 1, channels))
+        inputs = [source, gate] if self.rng.random() < 0.5 else [gate, source]
+        self.maker.add("MUL", inputs, target, schema.MulOptionsT())
         return [target]
 
     def _split(self, source: str) -> list[str]:
@@ -184,7 +199,7 @@ class RandomGraph:
 
     def _active(self, source: str) -> str:
         """What the newest operator made, with an activation of its own, a fused one, or none."""
-        name = str(self.rng.choice(["", "fused", "RELU", "RELU6", "LEAKY_RELU"]))
+        name = str(self.rng.choice(["", "fused", "RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH"]))
         if name in ("", "fused"):
             options = self.maker.model.subgraphs[0].operators[-1].builtinOptions
             options.fusedActivationFunction = int(self.rng.choice([1, 3])) if name else 0

@@ -159,6 +159,22 @@ NANODET_CODE
 void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
                              uint32_t out_width, uint32_t channels);
 
+/* Means of all pixels. rows: the first of them, `row_bytes` from one to the next. */
+NANODET_CODE
+void nanodet_mean_s8(nanodet_row rows, uint32_t row_bytes, uint32_t height, uint32_t width,
+                     int8_t *out, uint32_t channels);
+
+/* A product of a tensor and of one that has a single pixel, its gate. rule: multiplier, offset and
+ * shift of the doubled product, as of a convolution's channel. */
+typedef struct {
+    int32_t rule[3];
+    int8_t zero_point, gate_zero_point;
+} nanodet_gate;
+
+NANODET_CODE
+void nanodet_gate_s8(const nanodet_gate *layer, nanodet_row in, const int8_t *gate, nanodet_row out,
+                     uint32_t channels, uint32_t pixels);
+
 /* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
  * border, of one pitch. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */
 NANODET_CODE
