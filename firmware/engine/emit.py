@@ -12,6 +12,8 @@ from firmware.engine.layers import CONVOLUTIONS, Channels, Layer
 from firmware.engine.pack import (
     GREY_ORDER,
     IMAGE_ORDER,
+    LEAST_SHIFT,
+    MOST_SHIFT,
     Rounding,
     pack_conv,
     pack_depthwise,
@@ -20,6 +22,7 @@ from firmware.engine.pack import (
 from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT, is_pointwise
 from quantize.fixed_point import multiply, quantize_multiplier
+from runtime.errors import KitError
 
 _EVERY = np.arange(-128, 128)
 _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
@@ -276,6 +279,8 @@ class _Emitter:
         target = self.network.values[layer.value]
         real = layer.scales[0] * layer.scales[1] / target.scale
         rule = pack_rule(*quantize_multiplier(real), target.zero_point)
+        if not LEAST_SHIFT <= rule[2] <= MOST_SHIFT:
+            raise KitError(f"{layer.name}: scales a product by {real:g}; use --engine tflm")
         zeros = ", ".join(map(str, layer.zero_points))
         fields = f"{{{', '.join(map(str, rule))}}}, {zeros}"
         self.parts.append(f"static const nanodet_gate gate_{number} = {{{fields}}};\n")

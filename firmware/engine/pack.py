@@ -62,7 +62,7 @@ class Blocks:
 
 
 def conv_words(inputs: int, outputs: int, narrow: bool = False) -> int:
-    """Of the stream of a 1x1 convolution with so many channels, outputs in pairs."""
+    """Of the stream of a convolution with so many channels, outputs in pairs."""
     return outputs // 2 * (2 + (inputs // 2 if narrow else inputs) + _PARAMETERS)
 
 
@@ -103,7 +103,7 @@ def pack_conv(
     places: np.ndarray,
     narrow: bool = False,
 ) -> Packed:
-    """The stream of a 1x1 convolution.
+    """The stream of a convolution.
 
     weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
     int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.

@@ -17,8 +17,8 @@ _FINALISTS = 12  # Groups that are packed with more care.
 
 @dataclass(frozen=True)
 class Plan:
-    """groups: layers that work row by row together, in order. narrow: weights of 1x1 convolutions
-    lie in flash as int8."""
+    """groups: layers that work row by row together, in order. narrow: weights of kind conv lie
+    in flash as int8."""
 
     network: Network
     groups: groups.Groups

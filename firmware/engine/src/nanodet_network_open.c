@@ -151,7 +151,7 @@ static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer 
             if (network->buffers[piece->first].rows < layer->height) return 0;
             return (uint32_t)layer->height * layer->width <= MOST_OF_MEAN ? layer->width : 0;
         case NANODET_GATE:
-            if (gate == NULL || !check_rule(gate->rule, true)) return 0;
+            if (gate == NULL || !check_rule(gate->rule, false)) return 0;
             return holds(network, piece->second, piece->second_at, piece->channels, 1)
                        ? layer->out_width : 0;
         case NANODET_RESIZE: return layer->out_width == 2 * layer->width ? layer->width : 0;

@@ -51,7 +51,7 @@ class _Maker:
         if kind == "depthwise":
             shape = (kernel, kernel, channels)
         weighs, rng = kind in ("conv", "stem", "depthwise"), self.rng
-        scale = 2.0 ** rng.uniform(-5, -2)
+        scale = taken[0].scale if kind == "gate" else 2.0 ** rng.uniform(-5, -2)
         self.values.append(Value(out[0], out[1], channels, scale, int(rng.integers(-20, 20))))
         activated = self.active and (weighs or kind in ("max", "add"))
         self.layers.append(

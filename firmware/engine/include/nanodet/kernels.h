@@ -165,7 +165,7 @@ void nanodet_mean_s8(nanodet_row rows, uint32_t row_bytes, uint32_t height, uint
                      int8_t *out, uint32_t channels);
 
 /* A product of a tensor and of one that has a single pixel, its gate. rule: multiplier, offset and
- * shift of the doubled product, as of a convolution's channel. */
+ * shift, 1..22, of the doubled product, as of a convolution's channel. */
 typedef struct {
     int32_t rule[3];
     int8_t zero_point, gate_zero_point;
