@@ -15,9 +15,9 @@ from pathlib import Path
 
 from analysis.cortex_m7 import Cost, add_up
 from firmware.engine.emit import emit_measured
-from firmware.engine.layers import Layer
+from firmware.engine.layers import CONVOLUTIONS, Layer
 from firmware.engine.plan import Plan, whole_words
-from firmware.engine.rows import at_once
+from firmware.engine.rows import at_once, is_pointwise
 
 COEFFICIENTS = Path(__file__).with_suffix(".csv")
 _PIXELS = 3  # That a convolution computes at once.
@@ -66,9 +66,8 @@ def work(plan: Plan, layer: Layer) -> Work:
     """A layer's kind and units."""
     target = plan.network.values[layer.value]
     rows = -(-target.height // at_once(layer))
-    window = f"{layer.kernel}x{layer.kernel}"
     active = float(layer.activation is not None)
-    if layer.kind == "conv":
+    if layer.kind in CONVOLUTIONS:
         groups, pixels = target.height * -(-target.width // _PIXELS), target.height * target.width
         inputs, outputs = whole_words(layer.weight[0].size), target.channels  # type: ignore[index]
         units: dict[str, float] = {"row": rows}
@@ -88,12 +87,17 @@ def work(plan: Plan, layer: Layer) -> Work:
             }  # fmt: skip
         units["activation"] = active * pixels * outputs
         read, written = _runs(plan, layer.sources[0]), _runs(plan, _all(layer.value, outputs))
-        if layer.kernel == 1 and len(read) > 1:
+        form_name = "conv 1x1" if layer.kind == "conv" else "stem"
+        if layer.kind == "conv" and not is_pointwise(layer):
+            form_name, taps = "conv window", pixels * layer.kernel**2
+            units |= {"tap": taps, "tap run": taps * len(read), "gathered byte": taps * sum(read)}
+        elif layer.kind == "conv" and len(read) > 1:
             units |= {"read run": pixels * len(read), "read byte": pixels * sum(read)}
             units["gathered byte"] = any(n % 4 for n in read[:-1]) * pixels * sum(read)
         if len(written) > 1:
             units |= {"written run": pixels * len(written), "written byte": pixels * outputs}
-        return Work(f"conv {window}{' int8' if form.narrow else ''}", units)
+        return Work(form_name + " int8" * form.narrow, units)
+    window = f"{layer.kernel}x{layer.kernel}"
     pieces = 1 if layer.kind == "decode" else _pieces(plan, layer)
     if layer.kind == "depthwise":
         fours = rows * -(-target.channels // _CHANNELS)
@@ -104,7 +108,8 @@ def work(plan: Plan, layer: Layer) -> Work:
             "border": 2 * -(-target.channels // _CHANNELS) * target.width,
         }  # fmt: skip
         return Work(f"depthwise {window} by {layer.stride}", units)
-    pixels = target.height * target.width
+    source = plan.network.values[layer.sources[0][0][0]] if layer.kind == "mean" else target
+    pixels = source.height * source.width
     units = {"piece": rows * pieces, "pixel": pixels * pieces, "element": pixels * target.channels}
     return Work(f"{layer.kind} {window}" if layer.kind in ("average", "max") else layer.kind, units)
 

@@ -39,8 +39,8 @@ static void put_field(const char *name, uint32_t value) {
 }
 
 static void put_layer(const nanodet_layer *layer, uint32_t number) {
-    static const char *const kinds[] = {"conv",   "stem",    "depthwise", "add",
-                                        "resize", "average", "max",       "decode"};
+    static const char *const kinds[] = {"conv",    "stem", "depthwise", "add",  "resize",
+                                        "average", "max",  "mean",      "gate", "decode"};
     put("{\"kind\":\"");
     put(kinds[layer->kind]);
     put_field("\",\"kernel\":", layer->kernel);

@@ -2,4 +2,4 @@
 
 ENGINES = ("c", "tflm")  # This one, and TensorFlow Lite Micro.
 DEFAULT = "c"
-WEIGHTS = ("int16", "int8")  # Of 1x1 convolutions, in flash.
+WEIGHTS = ("int16", "int8")  # Of 1x1 and larger dense convolutions, in flash.

@@ -8,18 +8,21 @@ from itertools import groupby
 
 import numpy as np
 
-from firmware.engine.layers import Channels, Layer
+from firmware.engine.layers import CONVOLUTIONS, Channels, Layer
 from firmware.engine.pack import (
     GREY_ORDER,
     IMAGE_ORDER,
+    LEAST_SHIFT,
+    MOST_SHIFT,
     Rounding,
     pack_conv,
     pack_depthwise,
     pack_rule,
 )
 from firmware.engine.plan import Plan
-from firmware.engine.rows import INPUT
+from firmware.engine.rows import INPUT, is_pointwise
 from quantize.fixed_point import multiply, quantize_multiplier
+from runtime.errors import KitError
 
 _EVERY = np.arange(-128, 128)
 _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
@@ -28,8 +31,9 @@ _ADD_BITS = 20  # By which TensorFlow Lite shifts addends to the left.
 # Bytes of each type by the ABI of 32-bit Arm.
 _BYTES = {
     "int32_t": 4, "int8_t": 1, "uint8_t": 1, "nanodet_run": 4, "nanodet_part": 8,
-    "nanodet_piece": 20, "nanodet_layer": 32, "nanodet_buffer": 12, "nanodet_conv": 24,
-    "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
+    "nanodet_piece": 20, "nanodet_layer": 32, "nanodet_buffer": 12, "nanodet_conv": 28,
+    "nanodet_window": 8, "nanodet_depthwise": 16, "nanodet_add": 24, "nanodet_network": 48,
+    "nanodet_gate": 16,
 }  # fmt: skip
 _WEIGHTS = "int32_t"  # Streams, and the addends of sums.
 
@@ -101,8 +105,7 @@ class _Emitter:
         sources, pieces, about = "NULL", "NULL", "NULL"
         part_count = piece_count = 0
         kind = layer.kind
-        if kind == "conv":
-            kind = "conv" if layer.kernel == 1 else "stem"
+        if kind in CONVOLUTIONS:
             sources, part_count, about = self._conv(number, layer)
         else:
             made = self._pieces(number, layer)
@@ -111,6 +114,8 @@ class _Emitter:
                 about = self._depthwise(number, layer)
             elif kind == "add":
                 about = self._add(number, layer)
+            elif kind == "gate":
+                about = self._gate(number, layer)
         table = (
             "NULL"
             if layer.activation is None or layer.kind != "max"
@@ -153,7 +158,7 @@ class _Emitter:
     def _rounding(self, layer: Layer) -> Rounding:
         assert layer.weight_scales is not None
         target = self.network.values[layer.value]
-        outputs = layer.weight.shape[0 if layer.kind == "conv" else -1]  # type: ignore[union-attr]
+        outputs = layer.weight.shape[0 if layer.kind in CONVOLUTIONS else -1]  # type: ignore[union-attr]
         scales = np.broadcast_to(layer.weight_scales, outputs)
         rules = [quantize_multiplier(layer.scales[0] * s / target.scale) for s in scales]
         multiplier, shift = np.array(rules).T
@@ -165,13 +170,14 @@ class _Emitter:
         outputs, inputs = weight.shape[0], weight[0].size
         form, how = self.plan.convolution(layer), self.plan.convolution(layer).how
         targets = np.array([self._place((layer.value, c))[1] for c in range(outputs)])
-        sources, order = [], list(IMAGE_ORDER if inputs == len(IMAGE_ORDER) else GREY_ORDER)
-        if layer.kernel == 1:
-            order = list(range(inputs))
+        if layer.kind == "stem":
+            sources, order = [], IMAGE_ORDER if inputs == len(IMAGE_ORDER) else GREY_ORDER
+            flat = weight.reshape(outputs, -1)[:, order]
+        else:
             places = [self._place(channel) for channel in layer.sources[0]]
-            order.sort(key=places.__getitem__)
+            order = sorted(range(len(places)), key=places.__getitem__)
             sources = self._runs(f"source_{number}", [places[i] for i in order])
-        flat = weight.reshape(outputs, -1)[:, order]
+            flat = weight[..., order].reshape(outputs, -1)
         rounding = self._rounding(layer)
         packed = pack_conv(flat, bias, rounding, form.inputs, targets, form.narrow)
         stream = self._array("int32_t", f"stream_{number}", packed.stream.tolist())
@@ -179,10 +185,20 @@ class _Emitter:
         turn = self.forms.get(number, how.turn)
         sizes = packed.stream.size, form.inputs, form.outputs, how.pixels, how.block, turn
         flags = int(packed.any_shift), int(form.narrow), how.rows
-        fields = ", ".join(map(str, (stream, table, *sizes, *flags)))
+        window = "NULL" if layer.kind == "stem" else self._window(number, layer)
+        fields = ", ".join(map(str, (stream, table, *sizes, *flags, window)))
         self.parts.append(f"static const nanodet_conv conv_{number} = {{{fields}}};\n")
         parts = self._array("nanodet_part", f"parts_{number}", sources) if sources else "NULL"
         return parts, len(sources), f"&conv_{number}"
+
+    def _window(self, number: int, layer: Layer) -> str:
+        if is_pointwise(layer):
+            return "NULL"
+        width = self.network.values[layer.sources[0][0][0]].width
+        about = width, len(layer.sources[0]), layer.kernel, layer.stride, layer.left
+        fields = ", ".join(map(str, (*about, layer.zero_points[0])))
+        self.parts.append(f"static const nanodet_window window_{number} = {{{fields}}};\n")
+        return f"&window_{number}"
 
     def _split(self, layer: Layer) -> list[list[int]]:
         """Output channels whose bytes, and those of their sources, follow each other."""
@@ -258,3 +274,14 @@ class _Emitter:
         fields = f"{', '.join(tables)}, {table}, {{{', '.join(map(str, rule))}}}"
         self.parts.append(f"static const nanodet_add add_{number} = {{{fields}}};\n")
         return f"&add_{number}"
+
+    def _gate(self, number: int, layer: Layer) -> str:
+        target = self.network.values[layer.value]
+        real = layer.scales[0] * layer.scales[1] / target.scale
+        rule = pack_rule(*quantize_multiplier(real), target.zero_point)
+        if not LEAST_SHIFT <= rule[2] <= MOST_SHIFT:
+            raise KitError(f"{layer.name}: scales a product by {real:g}; use --engine tflm")
+        zeros = ", ".join(map(str, layer.zero_points))
+        fields = f"{{{', '.join(map(str, rule))}}}, {zeros}"
+        self.parts.append(f"static const nanodet_gate gate_{number} = {{{fields}}};\n")
+        return f"&gate_{number}"

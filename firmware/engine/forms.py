@@ -8,6 +8,9 @@ from firmware.engine.plan import Plan
 from firmware.engine.rows import INPUT
 from runtime.errors import KitError
 
+_MOST_VIEWS, _MOST_INPUTS = 64, 65532  # Of a convolution: as `nanodet/network.h` has them.
+_MOST_ROWS = 255  # Of a mean.
+
 
 def check_forms(network: Network, path: str) -> None:
     """Raises `KitError` for the first layer that no kernel takes, naming it."""
@@ -22,10 +25,11 @@ def check_forms(network: Network, path: str) -> None:
 
 def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
     window = layer.kernel, layer.stride, layer.above, layer.left
-    of_image = layer.kind == "conv" and layer.sources[0][0][0] == 0
+    if layer.kind == "stem":
+        return window == (3, 2, 0, 0)
     if layer.kind == "conv":
-        image = of_image and len(layer.sources[0]) == source.channels in (1, 3)
-        return window == ((3, 2, 0, 0) if image else (1, 1, 0, 0))
+        views = layer.kernel * len({value for value, _ in layer.sources[0]})
+        return views <= _MOST_VIEWS and layer.weight[0].size <= _MOST_INPUTS  # type: ignore[index]
     if layer.kind == "depthwise":
         return layer.kernel in (3, 4, 5) and layer.stride in (1, 2)
     if layer.kind == "max":
@@ -33,6 +37,8 @@ def _has_kernel(layer: Layer, source: Value, target: Value) -> bool:
     if layer.kind == "average":
         inside = target.height * layer.kernel <= source.height
         return layer.kernel in (2, 4) and window == (layer.kernel, layer.kernel, 0, 0) and inside
+    if layer.kind == "mean":
+        return source.height <= _MOST_ROWS
     if layer.kind == "resize":
         return (target.height, target.width) == (2 * source.height, 2 * source.width)
     return window == (1, 1, 0, 0)

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from firmware.engine import tables
 from firmware.engine.strips import window_padding, without_strips
-from quantize.fixed_point import leaky_relu_table, multiply, quantize_multiplier
 from runtime.errors import KitError
 from runtime.tflite_graph import Graph, Operator, Tensor
 
 Channels = tuple[tuple[int, int], ...]  # (value, channel) each.
 _MOST_LAYERS = 250  # Numbers of layers and buffers are bytes.
-_EVERY = np.arange(-128, 128)
 _FUSED = {1: np.inf, 3: 6.0}  # By number of the activation: ReLU, ReLU6, and up to where they go.
-_ACTIVATED = ("conv", "depthwise", "add", "max")  # By the kernel that writes the value.
+CONVOLUTIONS = ("conv", "stem")  # Kinds of those that sum over channels.
+_ACTIVATED = (*CONVOLUTIONS, "depthwise", "add", "max")  # By the kernel that writes the value.
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Layer:
-    """kind: conv (of any kernel), depthwise, add, resize, average, max, or decode, which hands rows
-    of two outputs over and writes a value without channels.
+    """kind: conv, stem (the image's, which halves it), depthwise, add, resize, average, max, mean
+    (of all pixels), gate (times a value of one pixel), or decode, which hands rows of two outputs
+    over and writes a value without channels.
 
     sources: the channels of each input tensor. value: what it writes, an index of `Plan.values`.
     activation: int8 (256,) by int8 + 128, or None. weight: int8 (outputs, kernel, kernel, inputs),
@@ -179,7 +180,7 @@ class _Reader:
                 self._add_value(op.outputs[0]),
                 scales=tuple(tensor.scales[0] for tensor in tensors),
                 zero_points=tuple(tensor.zero_points[0] for tensor in tensors),
-                activation=_clamp(op.outputs[0], _FUSED[fused]) if fused else None,
+                activation=tables.clamp(op.outputs[0], _FUSED[fused]) if fused else None,
                 **more,
             )
         )
@@ -204,12 +205,13 @@ class _Reader:
 
     def _conv_2d(self, op: Operator) -> None:
         weight, bias = op.constant(1), op.constant(2)
-        window = self._window(op, weight.shape[1:3])
-        at_once = weight.shape[1:3] == (1, 1) and window["stride"] == 1
-        if not (at_once or (self._is_halving(op, window) and self._view(op).channels[0][0] == 0)):
-            raise self._refuse(op, "it is no 1x1 convolution, and no 3x3 that halves the image")
+        window, channels = self._window(op, weight.shape[1:3]), self._view(op).channels
+        if weight.shape[3] != len(channels):
+            raise self._refuse(op, "its channels are in groups")
+        of_image = channels in [tuple((0, c) for c in range(count)) for count in (1, 3)]
+        kind = "stem" if of_image and self._is_halving(op, window) else "conv"
         self._layer(
-            op, "conv", weight=weight.values, bias=bias.values,
+            op, kind, weight=weight.values, bias=bias.values,
             weight_scales=np.array(weight.scales), **window,
         )  # fmt: skip
 
@@ -239,6 +241,10 @@ class _Reader:
         return op.options.filterHeight, op.options.filterWidth
 
     def _average_pool_2d(self, op: Operator) -> None:
+        view = self._view(op)
+        if self._filter(op) == view.size and op.outputs[0].shape[1:3] == (1, 1):
+            self._layer(op, "mean", kernel=view.size[0])
+            return
         window = self._window(op, self._filter(op))
         if not 2 <= window["kernel"] == window["stride"] <= 4 or window["above"] or window["left"]:
             raise self._refuse(op, "its squares overlap, or there is padding")
@@ -246,6 +252,15 @@ class _Reader:
 
     def _add(self, op: Operator) -> None:
         self._layer(op, "add", inputs=2)
+
+    def _mul(self, op: Operator) -> None:
+        inputs = op.inputs[:2]
+        if inputs[0] is not None and inputs[0].shape[1:3] == (1, 1):
+            op = replace(op, inputs=inputs[::-1])
+        view, gate = self._view(op), self._view(op, 1)
+        if gate.size != (1, 1) or len(gate.channels) != len(view.channels):
+            raise self._refuse(op, "neither input is a single pixel of as many channels")
+        self._layer(op, "gate", inputs=2)
 
     def _resize_bilinear(self, op: Operator) -> None:
         source, options = self._view(op).size, op.options
@@ -299,41 +314,27 @@ class _Reader:
         self.views[op.outputs[0].index] = view
 
     def _leaky_relu(self, op: Operator) -> None:
-        source, target = op.inputs[0], op.outputs[0]
-        assert source is not None
-        one, other = (float(np.float32(t.scales[0])) for t in (source, target))
-        rules = (
-            quantize_multiplier(one / other),
-            quantize_multiplier(one * op.options.alpha / other),
-        )
-        zeros = source.zero_points[0], target.zero_points[0]
-        self._activate(op, leaky_relu_table((*zeros, *rules[0], *rules[1])))
+        self._activate(op, tables.leaky_relu(*self._scales(op), op.options.alpha))
 
     def _relu(self, op: Operator) -> None:
-        source, target = op.inputs[0], op.outputs[0]
-        assert source is not None
-        zero = target.zero_points[0]
-        rule = quantize_multiplier(float(np.float32(source.scales[0])) / target.scales[0])
-        values = multiply(_EVERY - source.zero_points[0], *rule) + zero
-        self._activate(op, np.clip(values, max(zero, -128), 127).astype(np.int8))
+        self._activate(op, tables.relu(*self._scales(op)))
+
+    def _hard_swish(self, op: Operator) -> None:
+        self._activate(op, tables.hard_swish(*self._scales(op)))
 
     def _relu6(self, op: Operator) -> None:
         """TensorFlow Lite Micro clamps and does not look at scales."""
-        source = op.inputs[0]
-        assert source is not None
-        table = _clamp(source, 6)
+        table = tables.clamp(self._scales(op)[0], 6)
         if table is None:
             self.views[op.outputs[0].index] = self._view(op)
         else:
             self._activate(op, table)
 
-
-def _clamp(tensor: Tensor, most: float) -> np.ndarray | None:
-    """Values from 0 to `most` of a tensor's scale; None where its int8 values are no others."""
-    scale, zero = tensor.scales[0], tensor.zero_points[0]
-    largest = zero + int(min(most / scale, 255) + 0.5)
-    table = np.clip(_EVERY, zero, min(largest, 127)).astype(np.int8)
-    return None if (table == _EVERY).all() else table
+    def _scales(self, op: Operator) -> tuple[Tensor, Tensor]:
+        """The tensors between which an activation lies."""
+        source = op.inputs[0]
+        assert source is not None
+        return source, op.outputs[0]
 
 
 def rows_read(layer: Layer, y: int, height: int) -> Sequence[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware.engine.layers import Layer, Network
+from firmware.engine.layers import CONVOLUTIONS, Layer, Network
 from firmware.engine.turns import FORMS
 from runtime.errors import KitError
 from runtime.records import read_record
@@ -101,7 +101,7 @@ def _check(frame: _Frame, network: Network, sha256: str, where: str) -> None:
             layer, network
         ):
             raise KitError(f"{where}: {layer.name} is another layer there; {_HOW}")
-        wanted = len(FORMS) if layer.kind == "conv" else 0
+        wanted = len(FORMS) if layer.kind in CONVOLUTIONS else 0
         if len(found.forms) != wanted or min(found.forms, default=1) <= 0:
             raise KitError(f"{where}: {layer.name}: wants {wanted} counts of cycles; {_HOW}")
 
@@ -109,5 +109,4 @@ def _check(frame: _Frame, network: Network, sha256: str, where: str) -> None:
 def _told(layer: Layer, network: Network) -> tuple[object, ...]:
     """What the benchmark says of a layer."""
     target = network.values[layer.value]
-    kind = "stem" if layer.kind == "conv" and layer.kernel > 1 else layer.kind
-    return kind, layer.kernel, layer.stride, target.height, target.width
+    return layer.kind, layer.kernel, layer.stride, target.height, target.width

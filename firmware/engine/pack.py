@@ -14,6 +14,7 @@ LEAST_SHIFT, MOST_SHIFT = 1, 22
 _PARAMETERS = 6
 _HALF_CACHE_BYTES = 16384  # Of the D-cache of i.MX RT1050 to RT1170.
 _HELD_BYTES = 8192  # Of pixels at 16 bits, at most.
+_HELD_WINDOW_BYTES = 24576  # Of windows, which have many weights for each pixel.
 _WIDENED_BYTES = 4096  # Of a block of int8 weights at 16 bits, at most.
 _FEW = 24  # Pixels that are held for weights that the D-cache keeps.
 _MOST_ROWS = 4  # NANODET_CONV_MAX_ROWS.
@@ -61,7 +62,7 @@ class Blocks:
 
 
 def conv_words(inputs: int, outputs: int, narrow: bool = False) -> int:
-    """Of the stream of a 1x1 convolution with so many channels, outputs in pairs."""
+    """Of the stream of a convolution with so many channels, outputs in pairs."""
     return outputs // 2 * (2 + (inputs // 2 if narrow else inputs) + _PARAMETERS)
 
 
@@ -71,23 +72,27 @@ def depthwise_words(kernel: int, stride: int) -> int:
     return 1 + _PARAMETERS // 2 + weights
 
 
-def blocks(inputs: int, outputs: int, size: tuple[int, int], narrow: bool = False) -> Blocks:
+def blocks(
+    inputs: int, outputs: int, size: tuple[int, int], narrow: bool = False, window: bool = False
+) -> Blocks:
     """Weights that exceed half the D-cache are read in blocks, each for as many pixels as may be
     held; narrow ones always are, for they are widened into scratch memory.
 
     inputs, outputs: channels that the kernel reads and writes. size: rows, and pixels of a row.
+    window: inputs are those of a square of pixels.
     """
     height, width = size
     turn = fewest_cycles(inputs, outputs, width)
     small = not narrow and 4 * conv_words(inputs, outputs) <= _HALF_CACHE_BYTES
-    most = _HELD_BYTES // (2 * inputs)
+    most = (_HELD_WINDOW_BYTES if window else _HELD_BYTES) // (2 * inputs)
     parts = -(-width // max(min(most, _FEW if small else most) // turn * turn, turn))
     held = max(min(-(-width // (parts * turn)) * turn, width), 3)
     if small:
         return Blocks(turn, held, outputs)
-    rows = min(max(most // held, 1), height, _MOST_ROWS)
-    block = (_WIDENED_BYTES if narrow else _HALF_CACHE_BYTES) // (4 * conv_words(inputs, 2))
-    return Blocks(turn, rows * held, min(2 * max(block, 1), outputs), rows)
+    rows = 1 if window else min(max(most // held, 1), height, _MOST_ROWS)
+    most = _WIDENED_BYTES if narrow or window else _HALF_CACHE_BYTES
+    block = max(most // (4 * conv_words(inputs, 2)), 1)
+    return Blocks(turn, rows * held, min(2 * block, outputs), rows)
 
 
 def pack_conv(
@@ -98,7 +103,7 @@ def pack_conv(
     places: np.ndarray,
     narrow: bool = False,
 ) -> Packed:
-    """The stream of a 1x1 convolution.
+    """The stream of a convolution.
 
     weight: int8 (outputs, inputs), the inputs in the order in which the kernel reads them. bias:
     int32 (outputs,). inputs: channels that the kernel reads, a multiple of 4, at least the layer's.

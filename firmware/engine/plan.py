@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from firmware.engine import groups
-from firmware.engine.layers import Layer, Network
+from firmware.engine.layers import CONVOLUTIONS, Layer, Network
 from firmware.engine.pack import Blocks, blocks, conv_words
-from firmware.engine.rows import Rows, Schedule
+from firmware.engine.rows import Rows, Schedule, is_pointwise
 from firmware.engine.storage import Storage, draft
 
 _TRIES = 100  # Ways to pack.
@@ -17,8 +17,8 @@ _FINALISTS = 12  # Groups that are packed with more care.
 
 @dataclass(frozen=True)
 class Plan:
-    """groups: layers that work row by row together, in order. narrow: weights of 1x1 convolutions
-    lie in flash as int8."""
+    """groups: layers that work row by row together, in order. narrow: weights of kind conv lie
+    in flash as int8."""
 
     network: Network
     groups: groups.Groups
@@ -27,7 +27,7 @@ class Plan:
     narrow: bool
 
     def convolution(self, layer: Layer) -> Convolution:
-        """How a layer of kind conv is computed."""
+        """How one of `CONVOLUTIONS` is computed."""
         return convolution(self.network, layer, self.narrow)
 
 
@@ -81,17 +81,18 @@ def _whole(network: Network, chosen: Sequence[Sequence[int]]) -> set[int]:
 
 
 def convolution(network: Network, layer: Layer, narrow: bool) -> Convolution:
-    """How a layer of kind conv is computed. The few weights of the image are never narrow."""
+    """How one of `CONVOLUTIONS` is computed. The few weights of the stem are never narrow."""
     outputs, _, _, inputs = layer.weight.shape  # type: ignore[union-attr]
     reads, writes = whole_words(inputs * layer.kernel**2), whole_twos(outputs)
-    narrow = narrow and layer.kernel == 1
+    narrow = narrow and layer.kind == "conv"
     target = network.values[layer.value]
-    how = blocks(reads, writes, (target.height, target.width), narrow)
+    window = layer.kind == "conv" and not is_pointwise(layer)
+    how = blocks(reads, writes, (target.height, target.width), narrow, window)
     return Convolution(reads, writes, narrow, how)
 
 
 def _together(network: Network, layer: Layer, narrow: bool) -> Layer:
-    if layer.kind != "conv":
+    if layer.kind not in CONVOLUTIONS:
         return layer
     return replace(layer, together=convolution(network, layer, narrow).how.rows)
 
@@ -101,7 +102,7 @@ def scratch_bytes(network: Network, narrow: bool) -> int:
     most = 0
     for layer in network.layers:
         width = network.values[layer.value].width
-        if layer.kind == "conv":
+        if layer.kind in CONVOLUTIONS:
             form = convolution(network, layer, narrow)
             widened = 4 * conv_words(form.inputs, form.how.block) if form.narrow else 0
             most = max(most, (2 * form.how.pixels + 3) * form.inputs + 4 + widened)

@@ -40,7 +40,7 @@ class _Run:
             reads = [
                 (value, int(row), channels)
                 for value, channels in self.rows.sources[number]
-                for row in self.rows.reads[number][y // step]
+                for row in self.rows.read(number, y // step, value)
             ]
             rows = range(y, min(y + step, self.network.values[layer.value].height))
             self._step(layer, reads, rows)

@@ -51,7 +51,7 @@ def at_once(layer: Layer) -> int:
 
 def is_pointwise(layer: Layer) -> bool:
     """Are all channels of a pixel read before the same pixel is written, and no other read?"""
-    return layer.kind == "conv" and layer.kernel == 1
+    return layer.kind == "conv" and layer.kernel == layer.stride == 1
 
 
 def in_flight(birth: np.ndarray, death: np.ndarray) -> int:
@@ -88,7 +88,11 @@ class Rows:
                 for c in channels:
                     self.channel_readers[value][c] += (number,)
         self.needs = [[int(rows[-1]) for rows in reads] for reads in self.reads]
-        self._last = [self._last_steps(number) for number in range(len(network.layers))]
+        self._last = {
+            (number, value): self._last_steps(number, value)
+            for number, sources in enumerate(self.sources)
+            for value in {v for v, _ in sources}
+        }
         self._runs: dict[tuple[int, ...], Run] = {}
 
     def _sources(self, layer: Layer) -> list[tuple[int, np.ndarray]]:
@@ -100,7 +104,7 @@ class Rows:
         return found
 
     def _reads(self, layer: Layer) -> list[np.ndarray]:
-        """By step. All sources of a layer have one height."""
+        """By step: of the first source, see `read`."""
         height = self.heights[layer.sources[0][0][0]]
         own, step = self.heights[layer.value], at_once(layer)
         return [
@@ -110,11 +114,16 @@ class Rows:
             for y in range(0, own, step)
         ]
 
-    def _last_steps(self, number: int) -> np.ndarray:
-        """By row of its sources: the last step that reads it, -1 for none."""
-        last = np.full(self.heights[self.sources[number][0][0]], -1)
-        for step, rows in enumerate(self.reads[number]):
-            last[rows] = step
+    def read(self, number: int, step: int, value: int) -> np.ndarray:
+        """Rows of a value that a step of a layer reads. A gate's only row is every row."""
+        rows: np.ndarray = np.unique(np.minimum(self.reads[number][step], self.heights[value] - 1))
+        return rows
+
+    def _last_steps(self, number: int, value: int) -> np.ndarray:
+        """By row of one of its sources: the last step that reads it, -1 for none."""
+        last = np.full(self.heights[value], -1)
+        for step in range(len(self.reads[number])):
+            last[self.read(number, step, value)] = step
         return last
 
     def run(self, group: tuple[int, ...]) -> Run:
@@ -133,10 +142,10 @@ class Rows:
             step = 1 if number == INPUT else at_once(self.network.layers[number])
             birth[value] = 2 * np.repeat(times, step)[: self.heights[value]] + 1
             if number != INPUT:
-                last = self._last[number]
                 late = not is_pointwise(self.network.layers[number])
-                read = np.where(last < 0, -1, 2 * times[last] + late)
-                reads |= {(number, v): read for v, _ in self.sources[number]}
+                for v in {v for v, _ in self.sources[number]}:
+                    last = self._last[number, v]
+                    reads[number, v] = np.where(last < 0, -1, 2 * times[last] + late)
         return Run(layers, birth, reads)
 
     def schedule(self, groups: Iterable[tuple[int, ...]]) -> Schedule:
@@ -212,13 +221,16 @@ class _Group:
     def _can_go(self, number: int) -> bool:
         if not self.left[number]:
             return False
+        return not any(self._lacks(number, v) for v in self.inner[number])
+
+    def _lacks(self, number: int, value: int) -> bool:
+        """Is a row of the value that the layer's next step reads not there?"""
         last = self.rows.needs[number][self.done[number]]
-        return all(self.written[v] > last for v in self.inner[number])
+        return self.written[value] <= min(last, self.rows.heights[value] - 1)
 
     def _wanted(self, number: int) -> int:
         """What must go before a layer can."""
         while not (number == INPUT or self._can_go(number)):
-            last = self.rows.needs[number][self.done[number]]
-            missing = next(v for v in self.inner[number] if self.written[v] <= last)
+            missing = next(v for v in self.inner[number] if self._lacks(number, v))
             number = self.rows.writer[missing]
         return number

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from firmware.engine.layers import Layer
+from firmware.engine.layers import CONVOLUTIONS, Layer
 from firmware.engine.placement import Block, place
 from firmware.engine.rows import INPUT, Rows, Schedule, in_flight
 
@@ -150,7 +150,7 @@ class _Layout:
         """A buffer of its own, of all rows or of those in flight."""
         about = self.network.values[value]
         self.columns[value] = np.arange(about.channels)
-        if writer != INPUT and self.network.layers[writer].kind != "conv":
+        if writer != INPUT and self.network.layers[writer].kind not in CONVOLUTIONS:
             self.columns[value] = self._as_source(self.network.layers[writer])
         birth = self.schedule.birth[value]
         death = np.maximum(self.schedule.death[value].max(1, initial=-1), birth) | _WHOLE_STEP

@@ -243,6 +243,16 @@ def test_every_rewrite_is_exact(
     assert lowered.spec.graph.rotated_180
 
 
+def small_spec(folder: Path) -> ModelSpec:
+    """Of a few channels, with HardSwish and 3x3 convolutions."""
+    backbone = {"name": "CustomCspNet", "out_stages": [2, 3, 4], "net_cfg": _SMALL_CSP}
+    content = config(backbone | {"activation": "HardSwish"})
+    content["model"]["arch"]["head"] |= {"conv_type": "Conv", "feat_channels": 16}
+    content["model"]["arch"]["fpn"]["out_channels"] = 16
+    content["model"]["arch"]["head"]["input_channel"] = 16
+    return read(folder, content)
+
+
 _SLOW = pytest.mark.full(reason="the small one has the same stages")
 
 
@@ -260,15 +270,7 @@ def test_it_becomes_an_int8_file(
     tmp_path: Path, converted: Converted, name: str, operators: set[str]
 ) -> None:
     """Through all gates."""
-    if name == "small":
-        backbone = {"name": "CustomCspNet", "out_stages": [2, 3, 4], "net_cfg": _SMALL_CSP}
-        content = config(backbone | {"activation": "HardSwish"})
-        content["model"]["arch"]["head"] |= {"conv_type": "Conv", "feat_channels": 16}
-        content["model"]["arch"]["fpn"]["out_channels"] = 16
-        content["model"]["arch"]["head"]["input_channel"] = 16
-        spec = read(tmp_path, content)
-    else:
-        spec = spec_of(tmp_path, name)
+    spec = small_spec(tmp_path) if name == "small" else spec_of(tmp_path, name)
     graph = Graph.read(converted(spec).tflite)
     assert operators <= set(graph.counts)
     assert {t.dtype for t in graph.tensors} == {"INT8", "INT32"}

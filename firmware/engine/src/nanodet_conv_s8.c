@@ -23,13 +23,30 @@ static bool in_words(const nanodet_view *sources, uint32_t count) {
 static void gather(const nanodet_view *sources, uint32_t count, uint32_t pixel, int8_t *bytes) {
     for (const nanodet_view *view = sources; view < sources + count; view++) {
         const int8_t *row = view->first + (size_t)pixel * view->pitch;
-        for (const nanodet_run *run = view->runs; run < view->runs + view->run_count; run++) {
+        const nanodet_run *run = view->runs, *end = run + view->run_count;
+        for (; run < end; run++) {
             const int8_t *from = row + run->offset;
-            for (uint32_t i = 0; i < run->bytes; i += 4) {
+            uint32_t length = run->bytes;
+            for (uint32_t i = 0; i < length; i += 4) {
                 uint32_t word = nanodet_load(from + i);
                 memcpy(bytes + i, &word, sizeof word);
             }
-            bytes += run->bytes;
+            bytes += length;
+        }
+    }
+}
+
+/* The same of each pixel of a window, padding among them. */
+static void gather_window(const nanodet_window *window, const nanodet_view *sources,
+                          uint32_t count, uint32_t pixel, int8_t *bytes) {
+    uint32_t first = pixel * window->stride - window->left, end = first + window->kernel;
+    for (uint32_t y = 0; y < window->kernel; y++, sources += count) {
+        for (uint32_t x = first; x != end; x++, bytes += window->channels) {
+            if (sources->first != NULL && x < window->width) {
+                gather(sources, count, x, bytes);
+            } else {
+                memset(bytes, window->zero_point, window->channels);
+            }
         }
     }
 }
@@ -55,11 +72,13 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
     int8_t *bytes = (int8_t *)(scratch + layer->pixels * words);
     int32_t *wide = (int32_t *)scratch + nanodet_conv_held(layer);
     nanodet_conv_widening *loop = layer->narrow ? nanodet_conv_widen_doubled : nanodet_conv_widen;
-    bool single = pixels == 1, as_it_lies = in_words(sources, source_count);
+    const nanodet_window *window = layer->window;
+    uint32_t views = window == NULL ? source_count : source_count * window->kernel;
+    bool single = pixels == 1, as_it_lies = window == NULL && in_words(sources, source_count);
     for (uint32_t from = 0, to = 0; from < pixels; from = to) {
         uint32_t *pairs = scratch, turn, end = from + held;
         const nanodet_view *row = sources;
-        for (uint32_t y = 0; y < rows; y++, row += source_count) {
+        for (uint32_t y = 0; y < rows; y++, row += views) {
             to = from;
             do {
                 turn = nanodet_conv_turn(layer, pixels - to);
@@ -67,7 +86,12 @@ void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uin
                     widen(row, source_count, to, turn, single, loop, pairs);
                 } else {
                     for (uint32_t p = 0; p < turn; p++) {
-                        gather(row, source_count, single ? 0 : to + p, bytes + p * inputs);
+                        uint32_t pixel = single ? 0 : to + p;
+                        if (window == NULL) {
+                            gather(row, source_count, pixel, bytes + p * inputs);
+                        } else {
+                            gather_window(window, row, source_count, pixel, bytes + p * inputs);
+                        }
                     }
                     loop(bytes, inputs, turn, inputs, pairs);
                 }

@@ -8,6 +8,7 @@
 #define BEYOND 3 /* Bytes that a kernel reads beyond a pixel's channels. */
 #define IMAGE_INPUTS 28 /* Of a window, in whole words. */
 #define GREY_INPUTS 12
+#define MOST_OF_MEAN (1u << 24) /* Pixels whose sum fits 32 bits. */
 
 /* Does a row of the buffer hold so many pixels of so many bytes from `at` on? */
 static bool holds(const nanodet_network *network, uint32_t buffer, uint32_t at, uint32_t bytes,
@@ -77,19 +78,30 @@ static bool check_conv(const nanodet_network *network, const nanodet_layer *laye
     return has_scratch(network, nanodet_conv_s8_get_scratch_words(conv));
 }
 
+/* Is the layer's window the convolution's, and does it have as many inputs as there are? */
+static bool check_window(const nanodet_layer *layer, const nanodet_conv *conv) {
+    const nanodet_window *window = conv->window;
+    if (window == NULL) return layer->kernel == 1 && layer->stride == 1 && layer->above == 0;
+    uint32_t square = (uint32_t)window->kernel * window->kernel;
+    return window->width == layer->width && window->kernel == layer->kernel &&
+           window->stride == layer->stride && square * window->channels <= conv->inputs &&
+           window->kernel * conv->rows * layer->part_count <= NANODET_NETWORK_MAX_VIEWS;
+}
+
 static bool check_parts(const nanodet_network *network, const nanodet_layer *layer) {
     const nanodet_conv *conv = layer->layer;
-    uint32_t bytes = 0;
+    const nanodet_window *window = conv->window;
+    uint32_t bytes = 0, most = window == NULL ? conv->inputs : window->channels;
+    uint32_t pixels = window == NULL ? layer->out_width : layer->width;
     if (layer->parts == NULL || layer->part_count > NANODET_NETWORK_MAX_PARTS) return false;
+    if (layer->part_count == 0 || !check_window(layer, conv)) return false;
     for (uint32_t i = 0; i < layer->part_count; i++) {
         const nanodet_part *part = layer->parts + i;
         if (part->runs == NULL) return false;
         for (const nanodet_run *run = part->runs; run < part->runs + part->run_count; run++) {
             bytes += run->bytes;
-            if (run->bytes == 0 || bytes > conv->inputs) return false;
-            if (!holds(network, part->buffer, run->offset, run->bytes, layer->out_width)) {
-                return false;
-            }
+            if (run->bytes == 0 || bytes > most) return false;
+            if (!holds(network, part->buffer, run->offset, run->bytes, pixels)) return false;
         }
     }
     return true;
@@ -99,7 +111,7 @@ static bool check_stem(const nanodet_network *network, const nanodet_layer *laye
     const nanodet_conv *conv = layer->layer;
     uint32_t channels = network->buffers[network->image_buffer].pitch;
     return conv->inputs == (channels == 1 ? GREY_INPUTS : IMAGE_INPUTS) && !conv->narrow &&
-           conv->rows == 1 &&
+           conv->rows == 1 && conv->window == NULL &&
            holds(network, network->image_buffer, 0, 3 * channels, 2u * layer->out_width - 1u) &&
            2 * (layer->out_height - 1u) + 1 < layer->height;
 }
@@ -125,6 +137,7 @@ static bool check_depthwise(const nanodet_network *network, const nanodet_layer 
 static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer *layer,
                             const nanodet_piece *piece) {
     const nanodet_add *add = layer->layer;
+    const nanodet_gate *gate = layer->layer;
     uint32_t kernel = layer->kernel;
     switch (layer->kind) {
         case NANODET_DEPTHWISE: return check_depthwise(network, layer, piece) ? layer->width : 0;
@@ -133,6 +146,14 @@ static uint32_t pixels_read(const nanodet_network *network, const nanodet_layer 
             if (!check_rule(add->rule, true)) return 0;
             return holds(network, piece->second, piece->second_at, piece->channels,
                          layer->out_width) ? layer->out_width : 0;
+        case NANODET_MEAN:
+            if (piece->first >= network->buffer_count) return 0;
+            if (network->buffers[piece->first].rows < layer->height) return 0;
+            return (uint32_t)layer->height * layer->width <= MOST_OF_MEAN ? layer->width : 0;
+        case NANODET_GATE:
+            if (gate == NULL || !check_rule(gate->rule, false)) return 0;
+            return holds(network, piece->second, piece->second_at, piece->channels, 1)
+                       ? layer->out_width : 0;
         case NANODET_RESIZE: return layer->out_width == 2 * layer->width ? layer->width : 0;
         case NANODET_AVERAGE:
             if ((kernel != 2 && kernel != 4) || layer->stride != kernel) return 0;
@@ -173,6 +194,8 @@ static bool check_layer(const nanodet_network *network, const nanodet_layer *lay
         case NANODET_RESIZE:
         case NANODET_AVERAGE:
         case NANODET_MAX:
+        case NANODET_MEAN:
+        case NANODET_GATE:
         case NANODET_DECODE: return check_pieces(network, layer);
         default: return false;
     }

@@ -41,13 +41,30 @@ static void fetch_row(running *state) {
     memset(row + channels * network->image_width, network->image_zero_point, channels);
 }
 
+/* Sources of the rows of a window; `first` is NULL in a row of padding. */
+static nanodet_view *window_views(const running *state, const nanodet_layer *layer, uint32_t y,
+                                  nanodet_view *next) {
+    uint32_t first = y * layer->stride - layer->above;
+    for (uint32_t row = first; row != first + layer->kernel; row++) {
+        for (uint32_t i = 0; i < layer->part_count; i++, next++) {
+            *next = view_of(state, layer->parts + i, row);
+            if (row >= layer->height) next->first = NULL;
+        }
+    }
+    return next;
+}
+
 static void conv(const running *state, const nanodet_layer *layer, uint32_t y) {
-    nanodet_view sources[NANODET_NETWORK_MAX_PARTS * NANODET_CONV_MAX_ROWS], *next = sources;
+    nanodet_view sources[NANODET_NETWORK_MAX_VIEWS], *next = sources;
     nanodet_row targets[NANODET_CONV_MAX_ROWS];
     uint32_t rows = nanodet_rows_at_once(layer), left = layer->out_height - y;
     if (rows > left) rows = left;
     for (uint32_t row = 0; row < rows; row++) {
         targets[row] = piece_row(state, layer->out_buffer, y + row, 0);
+        if (((const nanodet_conv *)layer->layer)->window != NULL) {
+            next = window_views(state, layer, y + row, next);
+            continue;
+        }
         for (uint32_t i = 0; i < layer->part_count; i++) {
             *next++ = view_of(state, layer->parts + i, y + row);
         }
@@ -107,6 +124,20 @@ static void add(const running *state, const nanodet_layer *layer, const nanodet_
                    layer->out_width);
 }
 
+static void mean(const running *state, const nanodet_layer *layer, const nanodet_piece *piece) {
+    nanodet_mean_s8(piece_row(state, piece->first, 0, piece->first_at),
+                    state->network->buffers[piece->first].row_bytes, layer->height, layer->width,
+                    row_of(state, layer->out_buffer, 0) + piece->out_at, piece->channels);
+}
+
+static void gate(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
+                 uint32_t y) {
+    nanodet_gate_s8(layer->layer, piece_row(state, piece->first, y, piece->first_at),
+                    row_of(state, piece->second, 0) + piece->second_at,
+                    piece_row(state, layer->out_buffer, y, piece->out_at), piece->channels,
+                    layer->out_width);
+}
+
 static void resize(const running *state, const nanodet_layer *layer, const nanodet_piece *piece,
                    uint32_t y) {
     uint32_t near = y / 2, far = y % 2 ? near + 1 : near - 1;
@@ -157,6 +188,8 @@ static void step(running *state, uint32_t number) {
         const nanodet_piece *piece = layer->pieces + p;
         switch (layer->kind) {
             case NANODET_ADD: add(state, layer, piece, y); break;
+            case NANODET_MEAN: mean(state, layer, piece); break;
+            case NANODET_GATE: gate(state, layer, piece, y); break;
             case NANODET_RESIZE: resize(state, layer, piece, y); break;
             default: pool(state, layer, piece, y); break;
         }

@@ -14,6 +14,14 @@
 /* Of a channel: a byte beside the shift's. */
 static inline uint32_t nanodet_place(const int32_t rule[3]) { return (uint32_t)rule[2] >> 8; }
 
+/* By a shift of 1..22. */
+static inline int32_t nanodet_requantize_short(int32_t doubled, const int32_t rule[3],
+                                               int32_t shift) {
+    int32_t high = (int32_t)(((int64_t)doubled * rule[0] + ((int64_t)1 << 31)) >> 32);
+    int32_t value = (high + rule[1] - (doubled < 0)) >> shift;
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
 /* rule: multiplier, offset, shift in the lower byte. A shift of 1..22 is to the right and its offset is
  * 2^(shift - 1) + zero point * 2^shift; any other is as in `nanodet_multiply`, its offset the zero
  * point alone. */
@@ -24,9 +32,7 @@ static inline int32_t nanodet_requantize(int32_t doubled, const int32_t rule[3])
         value += rule[1];
         return value < -128 ? -128 : value > 127 ? 127 : (int32_t)value;
     }
-    int32_t high = (int32_t)(((int64_t)doubled * rule[0] + ((int64_t)1 << 31)) >> 32);
-    int32_t value = (high + rule[1] - (doubled < 0)) >> shift;
-    return value < -128 ? -128 : value > 127 ? 127 : value;
+    return nanodet_requantize_short(doubled, rule, shift);
 }
 
 #endif

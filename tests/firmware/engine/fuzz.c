@@ -64,6 +64,13 @@ static const void *copy_conv(const nanodet_conv *from) {
     FIELD(conv->block);
     FIELD(conv->form);
     FIELD(conv->rows);
+    if (conv->window != NULL) {
+        nanodet_window *window = copy(conv->window, sizeof *window);
+        FIELD(window->width);
+        FIELD(window->channels);
+        for (uint8_t *at = &window->kernel; at <= &window->left; at++) FIELD(*at);
+        conv->window = window;
+    }
     return conv;
 }
 
@@ -83,6 +90,12 @@ static const void *copy_add(const nanodet_add *from) {
     add->second = copy_words(add->second, 256);
     for (uint32_t i = 0; i < 3; i++) FIELD(add->rule[i]);
     return add;
+}
+
+static const void *copy_gate(const nanodet_gate *from) {
+    nanodet_gate *gate = copy(from, sizeof *from);
+    for (uint32_t i = 0; i < 3; i++) FIELD(gate->rule[i]);
+    return gate;
 }
 
 static void copy_layer(nanodet_layer *layer) {
@@ -117,6 +130,8 @@ static void copy_layer(nanodet_layer *layer) {
         layer->layer = copy_depthwise(layer->layer);
     } else if (layer->kind == NANODET_ADD) {
         layer->layer = copy_add(layer->layer);
+    } else if (layer->kind == NANODET_GATE) {
+        layer->layer = copy_gate(layer->layer);
     }
     layer->activation = copy(layer->activation, 256);
     COUNT(layer->part_count);

@@ -49,15 +49,23 @@ class RandomGraph:
     def _grow(self) -> None:
         kinds = [
             self._pointwise, self._depthwise, self._sum, self._double, self._pool, self._split,
-            self._join, self._repeat,
+            self._join, self._repeat, self._dense, self._gate,
         ]  # fmt: skip
-        kind = kinds[int(self.rng.choice(len(kinds), p=np.array([4, 4, 2, 1, 1, 2, 3, 1]) / 18))]
+        weights = np.array([4, 4, 2, 1, 1, 2, 3, 1, 3, 1])
+        kind = kinds[int(self.rng.choice(len(kinds), p=weights / weights.sum()))]
         source = str(self.rng.choice(self.live[-4:] if self.rng.random() < 0.7 else self.live))
         made = kind(source)
         self.live += made
 
     def _pointwise(self, source: str) -> list[str]:
         return [self._active(self._window(source, "CONV_2D", 1, 1, self._channels()))]
+
+    def _dense(self, source: str) -> list[str]:
+        height, width, _ = self.shapes[source]
+        kernel, stride = (int(n) for n in self.rng.choice([(3, 1), (3, 2), (1, 2), (2, 2), (5, 1)]))
+        valid = min(height, width) > kernel and self.rng.random() < 0.2
+        made = self._window(source, "CONV_2D", kernel, stride, self._channels(), bool(valid))
+        return [self._active(made)]
 
     def _depthwise(self, source: str) -> list[str]:
         kernel, stride = int(self.rng.integers(3, 6)), int(self.rng.integers(1, 3))
@@ -92,6 +100,20 @@ class RandomGraph:
         target = self._tensor("pool", (height // 2, width // 2, channels))
         name = "MAX_POOL_2D" if largest else "AVERAGE_POOL_2D"
         self.maker.add(name, [source], target, options)
+        return [target]
+
+    def _gate(self, source: str) -> list[str]:
+        height, width, channels = self.shapes[source]
+        options = schema.Pool2DOptionsT()
+        options.strideH = options.filterHeight = height
+        options.strideW = options.filterWidth = width
+        options.padding = 1
+        mean = self._tensor("mean", (1, 1, channels))
+        target = self._tensor("gated", self.shapes[source])
+        self.maker.add("AVERAGE_POOL_2D", [source], mean, options)
+        gate = self._active(self._window(mean, "CONV_2D", 1, 1, channels))
+        inputs = [source, gate] if self.rng.random() < 0.5 else [gate, source]
+        self.maker.add("MUL", inputs, target, schema.MulOptionsT())
         return [target]
 
     def _split(self, source: str) -> list[str]:
@@ -177,7 +199,7 @@ class RandomGraph:
 
     def _active(self, source: str) -> str:
         """What the newest operator made, with an activation of its own, a fused one, or none."""
-        name = str(self.rng.choice(["", "fused", "RELU", "RELU6", "LEAKY_RELU"]))
+        name = str(self.rng.choice(["", "fused", "RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH"]))
         if name in ("", "fused"):
             options = self.maker.model.subgraphs[0].operators[-1].builtinOptions
             options.fusedActivationFunction = int(self.rng.choice([1, 3])) if name else 0

@@ -10,6 +10,8 @@ import numpy as np
 from firmware.engine.layers import Channels, Layer, Network, Value
 from quantize.fixed_point import multiply, quantize_multiplier
 
+_APART = ("add", "gate", "decode")  # Kinds whose sources are no concatenation.
+
 
 @dataclass
 class _Maker:
@@ -32,10 +34,12 @@ class _Maker:
         taken = [self.values[s] for s in sources]
         sides = taken[0].height, taken[0].width
         out = [2 * s if kind == "resize" else -(-s // stride) for s in sides]
+        if kind == "mean":
+            kernel, out = sides[0], [1, 1]
         if kind == "average":
             out = [s // stride for s in sides]
         before = [0, 0]
-        if kind == "depthwise":
+        if kind in ("conv", "depthwise"):
             before = [
                 max((o - 1) * stride + kernel - s, 0) // 2 for o, s in zip(out, sides, strict=True)
             ]
@@ -46,14 +50,14 @@ class _Maker:
         shape: tuple[int, ...] = (channels, kernel, kernel, len(joined))
         if kind == "depthwise":
             shape = (kernel, kernel, channels)
-        weighs, rng = kind in ("conv", "depthwise"), self.rng
-        scale = 2.0 ** rng.uniform(-5, -2)
+        weighs, rng = kind in ("conv", "stem", "depthwise"), self.rng
+        scale = taken[0].scale if kind == "gate" else 2.0 ** rng.uniform(-5, -2)
         self.values.append(Value(out[0], out[1], channels, scale, int(rng.integers(-20, 20))))
-        activated = self.active and kind in ("conv", "depthwise", "max", "add")
+        activated = self.active and (weighs or kind in ("max", "add"))
         self.layers.append(
             Layer(
                 "level 0" if kind == "decode" else f"{kind} {len(self.layers)}",
-                kind, apart if kind in ("add", "decode") else (joined,), len(self.values) - 1,
+                kind, apart if kind in _APART else (joined,), len(self.values) - 1,
                 kernel, stride, before[0], before[1], repeats,
                 weight=rng.integers(-127, 128, shape).astype(np.int8) if weighs else None,
                 bias=rng.integers(-999, 999, channels).astype(np.int32) if weighs else None,
@@ -69,7 +73,7 @@ class _Maker:
 def small_network(height: int, width: int, channels: int, active: bool = True) -> Network:
     """Of an image of so many pixels, a multiple of 4. channels: of most layers."""
     made = _Maker(np.random.default_rng(width), active, [Value(height, width, 3, 0.1, -3)])
-    stem = made.add("conv", channels, [0], 3, 2)
+    stem = made.add("stem", channels, [0], 3, 2)
     pooled = made.add("max", channels, [stem], 3, 2)
     one = made.add("depthwise", channels, [pooled], 3)
     other = made.add("conv", channels + 1, [pooled])
@@ -83,7 +87,10 @@ def small_network(height: int, width: int, channels: int, active: bool = True) -
     summed = made.add("average", channels, [whole], 4, 4)
     again = made.add("depthwise", channels, [summed], 3, repeats=True)
     four = made.add("depthwise", channels, [again], 4, repeats=True)
-    end = made.add("resize", channels, [made.add("depthwise", channels, [four], 4, 2)])
+    square = made.add("conv", channels, [made.add("conv", channels + 3, [four, again], 3)], 2, 2)
+    gate = made.add("conv", channels, [made.add("mean", channels, [square])])
+    gated = made.add("gate", channels, [square, gate])
+    end = made.add("resize", channels, [gated])
     also = made.add("resize", channels, [quarter])
     made.add(
         "decode", 0, [made.add("conv", 6, [end, also]), made.add("add", channels, [end, also])]
@@ -135,6 +142,19 @@ def _add(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarr
     return multiply(np.asarray(total), *rule) + target.zero_point
 
 
+def _gate(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarray:
+    one, other = (
+        values.astype(np.int64) - zero
+        for values, zero in zip(sources, layer.zero_points, strict=True)
+    )
+    rule = quantize_multiplier(layer.scales[0] * layer.scales[1] / target.scale)
+    return multiply(one * other, *rule) + target.zero_point
+
+
+def _mean(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarray:
+    return _rounded(sources[0].astype(float).mean((0, 1), keepdims=True))
+
+
 def _rounded(values: np.ndarray) -> np.ndarray:
     """Ties away from zero."""
     return np.sign(values) * np.floor(np.abs(values) + 0.5)
@@ -168,6 +188,6 @@ def _max(layer: Layer, target: Value, sources: Sequence[np.ndarray]) -> np.ndarr
 
 
 _KINDS: Mapping[str, Callable[[Layer, Value, Sequence[np.ndarray]], np.ndarray]] = {
-    "conv": _weighted, "depthwise": _weighted, "add": _add, "resize": _resize,
-    "average": _average, "max": _max,
+    "conv": _weighted, "stem": _weighted, "depthwise": _weighted, "add": _add, "resize": _resize,
+    "average": _average, "max": _max, "mean": _mean, "gate": _gate,
 }  # fmt: skip

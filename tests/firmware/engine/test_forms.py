@@ -21,7 +21,7 @@ def test_all_kinds_have_a_kernel() -> None:
 @pytest.mark.parametrize(
     ("kind", "change", "reason"),
     [
-        ("conv", {"left": 1}, "the image's padding at the left"),
+        ("stem", {"left": 1}, "the image's padding at the left"),
         ("depthwise", {"kernel": 7}, "a larger kernel"),
         ("depthwise", {"stride": 4}, "a longer stride"),
         ("max", {"kernel": 2}, "another pool"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firmware.engine.layers import Network
+from firmware.engine.layers import CONVOLUTIONS, Network
 from firmware.engine.measured import read_measured
 from runtime.errors import KitError
 from tests.firmware.engine.small import small_network
@@ -27,10 +27,9 @@ def frame(network: Network, *forms: int) -> dict[str, Any]:
     layers = []
     for layer in network.layers:
         out = network.values[layer.value]
-        kind = "stem" if layer.kind == "conv" and layer.kernel == 3 else layer.kind
-        about = {"kind": kind, "kernel": layer.kernel, "stride": layer.stride, "cycles": 5}
+        about = {"kind": layer.kind, "kernel": layer.kernel, "stride": layer.stride, "cycles": 5}
         about |= {"height": out.height, "width": out.width}
-        layers.append({**about, "forms": list(forms)} if layer.kind == "conv" else about)
+        layers.append({**about, "forms": list(forms)} if layer.kind in CONVOLUTIONS else about)
     stages = {"preprocess": 1, "infer": 2, "postprocess": 3}
     head = {"frame": 0, "arena_used": 9, "cycles": stages, "model": SHA256, "detections": []}
     return {**head, "layers": layers}
@@ -42,7 +41,7 @@ def test_the_faster_form_of_the_fastest_frame(network: Network, tmp_path: Path) 
     for count, form in ((1, 2), (2, 2), (3, 3)):
         path.write_text("\r\n".join(json.dumps(one) for one in sent[:count]) + "\r\n\n")
         found = read_measured(path, network, SHA256)
-        convs = {n for n, layer in enumerate(network.layers) if layer.kind == "conv"}
+        convs = {n for n, layer in enumerate(network.layers) if layer.kind in CONVOLUTIONS}
         assert found.frames == count and found.forms == dict.fromkeys(convs, form)
 
 
@@ -68,7 +67,7 @@ def _set(*keys: str | int, to: Any) -> Change:
         (lambda v: v.pop("layers"), "missing key `layers`", "a line of detect_frames.c"),
         (_set("layers", 1, "width", to=3), "another layer", "of another version of the kit"),
         (_set("layers", 0, "kind", to="conv"), "another layer", "the image's is of another kind"),
-        (_set("layers", 0, "forms", to=[]), "conv 0: wants 2 counts", "nothing was timed"),
+        (_set("layers", 0, "forms", to=[]), "stem 0: wants 2 counts", "nothing was timed"),
         (_set("layers", 0, "forms", to=[4, 5, 6]), "wants 2 counts", "a form that is not there"),
         (_set("layers", 1, "forms", to=[4, 5]), "wants 0 counts", "a layer of one form"),
         (_set("layers", 0, "forms", to=[0, 0]), "wants 2 counts", "the counter stands still"),

@@ -66,12 +66,13 @@ def check(plan: Plan, cut: Cut) -> None:
                 memory[at] = (value, y, x, channel)
 
     def read(layer: Layer, y: int, x: int) -> None:
-        for source in layer.sources:
+        for place, source in enumerate(layer.sources):
+            pixel = (0, 0) if layer.kind == "gate" and place else (y, x)
             for value in {v for v, _ in source}:
                 wanted = {c for v, c in source if v == value}
-                for channel, at in places(value, y, x):
+                for channel, at in places(value, *pixel):
                     if channel in wanted:
-                        assert memory[at] == (value, y, x, channel), (layer.name, y, x)
+                        assert memory[at] == (value, *pixel, channel), (layer.name, y, x)
 
     for number, _ in plan.schedule.steps:
         y = next_row[number]
@@ -87,7 +88,7 @@ def check(plan: Plan, cut: Cut) -> None:
         count = 2 if layer.kind == "depthwise" and layer.stride == 1 else layer.together
         rows = range(y, min(y + count, target.height))
         next_row[number] += len(rows)
-        if layer.kind == "conv" and layer.kernel == 1:
+        if layer.kind == "conv" and layer.kernel == layer.stride == 1:
             ends = np.minimum(np.cumsum([0, *cut(target.width)]), target.width)
             for first, end in pairwise(ends.tolist()):
                 for row, x in product(rows, range(first, end)):
@@ -113,8 +114,10 @@ def check(plan: Plan, cut: Cut) -> None:
 
 def seen(layer: Layer, source: Value, target: Value, y: int, x: int) -> set[tuple[int, int]]:
     """Pixels of the source that a pixel of the target depends on."""
-    if layer.kind in ("add", "decode"):
+    if layer.kind in ("add", "gate", "decode"):
         return {(y, x)}
+    if layer.kind == "mean":
+        return set(product(range(source.height), range(source.width)))
     if layer.kind == "resize":
         # Half-pixel centres, a quarter of a pixel off.
         lines = [

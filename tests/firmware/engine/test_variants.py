@@ -1,5 +1,5 @@
 """Whole networks with random weights, built as the recipe builds them, against TensorFlow Lite
-Micro: every variant of models/, sizes for microcontrollers, and the other activations."""
+Micro: every variant of models/, sizes for microcontrollers, the other activations and backbones."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from runtime.preprocess import int8_input, to_canvas
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Converted, photo, small
+from tests.convert.test_backbones import small_spec, spec_of
 from tests.firmware.cases import Runner
 from tests.firmware.engine.test_network import compare, host
 
 _VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("nanodet-*.yaml"))
 _SIZES = [(128, 128), (224, 224), (256, 256), (320, 256)]
+_BACKBONES = "repvgg_a0", "efficientnet_lite0", "mobilenet_v2", "ghostnet", "custom_csp"
 _FULL = pytest.mark.full(reason="a minute a network")
 
 
@@ -61,3 +63,8 @@ def test_activations(
         head_activation=activation,
     )  # fmt: skip
     exact(replace(tiny, architecture=chosen), converted, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["small", *(pytest.param(n, marks=_FULL) for n in _BACKBONES)])
+def test_backbones(name: str, converted: Converted, tmp_path: Path) -> None:
+    exact(small_spec(tmp_path) if name == "small" else spec_of(tmp_path, name), converted, tmp_path)

@@ -260,6 +260,7 @@ static void conv(reader *from, FILE *out) {
     layer.any_shift = word(from) != 0;
     layer.narrow = word(from) != 0;
     layer.rows = (uint8_t)word(from);
+    layer.window = NULL;
     int32_t *stream = take(from, words * sizeof *stream);
     int8_t *activation = active ? take(from, 256) : NULL;
     layer.stream = stream;

@@ -35,7 +35,20 @@ typedef struct {
     uint16_t pitch;
 } nanodet_row;
 
-/* A convolution of one pixel at a time, and the activation behind it.
+/* What a convolution of more than one pixel reads: those of a square, `stride` pixels from the next
+ * output's. Padding is the zero point. */
+typedef struct {
+    uint16_t width;    /* Pixels of a row that is read. */
+    uint16_t channels; /* Of a pixel. */
+    uint8_t kernel;    /* Rows and columns of the square. */
+    uint8_t stride;
+    uint8_t left;      /* Columns of padding before the first. */
+    int8_t zero_point;
+} nanodet_window;
+
+/* A convolution, and the activation behind it.
+ *
+ * Its inputs are the channels of a pixel, or those of each pixel of a window, row by row.
  *
  * stream: for each pair of output channels, two doubled biases; two weights of the first channel and
  * two of the second for inputs (0, 2), (1, 3), (4, 6), ...; multiplier, offset and shift of the first
@@ -56,6 +69,7 @@ typedef struct {
     bool any_shift;           /* Some shift is not in 1..22. */
     bool narrow;              /* The stream's form. */
     uint8_t rows;             /* At a time, at least 1; `pixels` of all together are held. */
+    const nanodet_window *window; /* NULL: a pixel by itself. */
 } nanodet_conv;
 
 #define NANODET_CONV_MAX_ROWS 4
@@ -63,9 +77,10 @@ typedef struct {
 /* Words of scratch memory for a convolution. */
 uint32_t nanodet_conv_s8_get_scratch_words(const nanodet_conv *layer);
 
-/* sources: [rows][source_count]; the runs of a row's hold at most `inputs` channels together, in their
- * order. targets: [rows], not more than the layer's. pixels: of a row. All pixels that are held are
- * read before they are written, so that source and target may share memory pixel by pixel. */
+/* sources: [rows][source_count], of a window [rows][kernel][source_count], `first` NULL for a row of
+ * padding; the runs of a row's hold at most the channels of a pixel together, in their order. targets:
+ * [rows], not more than the layer's. pixels: of a row. All pixels that are held are read before they
+ * are written: but for windows, source and target may share memory pixel by pixel. */
 NANODET_CODE
 void nanodet_conv_s8(const nanodet_conv *layer, const nanodet_view *sources, uint32_t source_count,
                      const nanodet_row *targets, uint32_t rows, uint32_t pixels, uint32_t *scratch);
@@ -143,6 +158,22 @@ void nanodet_resize_double_s8(nanodet_row near, nanodet_row far, uint32_t width,
 NANODET_CODE
 void nanodet_average_pool_s8(const nanodet_row *rows, uint32_t side, nanodet_row out,
                              uint32_t out_width, uint32_t channels);
+
+/* Means of all pixels. rows: the first of them, `row_bytes` from one to the next. */
+NANODET_CODE
+void nanodet_mean_s8(nanodet_row rows, uint32_t row_bytes, uint32_t height, uint32_t width,
+                     int8_t *out, uint32_t channels);
+
+/* A product of a tensor and of one that has a single pixel, its gate. rule: multiplier, offset and
+ * shift, 1..22, of the doubled product, as of a convolution's channel. */
+typedef struct {
+    int32_t rule[3];
+    int8_t zero_point, gate_zero_point;
+} nanodet_gate;
+
+NANODET_CODE
+void nanodet_gate_s8(const nanodet_gate *layer, nanodet_row in, const int8_t *gate, nanodet_row out,
+                     uint32_t channels, uint32_t pixels);
 
 /* Largest of 3x3 pixels, two pixels apart; padding counts for nothing. rows: 3, or 2 at the lower
  * border, of one pitch. width: pixels of a row that is read. activation: [256] by int8 + 128; NULL: none. */

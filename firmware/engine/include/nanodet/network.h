@@ -42,6 +42,8 @@ typedef enum {
     NANODET_RESIZE,
     NANODET_AVERAGE,
     NANODET_MAX,
+    NANODET_MEAN, /* Of all pixels. */
+    NANODET_GATE, /* Times a tensor of a single pixel. */
     NANODET_DECODE, /* Rows of class and distance logits are handed over. */
 } nanodet_kind;
 
@@ -55,7 +57,7 @@ typedef struct {
     uint16_t out_height, out_width;
     const nanodet_part *parts; /* Of sources. */
     const nanodet_piece *pieces;
-    const void *layer; /* nanodet_conv, nanodet_depthwise or nanodet_add. */
+    const void *layer; /* nanodet_conv, nanodet_depthwise, nanodet_add or nanodet_gate. */
     const int8_t *activation;
 } nanodet_layer;
 
@@ -79,6 +81,7 @@ typedef struct {
 
 #define NANODET_NETWORK_MAX_LAYERS 255
 #define NANODET_NETWORK_MAX_PARTS 16 /* Of a convolution's sources. */
+#define NANODET_NETWORK_MAX_VIEWS 64 /* Its parts times its rows, and times those of a window. */
 
 /* Fill `row` with row y of the network's int8 input: image_width pixels of three bytes, or of
  * one: the pitch of the image's buffer. */
