@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data import locate
+from data.annotations import Found
 from data.fallback import default_model
 from data.names import (
     ROOT,
@@ -95,7 +96,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="run on this Dask scheduler's workers instead (pip install distributed)",
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
-    add("--detections", type=Path, metavar="OUT", help="write what was found here, as COCO results")
+    add(
+        "--detections",
+        type=Path,
+        metavar="OUT",
+        help="write what was found here, for ./nanodet compare",
+    )
     options = parser.parse_args(words)
     torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
@@ -260,7 +266,9 @@ def main(words: Sequence[str] | None = None) -> int:
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:
-        write_text(options.detections, json.dumps(results) + "\n")
+        shared = [n for n, category in zip(classes, images.category_ids) if category is not None]
+        found = Found(results, images.image_ids, tuple(shared))
+        write_text(options.detections, found.to_json())
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")
     print_table(values)
