@@ -35,7 +35,7 @@ from data.pictures import size_of
 from evaluation import CocoSet, Job, Scores, detect_sharded, score
 from pipeline.fingerprint import SOURCES, fingerprint
 from runtime import integer
-from runtime.cli import Parser, fraction, positive, run
+from runtime.cli import Parser, fraction, plural, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
 from runtime.engines import TFLITE_ENGINES
 from runtime.errors import KitError
@@ -93,7 +93,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--scheduler",
         default="",
         metavar="ADDRESS",
-        help="run on this Dask scheduler's workers instead (pip install distributed)",
+        help="run on this Dask scheduler's workers instead (.venv/bin/pip install distributed)",
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
     add(
@@ -227,7 +227,7 @@ def print_table(values: dict[str, Any]) -> None:
     for name, figures in values["per_class"].items():
         print(f"{name:<{width}}  {_cell(figures['AP50'])} {_cell(figures['AP'])}")
     print()
-    print(f"{values['model']}, {values['engine']}, {values['images']} images")
+    print(f"{values['model']}, {values['engine']}, {plural(values['images'], 'image')}")
     print(f"{_strides(values)}: {_figures(values, 'AP AP50 AP75 APs APm APl')}")
     print(_figures(values, "AR1 AR10 AR100 ARs ARm ARl"))
 

@@ -18,7 +18,7 @@ from data.fallback import default_model
 from data.names import ROOT, variant
 from evaluation.bootstrap import FIGURES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
-from runtime.cli import Parser, positive
+from runtime.cli import Parser, plural, positive
 from runtime.errors import KitError
 from runtime.files import write_text
 
@@ -97,7 +97,8 @@ def _annotations(given: Path | None) -> Path:
 
 def print_table(differences: Sequence[Difference], images: int) -> None:
     """A line for each figure."""
-    print(f"{images} images, in percent\n{'':5}   base  other  difference  standard error")
+    print(f"{plural(images, 'image')}, in percent")
+    print("        base  other  difference  standard error")
     for d in differences:
         print(f"{d.name:5} {d.base:6.2f} {d.other:6.2f} {d.value:+11.2f} {d.standard_error:15.2f}")
 
