@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data import locate
+from data.annotations import Found
 from data.fallback import default_model
 from data.names import (
     ROOT,
@@ -34,7 +35,7 @@ from data.pictures import size_of
 from evaluation import CocoSet, Job, Scores, detect_sharded, score
 from pipeline.fingerprint import SOURCES, fingerprint
 from runtime import integer
-from runtime.cli import Parser, fraction, positive, run
+from runtime.cli import Parser, fraction, plural, positive, run
 from runtime.detector import IOU_THRESHOLD, MAX_DETECTIONS, SCORE_THRESHOLD
 from runtime.engines import TFLITE_ENGINES
 from runtime.errors import KitError
@@ -92,10 +93,15 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--scheduler",
         default="",
         metavar="ADDRESS",
-        help="run on this Dask scheduler's workers instead (pip install distributed)",
+        help="run on this Dask scheduler's workers instead (.venv/bin/pip install distributed)",
     )
     add("--json", type=Path, metavar="OUT", help="write the figures here")
-    add("--detections", type=Path, metavar="OUT", help="write what was found here, as COCO results")
+    add(
+        "--detections",
+        type=Path,
+        metavar="OUT",
+        help="write what was found here, for ./nanodet compare",
+    )
     options = parser.parse_args(words)
     torch_only = "variant config strides classes weights activation input_size".split()
     given = [name for name in torch_only if getattr(options, name) is not None]
@@ -221,7 +227,7 @@ def print_table(values: dict[str, Any]) -> None:
     for name, figures in values["per_class"].items():
         print(f"{name:<{width}}  {_cell(figures['AP50'])} {_cell(figures['AP'])}")
     print()
-    print(f"{values['model']}, {values['engine']}, {values['images']} images")
+    print(f"{values['model']}, {values['engine']}, {plural(values['images'], 'image')}")
     print(f"{_strides(values)}: {_figures(values, 'AP AP50 AP75 APs APm APl')}")
     print(_figures(values, "AR1 AR10 AR100 ARs ARm ARl"))
 
@@ -260,7 +266,9 @@ def main(words: Sequence[str] | None = None) -> int:
     results = detect_sharded(job, images, state, code, options.workers, options.scheduler)
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:
-        write_text(options.detections, json.dumps(results) + "\n")
+        shared = [n for n, category in zip(classes, images.category_ids) if category is not None]
+        found = Found(results, images.image_ids, tuple(shared))
+        write_text(options.detections, found.to_json())
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")
     print_table(values)

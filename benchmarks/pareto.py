@@ -61,7 +61,7 @@ _TITLES = {"tflm": "TensorFlow Lite Micro", "c": "the kit's own engine"}
 _COST = {"tflm": "instructions", "c": "engine_instructions"}
 _NEAR = 1.0  # AP below the frontier within which a candidate is built in full.
 _NXP_AP = 7.33  # Of NXP's own file, in LiteRT; docs/results.md.
-_BOARD = "rt1170"
+_BOARD = "imxrt1170"
 
 Rows = dict[str, dict[str, Any]]
 _Step = Callable[[str, ModelSpec], dict[str, Any]]

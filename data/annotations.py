@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -84,8 +85,22 @@ def read_annotations(
     }
 
 
-def read_results(path: Path, images: Container[int], categories: Mapping[int, str]) -> Results:
-    """COCO results: detections, each with a box of four finite numbers and a score.
+@dataclass(frozen=True)
+class Found:
+    """Detections, and on which images and for which classes they were looked for, where that is
+    known: COCO's result format has the detections alone."""
+
+    detections: Results
+    images: tuple[int, ...] | None = None
+    classes: tuple[str, ...] | None = None
+
+    def to_json(self) -> str:
+        """What `read_results` reads."""
+        return json.dumps(dataclasses.asdict(self)) + "\n"
+
+
+def read_results(path: Path, images: Container[int], categories: Mapping[int, str]) -> Found:
+    """`Found`, or COCO results: detections, each with a box of four finite numbers and a score.
 
     images: `id`s that a detection may name. categories: names by `id`, as `read_annotations` has
     them; see there for those with one name. Raises `KitError` naming what is wrong.
@@ -93,9 +108,18 @@ def read_results(path: Path, images: Container[int], categories: Mapping[int, st
     first = same_categories(categories)
     with _named(path, "COCO result"):
         content = _read_json(path)
-        if not isinstance(content, list):
+        if isinstance(content, list):
+            return Found([_detection(entry, images, first) for entry in content])
+        if not isinstance(content, dict) or not isinstance(content.get("detections"), list):
             raise ValueError("no list of detections")
-        return [_detection(entry, images, first) for entry in content]
+        names = {plain(name) for name in categories.values()}
+        numbers = tuple(sorted({_whole(image) for image in content["images"]}))
+        missing = [f"image {image}" for image in numbers if image not in images]
+        missing += [f"class {name}" for name in content["classes"] if plain(name) not in names]
+        if missing:
+            raise ValueError(f"no {missing[0]} is annotated")
+        found = [_detection(entry, numbers, first) for entry in content["detections"]]
+        return Found(found, numbers, tuple(content["classes"]))
 
 
 def same_categories(names: Mapping[int, str]) -> dict[int, int]:

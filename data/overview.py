@@ -18,7 +18,7 @@ from PIL import Image
 from data.annotations import AnnotatedImages, read_annotations
 from data.pictures import size_of
 from data.sets import find_sets
-from runtime.cli import Parser
+from runtime.cli import Parser, plural
 from runtime.detections import Detections
 from runtime.draw import annotate
 from runtime.errors import KitError
@@ -78,7 +78,8 @@ class Overview:
     def lines(self) -> list[str]:
         """What there is, then what is wrong."""
         known = [size for size in self.sizes if size is not None]
-        lines = [f"{len(self.paths)} pictures, {len(self.boxes)} boxes, {len(self.names)} classes"]
+        counts = (len(self.paths), "picture"), (len(self.boxes), "box"), (len(self.names), "class")
+        lines = [", ".join(plural(*count) for count in counts)]
         if known:
             low, high = np.min(known, 0), np.max(known, 0)
             lines.append(f"pictures of {low[0]}x{low[1]} to {high[0]}x{high[1]} pixels")

@@ -1,6 +1,6 @@
 """COCO average precision of anything that detects."""
 
-from evaluation.coco import CocoSet, Scores, detect_all, score
+from evaluation.coco import CocoSet, Scores, ap_detector, detect_all, score
 from evaluation.shards import Job, detect_sharded
 
-__all__ = ["CocoSet", "Job", "Scores", "detect_all", "detect_sharded", "score"]
+__all__ = ["CocoSet", "Job", "Scores", "ap_detector", "detect_all", "detect_sharded", "score"]

@@ -15,7 +15,8 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from data.annotations import Results, plain, read_annotations, same_categories
-from runtime.detector import Detector
+from runtime.detector import SCORE_THRESHOLD, Detector
+from runtime.engines import Engine
 from runtime.errors import KitError
 
 # The 12 figures of COCOeval.summarize, in its order.
@@ -96,6 +97,11 @@ class Scores:
     figures: dict[str, float]
     per_class: dict[str, tuple[float, float]]
     curves: dict[str, tuple[float, ...]]
+
+
+def ap_detector(model: str | Path | Engine) -> Detector:
+    """With all detections that COCO's evaluation counts, not only those that are shown."""
+    return Detector(model, score_threshold=SCORE_THRESHOLD)
 
 
 def detect_all(detector: Detector, images: CocoSet, progress: bool = True) -> Results:

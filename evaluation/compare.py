@@ -1,22 +1,24 @@
 """`./nanodet compare BASE.json OTHER.json`: is one AP really lower than the other?
 
 Both files are what `evaluate.py --detections` wrote, or any COCO results of the same photographs.
+AP is that of evaluate.py: of all images and classes that were looked for, found or not.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.annotations import Results, read_annotations, read_results
+from data.annotations import Results, plain, read_annotations, read_results
 from data.fallback import default_model
 from data.names import ROOT, variant
 from evaluation.bootstrap import FIGURES, figures, resampled, standard_error
 from evaluation.coco import CocoSet
-from runtime.cli import Parser, positive
+from runtime.cli import Parser, plural, positive
 from runtime.errors import KitError
 from runtime.files import write_text
 
@@ -60,16 +62,26 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def load(
     annotations: Path, base: Path, other: Path, limit: int | None = None
 ) -> tuple[CocoSet, Results, Results]:
-    """The images, of the classes that either detects, and both results."""
+    """The images, of the classes that both were asked for, and both results.
+
+    Raises `KitError` where they were not asked for the same.
+    """
     content = read_annotations(annotations)
     ids = {image["id"] for image in content["images"]}
     names = {category["id"]: category["name"] for category in content["categories"]}
     before, after = (read_results(path, ids, names) for path in (base, other))
-    detected = sorted({detection["category_id"] for detection in (*before, *after)})
-    if not detected:
+    if not (before.detections or after.detections):
         raise KitError(f"{base}, {other}: no detections; there is nothing to compare")
-    chosen = [names[category] for category in detected]
-    return CocoSet.load(annotations.parent, annotations, chosen, limit), before, after
+    found = (before, after), (after, before)
+    numbers = [set(one.images or two.images or ids) for one, two in found]
+    classes = [set(map(plain, one.classes or two.classes or names.values())) for one, two in found]
+    for what, (one, two) in (("images", numbers), ("classes", classes)):
+        if one != two:
+            count = f"{len(two)} other" if len(one) == len(two) else len(two)
+            raise KitError(f"{base} is of {len(one)} {what}, {other} of {count}; evaluate alike")
+    images = CocoSet.load(annotations.parent, annotations, sorted(classes[0]))
+    chosen = tuple(sorted(numbers[0])[:limit])
+    return dataclasses.replace(images, image_ids=chosen), before.detections, after.detections
 
 
 def _annotations(given: Path | None) -> Path:
@@ -85,7 +97,8 @@ def _annotations(given: Path | None) -> Path:
 
 def print_table(differences: Sequence[Difference], images: int) -> None:
     """A line for each figure."""
-    print(f"{images} images, in percent\n{'':5}   base  other  difference  standard error")
+    print(f"{plural(images, 'image')}, in percent")
+    print("        base  other  difference  standard error")
     for d in differences:
         print(f"{d.name:5} {d.base:6.2f} {d.other:6.2f} {d.value:+11.2f} {d.standard_error:15.2f}")
 

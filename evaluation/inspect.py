@@ -104,9 +104,8 @@ def _print_ap(
 ) -> None:
     """AP of the int8 network as simulated, then with one tensor in float at a time."""
     from data import locate
-    from evaluation import CocoSet, detect_all, score
+    from evaluation import CocoSet, ap_detector, detect_all, score
     from quantize.sensitivity import SimulatedEngine
-    from runtime import Detector
 
     found = locate.evaluation_set(
         spec, options.evaluation_images, options.annotations, options.ap_images
@@ -115,7 +114,7 @@ def _print_ap(
     images = CocoSet.load(*found, spec.classes, options.ap_images)
 
     def ap(in_float: str | None) -> float:
-        detector = Detector(SimulatedEngine(graph, spec, in_float))
+        detector = ap_detector(SimulatedEngine(graph, spec, in_float))
         return score(images, detect_all(detector, images), spec.classes).figures["AP"]
 
     whole = ap(None)

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from data.annotations import Results
 from evaluation.bootstrap import resampled, standard_error
-from evaluation.coco import CocoSet, Scores, detect_all, score
+from evaluation.coco import CocoSet, Scores, ap_detector, detect_all, score
 from evaluation.figures import plot_path, save
 from runtime.cli import Parser, positive
-from runtime.detector import Detector
 from runtime.engines import Engine, LiteRtEngine, TflmEngine
 from runtime.errors import KitError
 from runtime.files import write_text
@@ -98,7 +97,7 @@ def evaluate(
 ) -> Iterator[Step]:
     """Score one after the other."""
     for name, engine in engines:
-        results = detect_all(Detector(engine), images, progress)
+        results = detect_all(ap_detector(engine), images, progress)
         yield Step(name, engine.name, results, score(images, results, engine.spec.classes))
 
 

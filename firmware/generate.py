@@ -24,8 +24,8 @@ from firmware.image import RESIZES, Recording, record
 from firmware.layout import Basis, EngineLayout, basis, lay_out, lay_out_engine, plan_for
 from firmware.place import renew
 from quantize.split import split
-from runtime.benchmark.board import load, microcontrollers
-from runtime.cli import Parser, fraction, positive
+from runtime.benchmark.board import BOARD_HELP, DEFAULT_BOARD, board_type, load, microcontrollers
+from runtime.cli import Parser, fraction, plural, positive
 from runtime.detector import DISPLAY_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS
 from runtime.errors import KitError
 from runtime.files import writing
@@ -62,8 +62,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> Options:
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL")
-    boards = [name for board in microcontrollers() if board.firmware for name in board.names]
-    add("--board", choices=boards, default="evkbmimxrt1170", help="default %(default)s")
+    boards = [board for board in microcontrollers() if board.firmware]
+    add("--board", type=board_type(boards), default=DEFAULT_BOARD, metavar="NAME", help=BOARD_HELP)
     add("--out", type=Path, metavar="DIR", help="folder to write")
     add("--engine", choices=ENGINES, default=DEFAULT, help=_ENGINE_HELP)
     add("--weights", choices=WEIGHTS, help=_WEIGHTS_HELP)
@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"{options.out}: firmware for {options.board}; README.md there has the next steps")
     for note in notes:
         print(note)
-    print(f"on {recording.name}, {len(recording.lines)} detections:")
+    print(f"on {recording.name}, {plural(len(recording.lines), 'detection')}:")
     for line in recording.lines:
         print(f"  {line}")
     return 0

@@ -33,7 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("port", type=Path, metavar="PORT", help="e.g. /dev/ttyACM0")
     add("--baud", type=positive, default=BAUD, help="default %(default)s")
     add("--core-mhz", type=positive, help="of the board, to show milliseconds")
-    add("--model", type=Path, help="check that the board runs this .tflite")
+    add("--tflite", type=Path, help="check that the board runs this .tflite")
     add("--frames", type=positive, help="stop after so many")
     add("--record", type=Path, metavar="FILE", help="append the frames' lines here")
     return parser.parse_args(words)
@@ -152,7 +152,7 @@ def lines(port: int) -> Iterator[str]:
 
 def monitor(options: argparse.Namespace) -> int:
     """Show frames as they come; returns how many lines were wrong."""
-    wanted = None if options.model is None else TfliteFile.read(options.model).sha256
+    wanted = None if options.tflite is None else TfliteFile.read(options.tflite).sha256
     port, wrong, seen, last = open_port(options.port, options.baud), 0, 0, None
     try:
         for line in lines(port):

@@ -21,6 +21,7 @@ from pipeline.recipe import Recipe
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
 from quantize.targets import SWITCHABLE, TARGETS
+from runtime.benchmark.board import BOARD_HELP, DEFAULT_BOARD, board_type
 from runtime.cli import Parser, amount, positive, run
 
 
@@ -66,7 +67,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="WxH",
         help="give the canvas this camera's shape, e.g. 640x480, where the network letterboxes",
     )
-    add("--board", choices=BOARDS, default="rt1170", help="i.MX %(default)s by default")
+    add("--board", type=board_type(BOARDS), default=DEFAULT_BOARD, metavar="NAME", help=BOARD_HELP)
     add("--images", type=Path, metavar="PATH", help="your own calibration images, or a video")
     add(
         "--quantization-images",

@@ -22,7 +22,7 @@ from runtime.errors import KitError
 from runtime.spec import ModelSpec
 
 CHOICES = names.ROOT / "models" / "mcu_choices.csv"
-BOARDS = [name for board in microcontrollers() for name in board.names]
+BOARDS = microcontrollers()
 # Instructions of an inference that a preset allows on the kit's own engine.
 PRESETS = {"fast": 80_000_000, "balanced": 160_000_000, "accurate": 480_000_000}
 _TIMES = {"c": 1.0, "tflm": 3.5}  # TensorFlow Lite Micro takes so many times the instructions.

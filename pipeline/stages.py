@@ -241,15 +241,15 @@ def compare(
     with output_to(log):
         from convert.checkpoint import load_network
         from convert.engines import TorchEngine
+        from evaluation import ap_detector
         from evaluation.agreement import agreement
-        from runtime import Detector
 
         spec = network.spec
         whole = as_trained(spec).with_strides(spec.architecture.strides)
-        reference = Detector(TorchEngine(load_network(network.weights, spec).network, whole))
+        reference = ap_detector(TorchEngine(load_network(network.weights, spec).network, whole))
         with tqdm(desc="compare", disable=None, leave=False) as bar:
             show = partial(_show(bar), "compare")
-            found = agreement(reference, Detector(tuned), Detector(plain), pictures, show)
+            found = agreement(reference, ap_detector(tuned), ap_detector(plain), pictures, show)
     figures = (*found.percent, found.standard_error)
     known = [None if math.isnan(figure) else round(figure, 2) for figure in figures]
     counts = {"pictures": len(pictures), "boxes": found.boxes}
@@ -263,8 +263,7 @@ def strides(
     with output_to(log):
         from convert.checkpoint import load_network
         from convert.engines import TorchEngine
-        from evaluation import CocoSet, detect_all, score
-        from runtime import Detector
+        from evaluation import CocoSet, ap_detector, detect_all, score
 
         network, whole = load_network(weights, spec).network, as_trained(spec)
         known = spec.architecture.strides
@@ -272,7 +271,7 @@ def strides(
         found = {}
         for first in reversed(range(len(known))):
             chosen = known[first:]
-            detector = Detector(TorchEngine(network, whole.with_strides(chosen)))
+            detector = ap_detector(TorchEngine(network, whole.with_strides(chosen)))
             figures = score(images, detect_all(detector, images, progress=False), spec.classes)
             found[",".join(map(str, chosen))] = float(figures.figures["AP"])
     return {"images": len(images.image_ids), "ap": found}
@@ -351,10 +350,9 @@ def average_precision(model: Path, evaluation: AnnotatedImages, log: Path) -> fl
 
 def _average_precision(model: Path, evaluation: AnnotatedImages) -> dict[str, float | str]:
     from convert.engines import OnnxEngine
-    from evaluation import CocoSet, detect_all, score
-    from runtime import Detector
+    from evaluation import CocoSet, ap_detector, detect_all, score
 
-    detector = Detector(OnnxEngine(model) if model.suffix == ".onnx" else model)
+    detector = ap_detector(OnnxEngine(model) if model.suffix == ".onnx" else model)
     names = detector.spec.classes
     images = CocoSet.load(evaluation.folder, evaluation.path, names, evaluation.limit)
     figures = score(images, detect_all(detector, images, progress=False), names).figures

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import Parser, fraction, positive, run
+from .cli import Parser, fraction, plural, positive, run
 from .compare import describe_detections, describe_outputs
 from .detector import DISPLAY_THRESHOLD, Detector
 from .draw import annotate, check_picture_path, save_image
@@ -45,13 +45,18 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--delegate-option", action="append", metavar="KEY:VALUE", help="of the delegate")
     add("--no-xnnpack", action="store_true", help="LiteRT's built-in kernels")
     add("--json", action="store_true", help="print JSON")
-    add("--output", type=Path, metavar="IMAGE", help="draw the objects here")
+    add("--out", type=Path, metavar="IMAGE", help="draw the objects here")
     parity_parser = commands.add_parser("parity", help="compare two engines on images")
     add = parity_parser.add_argument
     add("model", type=Path, metavar="MODEL")
     add("images", type=Path, nargs="+", metavar="IMAGE")
     add("--score-threshold", type=fraction, default=DISPLAY_THRESHOLD, help="default %(default)s")
-    add("--engines", default="litert,tflm", help=f"two of {','.join(_PARITY)}; default %(default)s")
+    add(
+        "--engines",
+        default="litert,tflm",
+        metavar="A,B",
+        help=f"two of {','.join(_PARITY)}; default %(default)s",
+    )
     return parser.parse_args(words)
 
 
@@ -73,8 +78,8 @@ def _engine_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def detect(options: argparse.Namespace) -> int:
     """Print what is in an image."""
-    if options.output is not None:
-        check_picture_path(options.output, [options.image])
+    if options.out is not None:
+        check_picture_path(options.out, [options.image])
     detector = Detector(
         options.model,
         options.engine,
@@ -91,9 +96,9 @@ def detect(options: argparse.Namespace) -> int:
     else:
         for name, score, box in zip(found.class_name, found.confidence, found.xyxy):
             print(f"{name:<16} {score:.3f}  " + " ".join(f"{v:7.1f}" for v in box))
-        print(f"{len(found)} detections in {latency_ms:.1f} ms")
-    if options.output is not None:
-        save_image(annotate(rgb, found, detector.spec.classes), options.output)
+        print(f"{plural(len(found), 'detection')} in {latency_ms:.1f} ms")
+    if options.out is not None:
+        save_image(annotate(rgb, found, detector.spec.classes), options.out)
     return 0
 
 

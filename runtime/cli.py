@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from . import quiet
@@ -27,6 +28,13 @@ class Parser(argparse.ArgumentParser):
         add = self.add_mutually_exclusive_group().add_argument
         add("-q", "--quiet", action=_Level, const=-1, help="print the result, without progress")
         add("-v", "--verbose", action=_Level, const=1, help="print what the tools say, too")
+
+    def format_help(self) -> str:
+        """With what a value is, where the option does not say it."""
+        for action in self._actions:
+            if action.metavar is None and action.choices is None and action.type in _METAVARS:
+                action.metavar = _METAVARS[action.type]
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Report a wrong option."""
@@ -85,6 +93,20 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a number from 0 to 1")
     return value
+
+
+_METAVARS: dict[Any, str] = {
+    **dict.fromkeys((int, positive, whole), "N"),
+    **dict.fromkeys((float, amount), "X"),
+    fraction: "0..1",
+    Path: "PATH",
+}
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 image`, `2,000 images`, `2 boxes`."""
+    ending = "es" if noun[-1] in "sx" else "s"
+    return f"{count:,} {noun}{'' if count == 1 else ending}"
 
 
 def printable(text: str) -> str:

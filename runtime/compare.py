@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .cli import plural
 from .detections import Detections
 from .nms import box_iou
 
@@ -26,7 +27,7 @@ def describe_outputs(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArra
 
 def describe_detections(one: Detections, other: Detections) -> str:
     """How many each has, and how many both have."""
-    return f"{len(one)} and {len(other)} detections, {shared(one, other)} in both"
+    return f"{len(one)} and {plural(len(other), 'detection')}, {shared(one, other)} in both"
 
 
 def shared(one: Detections, other: Detections) -> int:

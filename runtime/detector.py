@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCORE_THRESHOLD = 0.05
 IOU_THRESHOLD = 0.6
 MAX_DETECTIONS = 100
-# From here on a detection is shown to a user.
+# From here on a detection is shown to a user: the default of all but evaluation.
 DISPLAY_THRESHOLD = 0.35
 
 
@@ -33,23 +33,25 @@ class Detector:
     """Finds objects with a model file, or with any `Engine`.
 
     classes: names of those to look for, all by default. arithmetic: `integer` or `float` of the
-    post-processing; by default integers where the file allows it. engine_options: see
-    `LiteRtEngine`.
+    post-processing; by default integers where the file allows it. colour_order: of arrays, `RGB` or
+    `BGR`. engine_options: see `LiteRtEngine`.
 
-    >>> Detector("nanodet_m_0.5x.tflite", score_threshold=0.35).detect("street.jpg")
+    >>> Detector("nanodet_m_0.5x.tflite").detect("street.jpg")
     """
 
     def __init__(
         self,
         model: str | Path | Engine,
         engine: str = "litert",
-        score_threshold: float = SCORE_THRESHOLD,
+        score_threshold: float = DISPLAY_THRESHOLD,
         iou_threshold: float = IOU_THRESHOLD,
         max_detections: int = MAX_DETECTIONS,
         classes: Sequence[str] | None = None,
         arithmetic: str | None = None,
+        colour_order: str = "RGB",
         **engine_options: Any,
     ) -> None:
+        self._colour_order = colour_order
         if isinstance(model, (str, Path)):
             model = open_engine(engine, TfliteFile.read(model), **engine_options)
         self._engine = model
@@ -64,15 +66,19 @@ class Detector:
         return self._postprocess.arithmetic
 
     def detect(
-        self, image: str | Path | NDArray[np.uint8] | PillowImage, colour_order: str = "RGB"
+        self,
+        image: str | Path | NDArray[np.uint8] | PillowImage,
+        colour_order: str | None = None,
     ) -> Detections:
         """Detections in pixels of `image`: a path, a Pillow image, or uint8 (H, W, 3);
         (H, W) of grey.
 
         Paths and Pillow images are turned upright first, as their EXIF tag says. colour_order: of
-        an array, `RGB` or `BGR`. Raises `KitError` for what is no image.
+        an array, by default the detector's. Raises `KitError` for what is no image.
         """
-        canvas, placement = to_canvas(as_rgb(image, colour_order), self.spec.input)
+        canvas, placement = to_canvas(
+            as_rgb(image, colour_order or self._colour_order), self.spec.input
+        )
         found = self._postprocess(canvas)
         xyxy = placement.boxes_to_image(found.xyxy)
         return Detections(xyxy, found.confidence, found.class_id, self.spec.classes)
@@ -80,7 +86,7 @@ class Detector:
     def detect_batch(
         self,
         images: Iterable[str | Path | NDArray[np.uint8] | PillowImage],
-        colour_order: str = "RGB",
+        colour_order: str | None = None,
     ) -> list[Detections]:
         """Detections of each image, one after the other."""
         return [self.detect(image, colour_order) for image in images]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
@@ -15,12 +17,16 @@ from PIL import Image, ImageDraw, ImageFont
 from .detections import Detections
 from .errors import KitError
 from .files import overwritten, writing
+from .labels import Area, place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IN_NO_FONT = "\uffff"
 _GOLDEN_RATIO = 0.618034  # Steps of it spread hues so that neighbouring classes differ.
+_TEXT_SHARE, _LEAST_TEXT_PX = 45, 8  # Of the longer side; what is smaller nobody reads.
+_PAD = 1
+_SMALLER = (1.0, 0.85, 0.7, 0.55)  # Text where labels would not find room.
 
 
 def annotate(
@@ -31,36 +37,57 @@ def annotate(
 ) -> Image.Image:
     """A copy of the RGB image, uint8 (H, W, 3), with boxes, class names and scores.
 
-    A class whose name the font cannot show, which knows little but ASCII, goes by its number.
-    text_px: height of the text; by default as the image's size has it. Raises `KitError` where
-    Pillow is too old to scale its font.
+    Labels lie beside or in their boxes, within the picture, and never on one another; where there
+    is no room, the text is smaller, and then the labels of the lowest scores are left out. A class
+    whose name the font cannot show, which knows little but ASCII, goes by its number. text_px:
+    height of the text; by default as the image's size has it. Raises `KitError`
+    where Pillow is too old to scale its font.
     """
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
-    line = max(2, round(max(image.size) / 320))
-    font = _font(text_px or max(12, round(max(image.size) / 45)))
-    for xyxy, confidence, class_id in zip(
-        detections.xyxy[::-1], detections.confidence[::-1], detections.class_id[::-1]
-    ):
-        colour = class_colour(int(class_id))
-        left, top, right, bottom = (float(v) for v in xyxy)
-        around = (left - 1, top - 1, right + 1, bottom + 1)
+    line = max(1, round(max(image.size) / 320))
+    boxes = [Area(*map(float, xyxy)) for xyxy in detections.xyxy]
+    colours = [class_colour(int(class_id)) for class_id in detections.class_id]
+    for box, colour in reversed(list(zip(boxes, colours))):
+        around = (box.left - 1, box.top - 1, box.right + 1, box.bottom + 1)
         draw.rectangle(around, outline="black", width=line + 2)
-        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
-        name = class_names[class_id]
-        label = f"{name if _has_glyphs(font, name) else class_id} {confidence:.2f}"
-        x0, y0, x1, y1 = draw.textbbox((left, top), label, font=font)
-        x = max(0.0, min(left, image.width - (x1 - x0) - line))
-        y = max(0.0, top - (y1 - y0) - 2 * line)
-        box = draw.textbbox((x, y), label, font=font)
-        draw.rectangle((box[0] - line, box[1] - line, box[2] + line, box[3] + line), fill=colour)
-        draw.text((x, y), label, fill="black", font=font)
+        draw.rectangle(box, outline=colour, width=line)
+    font, texts, areas = _labels(image.size, boxes, detections, class_names, text_px)
+    for text, area, colour in zip(texts, areas, colours):
+        if area is not None:
+            draw.rectangle((area.left, area.top, area.right - 1, area.bottom - 1), fill=colour)
+            draw.text((area.left + _PAD, area.top + _PAD), text, fill=_ink(colour), font=font)
     return image
 
 
-def _font(text_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _labels(
+    size: tuple[int, int],
+    boxes: Sequence[Area],
+    detections: Detections,
+    class_names: Sequence[str],
+    text_px: int,
+) -> tuple[Any, list[str], list[Area | None]]:
+    """The largest font with which all labels have a place, the texts, and the places."""
+    usual = text_px or max(size) / _TEXT_SHARE
+    for share in _SMALLER:
+        font = _font(max(_LEAST_TEXT_PX, round(usual * share)))
+        texts = [
+            f"{name if _has_glyphs(font, name) else i} {score:.2f}"
+            for i, score in zip(detections.class_id, detections.confidence)
+            for name in (class_names[i],)
+        ]
+        height = font.getbbox("Ag")[3] + 2 * _PAD
+        sizes = [(math.ceil(font.getlength(text)) + 2 * _PAD, height) for text in texts]
+        areas = place(boxes, sizes, size)
+        if None not in areas:
+            break
+    return font, texts, areas
+
+
+@functools.lru_cache(maxsize=8)
+def _font(size_px: int) -> Any:
     try:
-        return ImageFont.load_default(size=text_px)
+        return ImageFont.load_default(size=size_px)
     except TypeError:
         raise KitError(f"drawing needs Pillow 10.1 or newer; here is {PIL.__version__}") from None
 
@@ -82,6 +109,12 @@ def class_colour(class_id: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def _ink(colour: tuple[int, int, int]) -> str:
+    """What is legible on it."""
+    red, green, blue = colour
+    return "black" if 299 * red + 587 * green + 114 * blue > 110_000 else "white"
+
+
 def check_picture_path(path: Path, inputs: Iterable[Path] = ()) -> None:
     """Refuse, before there is a picture, a path where it cannot be written.
 
@@ -95,7 +128,7 @@ def check_picture_path(path: Path, inputs: Iterable[Path] = ()) -> None:
             f"{path}: pictures cannot be written in this format; end the name in .jpg or .png"
         ) from None
     if overwritten([path], inputs):
-        raise KitError(f"--output {path}: is the input; choose another name")
+        raise KitError(f"--out {path}: is the input; choose another name")
 
 
 def save_image(image: Image.Image, path: Path) -> None:

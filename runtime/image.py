@@ -114,6 +114,11 @@ def as_rgb(
             raise
         except Exception as error:  # See `load_rgb`.
             raise KitError(f"image is damaged ({error})") from None
+    if not isinstance(image, np.ndarray):
+        hint = ", as cv2.imread gives for a file that it cannot read" if image is None else ""
+        raise KitError(
+            f"image is {type(image).__name__}{hint}; give a path, a Pillow image or an array"
+        )
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:

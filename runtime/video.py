@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+# Browsers play WebM and H.264, which not every OpenCV writes. VP9 would take ten times as long.
+_CODECS = {".webm": ("VP80",)}
+_OTHERS = ("avc1", "mp4v")
 _FALLBACK_FPS = 25.0  # Cameras often do not know theirs.
 
 
@@ -55,16 +58,24 @@ class VideoSink:
     def __init__(self, path: Path, fps: float) -> None:
         self._cv2, self._path, self._fps = _opencv(), path, fps
         self._writer: Any = None
+        self.plays_in_browsers = True
 
     def write(self, rgb: NDArray[np.uint8]) -> None:
         """Append a frame, uint8 (H, W, 3) in RGB."""
         if self._writer is None:
-            codec = self._cv2.VideoWriter_fourcc(*"mp4v")
-            size = rgb.shape[1], rgb.shape[0]
-            self._writer = self._cv2.VideoWriter(str(self._path), codec, self._fps, size)
-            if not self._writer.isOpened():
-                raise KitError(f"{self._path.name}: OpenCV cannot write it; end the name in .mp4")
+            self._writer = self._opened((rgb.shape[1], rgb.shape[0]))
         self._writer.write(np.ascontiguousarray(rgb[..., ::-1]))
+
+    def _opened(self, size: tuple[int, int]) -> Any:
+        """A writer with the first codec that this OpenCV has."""
+        for name in _CODECS.get(self._path.suffix.lower(), _OTHERS):
+            codec = self._cv2.VideoWriter_fourcc(*name)
+            with silenced():  # OpenCV says what it lacks.
+                writer = self._cv2.VideoWriter(str(self._path), codec, self._fps, size)
+            if writer.isOpened():
+                self.plays_in_browsers = name != "mp4v"
+                return writer
+        raise KitError(f"{self._path.name}: OpenCV cannot write it; end the name in .webm or .mp4")
 
     def close(self) -> bool:
         """Finish the file; False when there was no frame."""

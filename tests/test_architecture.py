@@ -18,7 +18,7 @@ _MODULES = [
     for path in subprocess.run(
         ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    if "/" in path and not path.startswith("tests/")
+    if "/" in path and not path.startswith(("tests/", "docs/"))
 ]
 
 

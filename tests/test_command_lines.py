@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 import torch
 from PIL import Image
 
+import example
 from quantize import flatbuffer
+from runtime import Detector
+from runtime.spec import ModelSpec
 from runtime.tflite_graph import unpack
 from tests.conftest import ROOT, Build, photo, run_here, run_python
 
@@ -92,7 +97,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--budget-ms", "300", "--strides", "32"], "leave out --model"),
         ([*RECIPE, "--budget-ms", "300", "--target", "linux"], "for --target mcu"),
         ([*EVALUATE, "{m}/good.tflite", "--input-size", "256"], "--input-size goes with"),
-        ([*EXAMPLE, "--camera", "77", "--model", "{m}/good.tflite"], "--camera 77"),
+        ([*EXAMPLE, "--camera", "77", "--tflite", "{m}/good.tflite"], "--camera 77"),
         ([*RECIPE, "--out", "/dev/null/x"], "--out /dev/null/x"),
         ([*EVALUATE, "{m}/bare.tflite"], "no NanoDet model spec"),
         ([*EVALUATE, "{m}/nowhere.tflite"], "no such file"),
@@ -101,16 +106,16 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*EVALUATE, "{m}/good.tflite", "--max-detections", "-3"], "whole number of 1 or more"),
         ([*EVALUATE, "{m}/good.tflite", "--strides", "32"], "--engine torch"),
         ([*EVALUATE, "{m}/good.tflite", "--images", "{m}/images"], "belong together"),
-        ([*EXAMPLE, "--model", "{m}/bare.tflite"], "no NanoDet model spec"),
-        ([*EXAMPLE, "{m}/corrupt/007.jpg", "--model", "{m}/good.tflite"], "007.jpg: damaged"),
-        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r.foo"],
+        ([*EXAMPLE, "--tflite", "{m}/bare.tflite"], "no NanoDet model spec"),
+        ([*EXAMPLE, "{m}/corrupt/007.jpg", "--tflite", "{m}/good.tflite"], "007.jpg: damaged"),
+        ([*EXAMPLE, "{m}/images/001.jpg", "--tflite", "{m}/good.tflite", "--out", "r.foo"],
          "r.foo"),
-        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r.psd"],
+        ([*EXAMPLE, "{m}/images/001.jpg", "--tflite", "{m}/good.tflite", "--out", "r.psd"],
          "r.psd: pictures cannot be written in this format"),
-        ([*EXAMPLE, "{m}/images/001.jpg", "--model", "{m}/good.tflite", "--output", "r"],
+        ([*EXAMPLE, "{m}/images/001.jpg", "--tflite", "{m}/good.tflite", "--out", "r"],
          "end the name in .jpg or .png"),
-        ([*EXAMPLE, "{m}/cut/cut.jpg", "--model", "{m}/good.tflite"], "cut.jpg: damaged"),
-        ([*EXAMPLE, "{m}/few", "--model", "{m}/good.tflite", "--output", "{m}/good.ckpt"],
+        ([*EXAMPLE, "{m}/cut/cut.jpg", "--tflite", "{m}/good.tflite"], "cut.jpg: damaged"),
+        ([*EXAMPLE, "{m}/few", "--tflite", "{m}/good.tflite", "--out", "{m}/good.ckpt"],
          "is a file; name a folder"),
     ],
 )  # fmt: skip
@@ -145,7 +150,7 @@ def test_nothing_reachable_is_exit_code_3(tmp_path: Path) -> None:
 
 def test_example_prints_and_draws(material: Path, tmp_path: Path) -> None:
     image = material / "images" / "003.jpg"
-    command = [*EXAMPLE, str(image), "--model", str(material / "good.tflite")]
+    command = [*EXAMPLE, str(image), "--tflite", str(material / "good.tflite")]
     done = run([*command, "--score-threshold", "0.3"], tmp_path)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -155,12 +160,58 @@ def test_example_prints_and_draws(material: Path, tmp_path: Path) -> None:
 
 
 def test_example_takes_a_folder(material: Path, tmp_path: Path) -> None:
-    command = [*EXAMPLE, str(material / "few"), "--model", str(material / "good.tflite")]
+    command = [*EXAMPLE, str(material / "few"), "--tflite", str(material / "good.tflite")]
     done = run(command, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 images" in done.stdout and "frames a second" in done.stdout
     names = sorted(p.name for p in (tmp_path / "results").iterdir())
     assert names == ["000.jpg", "001.jpg", "002.jpg"]
+
+
+def test_example_prints_json(material: Path, tmp_path: Path) -> None:
+    """A line for each picture, with what the detector finds, and nothing else."""
+    model = str(material / "good.tflite")
+    options = ["--tflite", model, "--score-threshold", "0.05", "--json"]
+    done = run([*EXAMPLE, str(material / "few"), *options], tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    detector = Detector(model, score_threshold=0.05)
+    paths = sorted((material / "few").iterdir())
+    assert [line["file"] for line in found] == [str(path) for path in paths]
+    expected = [json.loads(detector.detect(path).to_json()) for path in paths]
+    assert [line["detections"] for line in found] == expected != [[], [], []]
+
+
+def test_example_shows_where_there_is_a_display(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere it says so before it reads anything."""
+    command = [*EXAMPLE, str(material / "few"), "--tflite", str(material / "good.tflite"), "--show"]
+    done = run(command, tmp_path, DISPLAY="")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: --show: ") and not list(tmp_path.iterdir())
+    shown: list[tuple[int, int] | str] = []
+    window = SimpleNamespace(
+        show=lambda picture: shown.append(picture.size), wait=lambda: shown.append("wait")
+    )
+    monkeypatch.setattr("runtime.window.Window", lambda: window)
+    assert run(command, tmp_path).returncode == 0
+    assert shown == [(50, 40)] * 3 + ["wait"]
+
+
+@pytest.mark.parametrize(
+    ("strides", "note"),
+    [
+        ((8, 16, 32), ""),
+        ((16, 32), "strides 16,32 of 8,16,32 find no small objects; bash recipe.sh --target linux"),
+        ((32,), "strides 32 of 8,16,32 find large objects only; bash recipe.sh --target linux"),
+    ],
+)
+def test_strides_that_a_file_lacks(
+    official: ModelSpec, strides: tuple[int, ...], note: str
+) -> None:
+    said = example.missing_strides(official.with_strides(strides))
+    assert note in said and bool(said) == bool(note)
 
 
 def test_example_goes_on_after_what_cannot_be_read(material: Path, tmp_path: Path) -> None:
@@ -175,7 +226,7 @@ def test_example_goes_on_after_what_cannot_be_read(material: Path, tmp_path: Pat
         (folder / name).write_bytes(content)
     (folder / "h.webp").symlink_to("nowhere")
     before = {path: path.read_bytes() for path in folder.iterdir() if path.exists()}
-    done = run([*EXAMPLE, "photos", "--model", str(material / "good.tflite")], tmp_path)
+    done = run([*EXAMPLE, "photos", "--tflite", str(material / "good.tflite")], tmp_path)
     assert done.returncode == 2
     last = "error: photos: 3 of 8 images cannot be read: a.jpg, b.png, h.webp\n"
     assert done.stderr.endswith(last) and done.stderr.count("\n") == 1
@@ -217,10 +268,10 @@ def test_example_keeps_its_input(
     (tmp_path / "clip.mp4").write_bytes(b"a video")
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     before = [path.read_bytes() for path in files]
-    command = [*EXAMPLE, source, "--model", str(material / "good.tflite")]
-    done = run([*command, "--output", output] if output else command, tmp_path)
+    command = [*EXAMPLE, source, "--tflite", str(material / "good.tflite")]
+    done = run([*command, "--out", output] if output else command, tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: --output "), reason
+    assert done.stderr.startswith("error: --out "), reason
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == files
     assert [path.read_bytes() for path in files] == before
     assert (tmp_path / "link.jpg").is_symlink()
@@ -232,11 +283,14 @@ def test_example_takes_a_video(material: Path, tmp_path: Path) -> None:
     with video_sink(tmp_path / "in.mp4", 5) as sink:
         for i in range(4):
             sink.write(photo(i, 64, 48))
-    command = [*EXAMPLE, "in.mp4", "--model", str(material / "good.tflite"), "--frames", "3"]
+    command = [*EXAMPLE, "in.mp4", "--tflite", str(material / "good.tflite"), "--frames", "3"]
     done = run(command, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "3 frames, drawn in result.mp4" in done.stdout
-    assert len(list(VideoSource(tmp_path / "result.mp4"))) == 3
+    assert "3 frames, drawn in result.webm" in done.stdout
+    assert len(list(VideoSource(tmp_path / "result.webm"))) == 3
+    done = run([*command, "--json"], tmp_path)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["frame"] for line in found] == [1, 2, 3]
 
 
 def test_recipe_builds_own_weights_and_images(

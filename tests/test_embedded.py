@@ -74,7 +74,7 @@ def test_default_run_builds_it_and_says_so(offline: Offline) -> None:
     assert f"This is a demo, trained on generated shapes: {report['fallback']}" in page
     last = report["waterfall"][-2]
     assert last["step"] == "int8, LiteRT" and last["AP"] == report["ap"]["AP"]
-    drawn = offline(str(ROOT / "example.py"), "--model", "nanodet_m_0.5x_shapes.tflite")
+    drawn = offline(str(ROOT / "example.py"), "--tflite", "nanodet_m_0.5x_shapes.tflite")
     assert "drawn in result.jpg" in drawn
 
 

@@ -25,8 +25,8 @@ _FOREIGN = (
 _NAMING = {
     "recipe.sh": ["--weights"],
     "evaluate.py": [],
-    "example.py": ["--model"],
-    "nanodet": ["detect", "--model"],
+    "example.py": ["--tflite"],
+    "nanodet": ["detect", "--tflite"],
 }
 # Read by any Python 3, before `.venv` is there.
 _EARLY = ("nanodet", "commands.py", "environment.py")

@@ -21,7 +21,7 @@ from convert.checkpoint import load_network
 from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
 from data.annotations import AnnotatedImages
-from evaluation import CocoSet, detect_all, score
+from evaluation import CocoSet, ap_detector, detect_all, score
 from pipeline import stages
 from pipeline.__main__ import main
 from quantize.float_graph import FloatGraph
@@ -200,7 +200,7 @@ def test_strides_that_mcu_leaves_out(own: Path, printed: str, tmp_path: Path) ->
     evaluation = AnnotatedImages(own / "images", tmp_path / "boxes.json")
     found = stages.strides(spec.with_strides((32,)), own / "own.ckpt", evaluation, tmp_path / "log")
     assert list(found["ap"]) == ["32", "16,32", "8,16,32"] and found["images"] == 10
-    whole = Detector(TorchEngine(load_network(own / "own.ckpt", spec).network, spec))
+    whole = ap_detector(TorchEngine(load_network(own / "own.ckpt", spec).network, spec))
     images = CocoSet.load(own / "images", tmp_path / "boxes.json", CLASSES)
     figures = score(images, detect_all(whole, images, progress=False), CLASSES).figures
     assert found["ap"]["8,16,32"] == figures["AP"] > found["ap"]["32"]

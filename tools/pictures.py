@@ -25,7 +25,6 @@ from quantize import float_file
 from quantize.float_graph import FloatGraph
 from quantize.statistics import extremes
 from runtime import Detector
-from runtime.detector import DISPLAY_THRESHOLD
 from runtime.draw import annotate
 from runtime.engines import LiteRtEngine
 from runtime.engines.base import dequantize
@@ -121,7 +120,7 @@ def scores(file: TfliteFile, canvas: np.ndarray) -> Figure:
 
 def detections(rgb: np.ndarray, file: Path) -> Figure:
     """The image with what was found."""
-    found = Detector(file, score_threshold=DISPLAY_THRESHOLD).detect(rgb)
+    found = Detector(file).detect(rgb)
     figure = Figure((7, 4.7), layout="constrained")
     axes = figure.subplots()
     axes.imshow(np.asarray(annotate(rgb, found, found.class_names)))

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import shlex
 import sys
 import types
 import warnings
@@ -116,8 +117,23 @@ def main(words: Sequence[str] | None = None) -> int:
         draw_curve(options.out / "log", options.out / "curve.png")
         best = options.out / "best.ckpt"
         chosen = last if validation.images is None or not best.is_file() else best
-        print(f"checkpoint {chosen}; convert it with: bash recipe.sh --weights {chosen} ...")
+        print(f"checkpoint {chosen}; convert it with: {_conversion(options, chosen)}")
     return 0
+
+
+def _conversion(options: argparse.Namespace, checkpoint: Path) -> str:
+    """The command that builds what was trained, calibrated on what it learned from."""
+    size = options.input_size and "x".join(map(str, options.input_size))
+    given = {
+        "config": options.config,
+        "model": options.variant,
+        "input-size": size,
+        "activation": options.activation,
+        "weights": checkpoint,
+        "images": chosen_sets(options)[0].folder,
+    }
+    words = [w for name, value in given.items() if value for w in (f"--{name}", str(value))]
+    return shlex.join(["bash", "recipe.sh", *words])
 
 
 def _loggers(out: Path) -> list[Any]:
@@ -135,7 +151,7 @@ def _loggers(out: Path) -> list[Any]:
 def _trainer(options: argparse.Namespace, settings: Any, validation: Any) -> Any:
     """Lightning's trainer. Raises `KitError` for a machine that this computer does not have."""
     import pytorch_lightning as lightning
-    from pytorch_lightning.callbacks import ModelCheckpoint
+    from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
     try:
@@ -143,6 +159,15 @@ def _trainer(options: argparse.Namespace, settings: Any, validation: Any) -> Any
     except OSError as error:
         raise KitError(f"--out {options.out}: cannot be written ({error.strerror})") from None
     precision = options.precision or settings.precision
+
+    class FromOne(TQDMProgressBar):
+        """Lightning's counts epochs from 0."""
+
+        def on_train_epoch_start(self, trainer: Any, *rest: Any) -> None:
+            super().on_train_epoch_start(trainer, *rest)
+            self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
+
+    bar = [FromOne()] if quiet.level >= 0 else []
     try:
         return lightning.Trainer(
             max_epochs=settings.epochs,
@@ -154,11 +179,12 @@ def _trainer(options: argparse.Namespace, settings: Any, validation: Any) -> Any
             callbacks=[
                 validation,
                 ModelCheckpoint(options.out, filename="last", enable_version_counter=False),
+                *bar,
             ],
             use_distributed_sampler=False,
             log_every_n_steps=1,
             enable_model_summary=False,
-            enable_progress_bar=quiet.level >= 0,
+            enable_progress_bar=bool(bar),
         )
     except (MisconfigurationException, ImportError, RuntimeError, TypeError, ValueError) as error:
         raise KitError(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from convert.engines import TorchEngine
 from convert.network import NanoDet
+from evaluation import ap_detector
 from evaluation.agreement import average_precision
 from quantize.float_graph import FloatGraph
 from quantize.learn import Judge, Numbers
 from quantize.sensitivity import GraphEngine
-from runtime.detector import Detector
 from runtime.spec import ModelSpec, as_trained
 
 
@@ -23,7 +23,7 @@ class Jury:
 
     def __init__(self, network: NanoDet, spec: ModelSpec, pictures: Sequence[Path]) -> None:
         whole = as_trained(spec).with_strides(spec.architecture.strides)
-        reference = Detector(TorchEngine(network.eval(), whole))
+        reference = ap_detector(TorchEngine(network.eval(), whole))
         self._pictures = pictures
         self._truth = [reference.detect(path) for path in pictures]
 
@@ -32,7 +32,7 @@ class Jury:
 
         def judge(numbers: Numbers) -> float:
             weights, biases, ranges = numbers
-            detector = Detector(GraphEngine(graph, spec, ranges, weights, biases))
+            detector = ap_detector(GraphEngine(graph, spec, ranges, weights, biases))
             return average_precision(self._truth, [detector.detect(p) for p in self._pictures])
 
         return judge

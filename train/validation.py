@@ -13,9 +13,8 @@ import pytorch_lightning as lightning
 import torch
 
 from convert.engines import TorchEngine
-from evaluation import CocoSet, detect_all, score
+from evaluation import CocoSet, ap_detector, detect_all, score
 from runtime import quiet
-from runtime.detector import Detector
 from runtime.spec import ModelSpec
 from train.settings import Settings
 
@@ -66,7 +65,7 @@ class Validation(lightning.Callback):
         network = module.avg_model or module.model
         trained = network.training
         engine = TorchEngine(_OnItsDevice(network.eval()), self.spec)
-        results = detect_all(Detector(engine), self.images, progress=False)
+        results = detect_all(ap_detector(engine), self.images, progress=False)
         network.train(trained)
         figures = score(self.images, results, self.spec.classes).figures
         return {name: figures[name] for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")}

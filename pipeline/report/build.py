@@ -15,7 +15,7 @@ from pipeline.report.engine import engine_run
 from pipeline.report.noise import noise
 from pipeline.report.pictures import pictures
 from pipeline.report.structure import structure
-from runtime.detector import DISPLAY_THRESHOLD, Detector
+from runtime.detector import Detector
 from runtime.files import write_text
 from runtime.tflite_file import TfliteFile
 
@@ -44,8 +44,8 @@ def findings(job: Job, file: TfliteFile) -> Findings:
     chosen = job.evaluation
     images = chosen and CocoSet.load(chosen.folder, chosen.path, spec.classes, chosen.limit)
     paths = _annotated_paths(images) if images else list(job.calibration[:_LOOKED_AT])
-    exact = Detector(OnnxEngine(job.onnx), score_threshold=DISPLAY_THRESHOLD)
-    quantized = Detector(job.tflite, score_threshold=DISPLAY_THRESHOLD)
+    exact = Detector(OnnxEngine(job.onnx))
+    quantized = Detector(job.tflite)
     made_of = structure(file.content, file.path, content["tflite"]["operators"])
     return Findings(
         accuracy=accuracy(job, file, made_of, images or None),

@@ -101,7 +101,7 @@ def _commands(job: Job) -> list[tuple[str, str]]:
     found = [
         ("build this file", job.command),
         ("all images' AP, class by class", f"./nanodet evaluate {model}"),
-        ("detect in an image of yours", f"./nanodet detect IMAGE --model {model}"),
+        ("detect in an image of yours", f"./nanodet detect IMAGE --tflite {model}"),
         ("the waterfall on more images", f"./nanodet waterfall {model}{weights}"),
     ]
     if job.content["tflite"]["input"]["dtype"] == "INT8":
@@ -109,7 +109,7 @@ def _commands(job: Job) -> list[tuple[str, str]]:
             ("tensors that lose most", f"./nanodet inspect {model}"),
             (
                 "C sources for a microcontroller",
-                f"./nanodet firmware {model} --board evkbmimxrt1170 --out firmware_out",
+                f"./nanodet firmware {model} --board imxrt1170 --out firmware_out",
             ),
         ]
     return [(what, _printable(command)) for what, command in found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -11,6 +13,8 @@ from ..records import read_record
 from ..yaml_file import read_yaml
 
 BOARDS = Path(__file__).parent / "boards"
+DEFAULT_BOARD = "imxrt1170"  # Of the commands for microcontrollers.
+BOARD_HELP = "see nanodet boards; default %(default)s"
 KINDS = ("linux", "microcontroller")
 
 
@@ -162,6 +166,12 @@ class Board:
         """All that the board may be called."""
         return (self.name, *self.aliases, *([self.firmware.sdk_board] if self.firmware else ()))
 
+    @property
+    def described(self) -> str:
+        """Its name, and the others that commands take."""
+        others = ", ".join(self.names[1:])
+        return f"{self.name} ({others})" if others else self.name
+
     def fits(self, arena_bytes: int, file_bytes: int = 0) -> Fit:
         """Where a model goes. arena_bytes: as `runtime.engines.arena.reserved_bytes` has them.
         file_bytes: of the part of the file that the board gets."""
@@ -179,6 +189,19 @@ def load(name: str, folder: Path | None = None) -> Board:
         if name in board.names:
             return board
     raise KitError(f"board `{name}` is unknown; known: {', '.join(known)}")
+
+
+def board_type(boards: Sequence[Board]) -> Callable[[str], str]:
+    """Command-line type: any name of one of the boards -> its name."""
+
+    def name(text: str) -> str:
+        found = next((board.name for board in boards if text in board.names), None)
+        if found is None:
+            known = ", ".join(board.described for board in boards)
+            raise argparse.ArgumentTypeError(f"{text}: unknown; known: {known}")
+        return found
+
+    return name
 
 
 def load_all(folder: Path | None = None) -> list[Board]:

@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parse_arguments(words)
     for board in load_all(options.boards):
         accelerators = ", ".join(board.accelerators) or "see the doctor"
-        print(f"{board.name}: {board.title}; {accelerators}")
+        print(f"{board.described}: {board.title}; {accelerators}")
         for entry in board.published:
             ran_on = accelerator_name(entry.accelerator, entry.threads)
             print(f"  {entry.latency_ms:g} ms  {entry.model}, {ran_on} ({entry.source})")

@@ -15,7 +15,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from data.annotations import read_annotations, read_results
+from data.annotations import Found, read_annotations, read_results
 from evaluation import CocoSet, score
 from evaluation.coco import FIGURES
 from runtime.errors import KitError
@@ -179,7 +179,7 @@ def test_figures_are_those_of_the_control(write: Callable[[Change], Path], chang
     names = {c["id"]: c["name"] for c in images.coco.dataset["categories"]}
     found = path.parent / "found.json"
     found.write_text(json.dumps(detections()))
-    results = read_results(found, images.image_ids, names)
+    results = read_results(found, images.image_ids, names).detections
     figures = score(images, results, CLASSES).figures
     assert [figures[name] for name in FIGURES] == pytest.approx(expected, abs=1e-9)
 
@@ -215,7 +215,9 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     path.write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
     assert read_annotations(path)["images"][0] == {"id": 3, "file_name": "größe 大.jpg"}
     path.write_bytes(json.dumps(detections()).encode(encoding))
-    assert len(read_results(path, range(1, 5), {7: "cat", 3: "dog", 9: "x"})) == len(detections())
+    assert len(read_results(path, range(1, 5), {7: "cat", 3: "dog", 9: "x"}).detections) == len(
+        detections()
+    )
 
 
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_ids_of_results_are_read_alike(tmp_path: Path, kind: Callable[[int], Any
     path = tmp_path / "results.json"
     path.write_text(json.dumps(changed))
     found = read_results(path, range(1, 5), {7: "cat", 3: "dog", 9: "traffic light"})
-    assert found == detections()
+    assert found == Found(detections())
 
 
 def test_results_of_classes_with_one_name(tmp_path: Path) -> None:
@@ -244,5 +246,5 @@ def test_results_of_classes_with_one_name(tmp_path: Path) -> None:
     path.write_text(
         json.dumps([{"image_id": 1, "category_id": 40, "bbox": [0, 0, 1, 1], "score": 1}])
     )
-    (found,) = read_results(path, (1,), {3: "dog", 40: "Dog"})
+    (found,) = read_results(path, (1,), {3: "dog", 40: "Dog"}).detections
     assert found["category_id"] == 3

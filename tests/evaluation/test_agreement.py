@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evaluation import ap_detector
 from evaluation.agreement import agreement, average_precision, standard_error
 from runtime import Detections, Detector
-from runtime.detector import DISPLAY_THRESHOLD
+from runtime.detector import DISPLAY_THRESHOLD, SCORE_THRESHOLD
 from tests.conftest import Build, photo
 
 _NAMES = ("a", "b")
@@ -86,13 +87,18 @@ def test_detectors(build: Build, tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(4)]
     for i, path in enumerate(paths):
         Image.fromarray(photo(i, 96, 64)).save(path)
-    detector = Detector(build.tflite)
+    detector = ap_detector(build.tflite)
 
     class Mirrored(Detector):
         def detect(self, image, colour_order="RGB"):  # type: ignore[no-untyped-def]
             return super().detect(np.asarray(Image.open(image))[:, ::-1].copy())
 
-    result = agreement(detector, Detector(build.tflite), Mirrored(build.tflite), paths)
+    result = agreement(
+        detector,
+        ap_detector(build.tflite),
+        Mirrored(build.tflite, score_threshold=SCORE_THRESHOLD),
+        paths,
+    )
     confident = sum(
         int((detector.detect(path).confidence >= DISPLAY_THRESHOLD).sum()) for path in paths
     )

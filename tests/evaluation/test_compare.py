@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from data.annotations import read_results
 from data.names import ROOT
-from tests.conftest import NANODET, Build, run_python
+from evaluation.coco import score
+from evaluation.compare import compare, load
+from runtime.errors import KitError
+from tests.conftest import NANODET, Build, run_here, run_python
 
 PERFECT = [
     {"image_id": i, "category_id": 1, "bbox": [0.0, 0.0, 96.0, 64.0], "score": 0.9}
@@ -34,14 +37,61 @@ def test_against_figures_by_hand(annotated: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("3 images") and done.stdout.count("-33.66") == 11
 
 
-def test_what_evaluate_writes(build: Build, annotated: Path, tmp_path: Path) -> None:
-    done = run_python(
-        tmp_path, str(ROOT / "evaluate.py"), str(build.tflite), "--score-threshold", "0",
-        "--images", "images", "--annotations", str(annotated), "--detections", "d.json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = read_results(tmp_path / "d.json", range(3), {1: "person"})
-    assert found == json.loads((tmp_path / "d.json").read_text()) != []
+@pytest.fixture
+def evaluated(build: Build, annotated: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Detections that evaluate.py wrote, beside its figures in `s.json`."""
+    content = json.loads(annotated.read_text())
+    content["categories"].append({"id": 3, "name": "toothbrush"})
+    box = content["annotations"][0]
+    content["annotations"].append({**box, "id": 9, "category_id": 3})
+    annotated.write_text(json.dumps(content))
+
+    def run(name: str, *options: str) -> Path:
+        data = ["--images", "images", "--annotations", str(annotated), "--json", "s.json"]
+        done = run_here(tmp_path, str(ROOT / "evaluate.py"), str(build.tflite), *data, *options,
+                        "--detections", name)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return tmp_path / name
+
+    return run
+
+
+def test_ap_is_that_of_evaluate(
+    evaluated: Callable[..., Path], annotated: Path, tmp_path: Path
+) -> None:
+    """Also with a class of which nothing is found."""
+    path = evaluated("d.json", "--score-threshold", "0")
+    content = json.loads(path.read_text())
+    assert content["images"] == [0, 1, 2] and content["classes"] == ["person", "toothbrush"]
+    content["detections"] = PERFECT
+    path.write_text(json.dumps(content))
+    (tmp_path / "plain.json").write_text(json.dumps(PERFECT))
+    for one, other in (("d.json", "d.json"), ("d.json", "plain.json"), ("plain.json",) * 2):
+        files = tmp_path / one, tmp_path / other
+        images, base, after = load(annotated, *files)
+        found = compare(images, base, after, progress=False)[0]
+        assert (found.base, found.other) == pytest.approx((50, 50)), "the toothbrush counts as 0"
+    found_by_evaluate = score(images, PERFECT, ("person", "toothbrush")).figures["AP"]
+    assert found_by_evaluate == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--limit", "2"], "d.json is of 3 images, e.json of 2; evaluate alike"),
+        (["--aspect", "1.4:1.6"], ""),
+    ],
+)
+def test_results_of_other_images(
+    evaluated: Callable[..., Path], annotated: Path, options: list[str], message: str
+) -> None:
+    files = evaluated("d.json", "--score-threshold", "0"), evaluated("e.json", *options)
+    if not message:
+        assert len(load(annotated, *files)[0].image_ids) == 3
+        return
+    with pytest.raises(KitError) as caught:
+        load(annotated, *files)
+    assert str(caught.value).replace(f"{annotated.parent}/", "") == message
 
 
 @pytest.mark.parametrize(
@@ -56,6 +106,9 @@ def test_what_evaluate_writes(build: Build, annotated: Path, tmp_path: Path) -> 
         ('[{"bbox": [1, 2, 3, NaN], "score": 1}]', "is no number"),
         ('[{"bbox": [1, 2, 3, 4], "score": 1, "image_id": -7, "category_id": 1}]', "no image -7"),
         ("[]", "no detections"),
+        ('{"detections": [], "images": [9], "classes": []}', "no image 9"),
+        ('{"detections": [], "images": [1], "classes": ["cat"]}', "no class cat"),
+        ('{"detections": 1, "images": [1], "classes": []}', "no list of detections"),
     ],
 )
 def test_bad_results(annotated: Path, tmp_path: Path, content: str | None, message: str) -> None:

@@ -211,7 +211,7 @@ def test_cmake_takes_the_users_file(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--board", "teapot"], "evkbmimxrt1170"),
+        (["--board", "teapot"], "teapot: unknown; known: imxrt1050 (rt1050, evkbimxrt1050)"),
         (["--image", "nowhere.png"], "nowhere.png: no such image"),
         (["--out", "full"], "--out full: holds something else"),
         (["--score-threshold", "2"], "from 0 to 1"),

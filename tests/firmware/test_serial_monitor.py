@@ -138,7 +138,7 @@ def test_lost_frames(tmp_path: Path) -> None:
 
 
 def test_another_model(tmp_path: Path, build: Build) -> None:
-    done = watch(tmp_path, [frame(0)], "--model", str(build.tflite))
+    done = watch(tmp_path, [frame(0)], "--tflite", str(build.tflite))
     assert done.returncode == 4 and f"the board runs model {SHA}" in done.stderr
 
 

@@ -138,7 +138,7 @@ def _image(rng: random.Random, _: int, material: Path, scratch: Path) -> list[Tr
     path = scratch / f"mutant{source.suffix}"
     path.write_bytes(mutate.mutate_bytes(source.read_bytes(), rng))
     model, out = _choose(rng, material / "tflite"), scratch / "drawn.png"
-    command = _command("run", "detect", model, path, "--json", "--output", out)
+    command = _command("run", "detect", model, path, "--json", "--out", out)
     return [Trial("detect", command, _detected, out)]
 
 

@@ -6,10 +6,11 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from runtime.cli import Parser, amount, fraction, positive, printable, run, whole
+from runtime.cli import Parser, amount, fraction, plural, positive, printable, run, whole
 from runtime.errors import DataUnavailable, GateFailed, KitError
 from tests.conftest import ROOT
 
@@ -46,6 +47,25 @@ def test_values(kind: Callable[[str], float], text: str, value: float) -> None:
 def test_values_that_are_none(kind: Callable[[str], float], text: str, reason: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"^{text}: must be"):
         kind(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "text"),
+    [(0, "image", "0 images"), (1, "image", "1 image"), (1200, "box", "1,200 boxes"),
+     (1, "class", "1 class"), (2, "class", "2 classes")],
+)  # fmt: skip
+def test_plural(count: int, noun: str, text: str) -> None:
+    assert plural(count, noun) == text
+
+
+def test_the_help_says_what_values_are() -> None:
+    parser = Parser("a")
+    parser.add_argument("--runs", type=positive)
+    parser.add_argument("--share", type=fraction)
+    parser.add_argument("--file", type=Path, metavar="YAML")
+    parser.add_argument("--kind", choices=("b", "c"))
+    text = parser.format_help()
+    assert all(part in text for part in ("--runs N", "--share 0..1", "--file YAML", "--kind {b,c}"))
 
 
 def test_a_wrong_option_is_an_error_of_the_kit() -> None:

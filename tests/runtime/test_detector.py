@@ -83,13 +83,24 @@ def test_images_of_every_kind_give_the_same(build: Build) -> None:
         (np.zeros((4, 4, 3), np.float32), "RGB", "float32"),
         (np.zeros((0, 4, 3), np.uint8), "RGB", r"\(0, 4, 3\)"),
         (np.zeros((4, 4, 3), np.uint8), "GBR", "`GBR` unknown"),
+        (None, None, r"image is NoneType, as cv2\.imread gives .*; give a path"),
+        ([[1]], None, "image is list; give a path"),
     ],
 )
 def test_arrays_that_are_no_image(
-    tiny: ModelSpec, image: np.ndarray, order: str, message: str
+    tiny: ModelSpec, image: Any, order: str | None, message: str
 ) -> None:
     with pytest.raises(KitError, match=message):
         Detector(OneObject(tiny)).detect(image, order)
+
+
+def test_colour_order_of_all_arrays(build: Build) -> None:
+    """As of one; a path has its own."""
+    rgb = photo(2, 77, 55)
+    of_opencv = Detector(build.tflite, score_threshold=0.01, colour_order="BGR")
+    expected = Detector(build.tflite, score_threshold=0.01).detect(rgb)
+    assert of_opencv.detect(rgb[..., ::-1]) == of_opencv.detect(rgb, "RGB") == expected
+    assert of_opencv.detect_batch([rgb]) != [expected]
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])

@@ -19,7 +19,7 @@ def image(tmp_path: Path) -> Path:
 
 def test_detect(build: Build, image: Path, tmp_path: Path) -> None:
     command = ["-m", "runtime", "detect", str(build.tflite), str(image)]
-    options = ["--score-threshold", "0.05", "--output", "drawn.png"]
+    options = ["--score-threshold", "0.05", "--out", "drawn.png"]
     done = run_python(tmp_path, *command, *options)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -65,8 +65,8 @@ def test_parity(build: Build, image: Path, tmp_path: Path) -> None:
         (["detect", "{m}", "{i}", "--delegate-option", "a:b"], "and --delegate"),
         (["detect", "{m}", "{i}", "--delegate", "no.so", "--delegate-option", "a"], "KEY:VALUE"),
         (["detect", "{m}", "{i}", "--engine", "tflm", "--threads", "2"], "no option `threads`"),
-        (["detect", "{m}", "{i}", "--output", "x.psd"], "x.psd: pictures cannot be written"),
-        (["detect", "{m}", "{i}", "--output", "{i}"], "--output {i}: is the input"),
+        (["detect", "{m}", "{i}", "--out", "x.psd"], "x.psd: pictures cannot be written"),
+        (["detect", "{m}", "{i}", "--out", "{i}"], "--out {i}: is the input"),
         (["detect", "{m}", "{c}"], "cut.png: damaged or not an image"),
         (["parity", "{m}", "{c}"], "cut.png: damaged or not an image"),
         (["parity", "{m}"], "IMAGE"),

@@ -26,6 +26,18 @@ def test_frames_survive_writing_and_reading(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("name", "plays"), [("a.webm", True), ("a.WEBM", True), ("a.mkv", None), ("a.avi", None)]
+)
+def test_what_browsers_play(tmp_path: Path, name: str, plays: bool | None) -> None:
+    """H.264 is not in every OpenCV."""
+    with video_sink(tmp_path / name, 10) as sink:
+        sink.write(photo(0, 64, 48))
+    assert len(list(VideoSource(tmp_path / name))) == 1
+    if plays is not None:
+        assert sink.plays_in_browsers == plays
+
+
 def test_no_frames_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="no frame"), video_sink(tmp_path / "a.mp4", 10):
         pass

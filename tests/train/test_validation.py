@@ -61,7 +61,8 @@ def whole(scenes: Path) -> str:
 def test_ap_is_what_evaluate_finds(scenes: Path, whole: str) -> None:
     (found,) = average_precisions(scenes / "whole" / "log")
     assert found > 10 and f"epoch 2: AP {found:.2f}" in whole
-    assert "convert it with: bash recipe.sh --weights whole/best.ckpt" in whole
+    hint = "bash recipe.sh --model nanodet-m-0.5x-shapes --input-size 128x96 --weights "
+    assert f"convert it with: {hint}whole/best.ckpt --images set/train" in whole
     done = run_here(
         scenes, NANODET, "evaluate", "--engine", "torch", *MODEL, "--input-size", "128x96",
         "--weights", "whole/best.ckpt", "--annotations", "set", "--json", "scores.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from runtime.benchmark.board import (
     BOARDS,
+    DEFAULT_BOARD,
     Board,
     Cores,
     Memory,
+    board_type,
     find,
     load,
     load_all,
@@ -161,6 +164,10 @@ def test_every_name_leads_to_its_board() -> None:
     assert len(named) == sum(len(board.names) for board in load_all()), "no name is another's"
     assert all(load(name) == board for name, board in named.items())
     assert {"imxrt1170", "rt1170", "evkbmimxrt1170", "evkbimxrt1050"} <= set(named)
+    known = board_type(microcontrollers())
+    assert {known(name) for name in load("rt1170").names} == {DEFAULT_BOARD}
+    with pytest.raises(argparse.ArgumentTypeError, match=r"rt9: .* imxrt1170 \(rt1170, evkb"):
+        known("rt9")
 
 
 def test_sizes_of_memories_stand_in_the_boards_file_alone() -> None:

@@ -1,0 +1,34 @@
+"""python describe.py MODEL.tflite > model.h: what detect.c has to know of a file."""
+
+import json
+import sys
+from pathlib import Path
+
+from ai_edge_litert import schema_py_generated as schema
+
+model = schema.ModelT.InitFromPackedBuf(Path(sys.argv[1]).read_bytes(), 0)
+(entry,) = (m for m in model.metadata if m.name == b"nanodet_model_spec")
+spec = json.loads(bytes(model.buffers[entry.buffer].data))
+size, graph, network = spec["input"], spec["graph"], spec["architecture"]
+names = [spec["class_names"][i] for i in graph["class_ids"]] or spec["class_names"]
+if size["colour_order"] == "GREY" or graph["space_to_depth"]:
+    sys.exit("detect.c takes colours, pixel by pixel")
+numbers = {
+    "WIDTH": size["width"],
+    "HEIGHT": size["height"],
+    "KEEP_RATIO": int(size["keep_ratio"]),
+    "BGR": int(size["colour_order"] == "BGR"),
+    "ROTATED": int(graph["rotated_180"]),
+    "OFFSET": network["prior_offset"],
+    "BINS": network["reg_max"] + 1,
+    "CLASSES": len(names),
+    "LEVELS": len(graph["strides"]),
+    "CELLS": sum(-(-size["width"] // s) * -(-size["height"] // s) for s in graph["strides"]),
+}
+for name, value in numbers.items():
+    print(f"#define {name} {value}")
+print(f"static const int strides[] = {{{', '.join(map(str, graph['strides']))}}};")
+print("static const char *const names[] = {")
+for name in names:
+    print(f"    {json.dumps(name, ensure_ascii=False)},")
+print("};")
