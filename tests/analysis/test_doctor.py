@@ -24,10 +24,6 @@ from tests.conftest import NANODET, Build, run_python
 TARGETS = ("imxrt1170", "imxrt1050", "imx8mp-npu", pytest.param("imx93-npu", marks=needs_vela))
 
 
-def severities(found: dict[str, Any]) -> set[str]:
-    return {finding["severity"] for finding in found["findings"]}
-
-
 def rules(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {finding["rule"]: finding for finding in found["findings"]}
 
@@ -35,7 +31,9 @@ def rules(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_above_a_note_on_ours(build: Build, target: str) -> None:
     found = diagnose(build.tflite, target)
-    assert severities(found) <= {"note"}, found["findings"]
+    warned = {f["rule"] for f in found["findings"] if f["severity"] != "note"}
+    elsewhere = {"per-channel"} if target == "imx8mp-npu" else set()  # It has a target of its own.
+    assert warned == elsewhere, found["findings"]
     assert len(found["placements"]) > 100
     assert not found["prediction"]["lower_bound"], "every operator of ours was counted"
 
@@ -259,14 +257,6 @@ def test_every_file_that_litert_runs_gets_an_answer(name: str, target: str, tmp_
     found = diagnose(tmp_path / "m.tflite", target)
     assert "operators" in render(found)
     assert cost.main([str(tmp_path / "m.tflite"), "--nodes"]) == 0
-
-
-@pytest.fixture(scope="module")
-def nxp(data: Path) -> Path:
-    paths = sorted((data / "peers").glob("nxp_*.tflite"))
-    if not paths:
-        pytest.skip("NXP's own file is not here")
-    return paths[0]
 
 
 @pytest.mark.real
