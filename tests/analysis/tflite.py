@@ -114,9 +114,10 @@ class Maker:
         options.filterHeight = options.filterWidth = 3
         return self.step("MAX_POOL_2D", *shape, options=options)
 
-    def fuse(self, activation: int) -> None:
-        """Let the last operator fuse one of the schema's activations."""
-        self._graph.operators[-1].builtinOptions.fusedActivationFunction = activation
+    @property
+    def last_options(self) -> Any:
+        """The schema's object, of the last operator."""
+        return self._graph.operators[-1].builtinOptions
 
     @property
     def tensors(self) -> list[Any]:

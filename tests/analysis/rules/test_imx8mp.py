@@ -43,7 +43,7 @@ def biased(factor: float, per_channel: bool = True) -> Maker:
 def clipped(scale: float, zero: int, dtype: str = "INT8") -> Maker:
     """A convolution that fuses a ReLU6."""
     made = plain(dtype=dtype)
-    made.fuse(_RELU6)
+    made.last_options.fusedActivationFunction = _RELU6
     out = made.tensors[-1]
     out.quantization.scale, out.quantization.zeroPoint = [scale], [zero]
     out.type = getattr(schema.TensorType, dtype)
