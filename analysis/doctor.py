@@ -21,7 +21,14 @@ from runtime.errors import GateFailed, KitError
 from runtime.files import write_text
 
 SEVERITIES = ("error", "warning", "note")
-NPUS = ("imx8mp-npu", "imx93-npu")
+# By target, the module of `analysis.rules`.
+NPUS = {
+    "imx8mp-npu": "imx8mp",
+    "imx93-npu": "imx93",
+    "imx95-npu": "neutron",
+    "imxrt700-npu": "neutron",
+    "mcxn947-npu": "neutron",
+}
 _WIDTH = 100
 _INDENT = 12
 _LEAST_MS = 0.1
@@ -32,7 +39,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__)
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL.tflite")
-    add("--target", required=True, metavar="NAME", help=f"a microcontroller, {' or '.join(NPUS)}")
+    add("--target", required=True, metavar="NAME", help=f"a microcontroller, or {', '.join(NPUS)}")
     add("--engine", choices=ENGINES, help=f"default {DEFAULT}, of files made by others tflm")
     add("--json", type=Path, metavar="OUT", help="write everything here, too")
     add("--nodes", action="store_true", help="what runs every single operator")
@@ -90,8 +97,8 @@ def diagnose(
 def _family(target: str, boards: Path | None, engine: str | None, own: bool) -> tuple[Any, Any]:
     """What examines a file for a target, and the board. own: the file is one of this kit's."""
     from analysis.rules import engine as own_engine
-    from analysis.rules import imx8mp, imx93, microcontroller
-    from runtime.benchmark.board import load, microcontrollers
+    from analysis.rules import imx8mp, imx93, microcontroller, neutron
+    from runtime.benchmark.board import microcontrollers
 
     targets = microcontrollers(boards)
     for board in targets:
@@ -103,8 +110,8 @@ def _family(target: str, boards: Path | None, engine: str | None, own: bool) -> 
         raise KitError(f"--target {target}: known are {', '.join(known)}")
     if engine is not None:
         raise KitError(f"--engine {engine}: goes with a microcontroller, not with {target}")
-    family = imx8mp if target == "imx8mp-npu" else imx93
-    return family.examine, load(target.removesuffix("-npu"), boards)
+    family = {"imx8mp": imx8mp, "imx93": imx93, "neutron": neutron}[NPUS[target]]
+    return family.examine, neutron.board_of(target.removesuffix("-npu"), boards)
 
 
 def _is_own(content: bytes) -> bool:

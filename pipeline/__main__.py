@@ -36,8 +36,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--target",
         choices=TARGETS,
         default="mcu",
-        help="which rewrites pay, and strides by default: mcu the coarsest alone, the others all; "
-        "default %(default)s",
+        help="which rewrites pay, strides by default (mcu the coarsest alone, the others all), and "
+        "--quantization by default; default %(default)s",
     )
     add(
         "--disable-rewrite",
@@ -92,9 +92,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--quantization",
         choices=QUANTIZATIONS,
-        default="int8",
-        help="int8-per-tensor: one scale per layer's weights; int16x8: int16 activations; float16, "
-        "dynamic: float inputs and outputs, for Linux; default %(default)s",
+        help="int8-per-tensor: one scale per layer's weights, the default of --target imx8mp-npu; "
+        "int16x8: int16 activations; float16, dynamic: float inputs and outputs, for Linux; "
+        "default int8",
     )
     add("--fast", action="store_true", help="plain min/max quantization: seconds, less accurate")
     add(
@@ -138,11 +138,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         other = "--fast" if options.fast else "--stop-after"
         parser.error(f"--qat and {other} exclude each other; give one of the two")
     _check_learning(parser, options)
-    chosen = options.fast or options.without or options.qat or options.quantization != "int8"
-    chosen = chosen or options.quantization_images
+    chosen = options.fast or options.without or options.qat or options.quantization_images
+    chosen = chosen or options.quantization not in (None, "int8")
     if options.max_drop is not None and (chosen or options.stop_after):
         parser.error("--max-drop chooses how to quantize; leave out --quantization, --fast, "
                      "--without, --qat, --quantization-images and --stop-after")  # fmt: skip
+    options.quantization = options.quantization or TARGETS[options.target].quantization
     if options.quantization in FLOAT_FORMATS and (options.qat or options.fast or options.without):
         parser.error(
             f"--quantization {options.quantization} is TensorFlow's own; leave out --qat, --fast "

@@ -24,14 +24,17 @@ def escalate(
     float_ap: float,
     rewrites: tuple[str, ...],
     ap_of: Callable[[QuantizationSettings], float],
+    int8: str = "int8",
 ) -> tuple[QuantizationSettings, list[dict[str, Any]]]:
     """The first settings whose drop holds, and what was tried; a line is printed for each.
 
-    ap_of: builds with the settings and evaluates. Raises `GateFailed` where nothing holds.
+    ap_of: builds with the settings and evaluates. int8: which of its schemes. Raises `GateFailed`
+    where nothing holds.
     """
     tried: list[dict[str, Any]] = []
     for name, methods, quantization in STEPS:
-        settings = QuantizationSettings(quantization, methods, rewrites)
+        scheme = int8 if quantization == "int8" else quantization
+        settings = QuantizationSettings(scheme, methods, rewrites)
         ap = ap_of(settings)
         drop = float_ap - ap
         tried.append({"step": name, "AP": ap, "drop": drop})

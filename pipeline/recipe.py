@@ -208,7 +208,7 @@ class Recipe:
 
         float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
         say(f"      float: AP {float_ap:.2f}")
-        settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of)
+        settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of, self.quantization)
         return settings
 
     def run_onnx(self, layout: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from quantize import flatbuffer, package, verify
-from quantize.rewrites import shuffle, slices, space_to_depth, strips
+from quantize.rewrites import selections, shuffle, slices, space_to_depth, strips
 from runtime.engines.litert import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.spec import ModelSpec
@@ -36,18 +36,25 @@ def deploy(
     canvas: np.ndarray,
     path: str,
 ) -> Deployed:
-    """Finish an int8 `ModelT`, in place.
+    """Finish an int8 `ModelT`, which is changed.
 
     rewrites: some of `quantize.INT8_REWRITES`. expected: see `verify.verify`. canvas: a photograph
     on which the rewritten file must answer as the file before it, to the last bit. path: names the
     file in errors. Raises `GateFailed`.
     """
     package.name_tensors(model, spec)
+    shuffled = copy.deepcopy(model)
     shuffle.replace_gathers(model)
     slices.use_plain_slices(model)
     plain = _finished(model, spec)
     verify.verify(plain, expected, path)
     left_out = []
+    if "shuffle_by_convolutions" in rewrites:
+        if selections.select_by_convolutions(shuffled):
+            model = shuffled
+            slices.use_plain_slices(model)
+        else:
+            left_out.append("shuffle_by_convolutions: no shuffle is left, or it is no int8 file")
     if "stem_strips" in rewrites and strips.cut_stem(model) == 1:
         left_out.append("stem_strips: the stem is no chain of a convolution and a pool")
     if "space_to_depth" in rewrites:

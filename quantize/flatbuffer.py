@@ -82,14 +82,14 @@ def add_buffer(model: Any, content: bytes) -> int:
 def operator(
     model: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], **options: Any
 ) -> Any:
-    """A new operator whose name is one word, such as SLICE, for the list of operators. inputs,
-    outputs: numbers of tensors. options: as the schema's object names them."""
+    """A new operator, CONV_2D or one whose name is one word, such as SLICE, for the list of
+    operators. inputs, outputs: numbers of tensors. options: as the schema's object names them."""
     op = schema.OperatorT()
     op.opcodeIndex = operator_code(model, name)
     if facts_of(name).int8:
         model.operatorCodes[op.opcodeIndex].version = int(facts_of(name).int8)
     op.inputs, op.outputs = list(inputs), list(outputs)
-    kind = f"{name.title()}Options"
+    kind = f"{name.title().replace('_', '')}Options"
     op.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
     op.builtinOptions = getattr(schema, f"{kind}T")(**options)
     return op

@@ -15,22 +15,33 @@ SWITCHABLE = (
     "rotate_180",
     "stem_strips",
     "space_to_depth",
+    "shuffle_by_convolutions",
 )
 
 
 @dataclass(frozen=True)
 class Target:
     """all_strides: by default, rather than the coarsest alone. without: rewrites that do not pay
-    there."""
+    there. quantization: by default, of `quantize.scheme`."""
 
     all_strides: bool
     without: frozenset[str]
+    quantization: str = "int8"
 
 
+_FOR_NPUS = {"space_to_depth", "shuffle_by_convolutions"}
 TARGETS = {
-    "mcu": Target(all_strides=False, without=frozenset({"space_to_depth"})),
-    "linux": Target(all_strides=True, without=frozenset({"space_to_depth", "stem_strips"})),
-    "ethos-u65": Target(all_strides=True, without=frozenset({"stem_strips"})),
+    "mcu": Target(all_strides=False, without=frozenset(_FOR_NPUS)),
+    "linux": Target(all_strides=True, without=frozenset({*_FOR_NPUS, "stem_strips"})),
+    "ethos-u65": Target(
+        all_strides=True, without=frozenset({"shuffle_by_convolutions", "stem_strips"})
+    ),
+    # What stays a shuffle becomes convolutions there: no copy, where slices make one each.
+    "imx8mp-npu": Target(
+        all_strides=True,
+        without=frozenset({"shuffle_by_slices", "space_to_depth", "stem_strips"}),
+        quantization="int8-per-tensor",
+    ),
 }
 
 

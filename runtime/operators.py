@@ -3,7 +3,8 @@
 Sources: kernels of tflite-micro of August 2026 (`micro_mutable_op_resolver.h`,
 `python_ops_resolver.cc`, `kernels/cmsis_nn/`), of which NXP's libraries may have fewer; of LiteRT
 2.1 (`core/kernels/register.cc`), of which a BSP's may have fewer; `op_map.cc` of VeriSilicon's
-tflite-vx-delegate of January 2025; TensorFlow Lite's quantization specification and versions of
+tflite-vx-delegate of January 2025, and VeriSilicon's simulator of August 2025 for an i.MX 8M Plus;
+the NXP backend of ExecuTorch, of 2026; TensorFlow Lite's quantization specification and versions of
 operators. A custom operator is a row `CUSTOM` with its own name.
 """
 
@@ -27,11 +28,13 @@ class OperatorFacts:
     forms the ratio of its scales in float32. homogeneous: f(s x) = s f(x) in each channel, s > 0.
     int8, int16: its version with such activations. micro: its kernel in TensorFlow Lite Micro,
     cmsis (CMSIS-NN), cmsis-int8 (CMSIS-NN for int8 alone) or reference. registration, parser: its
-    C++ names there, of those that the firmware may hold. vx: the i.MX 8M Plus's delegate takes it.
-    linux: LiteRT has a kernel, of custom ones. compiled_for: the accelerator whose compiler leaves
-    it. cost: what tells its instructions on a Cortex-M7 apart, window, rows or rank. onnx: what it
-    is made of one for one, with `tensorflow` in between; without `onnx`, `tensorflow` is an
-    operator that no network may have. cure: the rewrite that spares an NPU it.
+    C++ names there, of those that the firmware may hold. vx: the i.MX 8M Plus's delegate takes it,
+    and its unit in the simulator, NN, TP or shader; fused or `no copy` where it took none, yes
+    where nobody looked. neutron: the published constraints of eIQ Neutron know it. linux: LiteRT
+    has a kernel, of custom ones. compiled_for: the accelerator whose compiler leaves it. cost: what
+    tells its instructions on a Cortex-M7 apart, window, rows or rank. onnx: what it is made of one
+    for one, with `tensorflow` in between; without `onnx`, `tensorflow` is an operator that no
+    network may have. cure: the rewrite that spares an NPU it.
     """
 
     name: str
@@ -49,6 +52,7 @@ class OperatorFacts:
     registration: str = ""
     parser: str = ""
     vx: str = ""
+    neutron: str = ""
     linux: str = ""
     compiled_for: str = ""
     cost: str = ""

@@ -15,10 +15,11 @@ NOTHING = "nothing on this target"
 _FLEX = "Flex"  # Begins the names of TensorFlow's own operators.
 
 
-def placed_on_cpu(op: Operator, reason: str) -> Placement:
-    """Of an operator that a Linux board's NPU does not take, for that reason. Its interpreter has
-    every operator of TensorFlow Lite, but not every custom one."""
-    if op.custom is None or facts_of(op.name).linux:
+def placed_on_cpu(op: Operator, reason: str, kind: str = "linux") -> Placement:
+    """Of an operator that the NPU of a board of this kind does not take, for that reason. Its
+    interpreter may not have every custom one."""
+    facts = facts_of(op.name)
+    if op.custom is None or (facts.linux if kind == "linux" else facts.micro):
         return placed(op, "CPU", reason)
     return placed(op, NOTHING, meaning(op))
 

@@ -114,6 +114,17 @@ class Maker:
         options.filterHeight = options.filterWidth = 3
         return self.step("MAX_POOL_2D", *shape, options=options)
 
+    @property
+    def last_options(self) -> Any:
+        """The schema's object, of the last operator."""
+        return self._graph.operators[-1].builtinOptions
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The schema's objects, in order."""
+        tensors: list[Any] = self._graph.tensors
+        return tensors
+
     def add_subgraph(self) -> None:
         """Add the same graph once more, as control flow brings them."""
         self.model.subgraphs.append(self._graph)
@@ -187,6 +198,16 @@ def resized(to: int) -> Maker:
 def padded(operator: str = "PAD") -> Maker:
     """A border of one pixel."""
     return moved(image(), operator, 1, 10, 10, 4, constants=[[0, 0, 1, 1, 1, 1, 0, 0]])
+
+
+def pooled(operator: str, window: int, stride: int) -> Maker:
+    """A pool with VALID padding."""
+    options = schema.Pool2DOptionsT()
+    options.strideH = options.strideW = stride
+    options.filterHeight = options.filterWidth = window
+    options.padding = schema.Padding.VALID
+    size = (8 - window) // stride + 1
+    return moved(image(), operator, 1, size, size, 4, options=options)
 
 
 def customs(code: str) -> Maker:

@@ -33,6 +33,17 @@ def test_stops_where_the_drop_holds(
     assert capsys.readouterr().out.count("\n") == len(tried)
 
 
+def test_the_scheme_of_the_target() -> None:
+    tried: list[str] = []
+
+    def ap(settings: QuantizationSettings) -> float:
+        tried.append(settings.quantization)
+        return float(len(tried))
+
+    escalate(15.2 - len(STEPS), 15.2, (), ap, "int8-per-tensor")
+    assert tried == ["int8-per-tensor"] * 4 + ["int16x8"]
+
+
 def test_nothing_holds() -> None:
     with pytest.raises(GateFailed, match=r"the least drop is 0\.05, by int16 activations"):
         escalate(0.01, 15.2, (), ap_of)

@@ -25,7 +25,8 @@ from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph, unpack
 from tests.conftest import Build, Converted, calibration, deviation, photo, small
 
-CASES = [(), ("stem_strips",), ("space_to_depth",), INT8_REWRITES]
+_OF_THE_STEM = ("stem_strips", "space_to_depth")
+CASES = [(), ("stem_strips",), ("space_to_depth",), _OF_THE_STEM]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ _VALUES = {
     "ratio": {"float32"},
     "homogeneous": {"yes"},
     "micro": {"cmsis", "cmsis-int8", "reference"},
-    "vx": {"yes"},
+    "vx": {"NN", "TP", "shader", "fused", "no copy", "yes"},
+    "neutron": {"yes"},
     "linux": {"yes"},
     "cost": {"window", "rows", "rank"},
 }
