@@ -175,7 +175,7 @@ class _Emitter:
             flat = weight.reshape(outputs, -1)[:, order]
         else:
             places = [self._place(channel) for channel in layer.sources[0]]
-            order = sorted(range(len(places)), key=places.__getitem__)
+            order = tuple(sorted(range(len(places)), key=places.__getitem__))
             sources = self._runs(f"source_{number}", [places[i] for i in order])
             flat = weight[..., order].reshape(outputs, -1)
         rounding = self._rounding(layer)

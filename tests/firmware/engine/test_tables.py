@@ -22,7 +22,7 @@ _LEAKY.alpha = 0.1
     ("name", "table", "options"),
     [
         ("RELU", tables.relu, None),
-        ("LEAKY_RELU", lambda *pair: tables.leaky_relu(*pair, _LEAKY.alpha), _LEAKY),
+        ("LEAKY_RELU", lambda one, other: tables.leaky_relu(one, other, _LEAKY.alpha), _LEAKY),
         ("HARD_SWISH", tables.hard_swish, None),
     ],
 )
