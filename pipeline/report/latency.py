@@ -35,7 +35,7 @@ def latencies(
 
 def _verdict(board: Board, fitting: Fit | None, latency: Latency) -> str:
     if board.kind != "microcontroller":
-        return f"LiteRT runs it; ./nanodet bench --profile {board.name} measures how fast"
+        return "LiteRT runs it; ./nanodet bench --board USER@HOST measures how fast"
     if fitting is None:
         return "not for microcontrollers"
     return _in_words(fitting, latency.predicted_ms, latency.lower_bound)

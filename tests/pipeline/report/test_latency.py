@@ -97,7 +97,7 @@ def test_verdicts() -> None:
             "does not fit: no memory holds the arena",
         ),
     }
-    assert "./nanodet bench --profile imx93" in found["i.MX 93"].on_tflm
+    assert "./nanodet bench --board" in found["i.MX 93"].on_tflm
     (refused, bound) = (
         latencies(cost(not_counted=["ADD"]), 1, 1 << 40, {"refused": "ADD 1"}),
         latencies(cost(not_counted=["ADD"]), 1, 1),
