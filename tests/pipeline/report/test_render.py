@@ -168,6 +168,15 @@ def test_what_was_never_counted_is_said(
     assert ("at least 465" in page) == ("at least 465" in card)
 
 
+def test_a_file_that_the_engine_does_not_run(job: Job, found: Findings, spec: ModelSpec) -> None:
+    refused = "not on this engine: ADD 1: it is of int16"
+    other = dataclasses.replace(job, content={**job.content, "engine": {"refused": refused}})
+    part = dataclasses.replace(found, engine=Missing(f"{refused}."))
+    page, card = render.page(other, spec, part), render.card(other, spec, part)
+    assert f"Not shown. {refused}" in page and "Arena, the kit" not in page
+    assert refused in card
+
+
 def test_nothing_found_by_either_network(job: Job, found: Findings, spec: ModelSpec) -> None:
     assert isinstance(found.accuracy, Accuracy)
     for none in (ClassScore("person", 20, 0.0, 0.0), ClassScore("person", 9, 50.0, 50.0)):
