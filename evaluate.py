@@ -267,8 +267,8 @@ def main(words: Sequence[str] | None = None) -> int:
     values = report(score(images, results, classes), job, len(images.image_ids))
     if options.detections is not None:
         shared = [n for n, category in zip(classes, images.category_ids) if category is not None]
-        found = Found(results, images.image_ids, tuple(shared))
-        write_text(options.detections, found.to_json())
+        written = Found(results, images.image_ids, tuple(shared))
+        write_text(options.detections, written.to_json())
     if options.json is not None:
         write_text(options.json, json.dumps(values, indent=2) + "\n")
     print_table(values)

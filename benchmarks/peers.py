@@ -8,7 +8,9 @@ NXP's int8 NanoDet-m-0.5x, stride 32. Builds must lie in the working folder or b
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.builds import write_rows
 from benchmarks.markdown import replace_block, table
@@ -19,6 +21,22 @@ RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
 DOCUMENT = ROOT / "docs" / "results.md"
 _RUNS = 200
 _ALL = (8, 16, 32)
+
+
+def render(rows: Sequence[dict[str, Any]]) -> str:
+    """The table in Markdown."""
+    header = ("this kit's file", "ms", "peer", "ms", "ratio")
+    cells = [
+        (
+            r["file"],
+            f"{r['ms']:.2f}",
+            r["peer"],
+            f"{r['peer_ms']:.2f}",
+            f"{r['ms'] / r['peer_ms']:.2f}",
+        )
+        for r in rows
+    ]
+    return table(header, cells)
 
 
 def main() -> None:
@@ -37,14 +55,12 @@ def main() -> None:
             whole,
         ),
     }
-    rows, cells = [], []
+    rows = []
     for name, (peer_name, runner, peer, spec) in pairs.items():
         ms, peer_ms = in_turns(litert(tflite_path(spec, options.folder)), runner(peer), _RUNS)
         rows.append({"file": name, "ms": ms, "peer": peer_name, "peer_ms": peer_ms})
-        cells.append((name, f"{ms:.2f}", peer_name, f"{peer_ms:.2f}", f"{ms / peer_ms:.2f}"))
     write_rows(RESULTS, rows)
-    header = ("this kit's file", "ms", "peer", "ms", "ratio")
-    replace_block(DOCUMENT, "peers", table(header, cells))
+    replace_block(DOCUMENT, "peers", render(rows))
 
 
 if __name__ == "__main__":

@@ -107,6 +107,17 @@ def rows_of(times: Times) -> list[dict[str, Any]]:
     ]
 
 
+def render(found: dict[str, Any]) -> str:
+    """The table in Markdown."""
+    figures = "median_ms", "p95_ms", "cold_ms", "of_kit"
+    cells = [(r["stage"], r["by"], *(f"{r[name]:.2f}" for name in figures)) for r in found["rows"]]
+    header = ("stage", "by", "warm median, ms", "warm p95, ms", "cold median, ms", "of the kit's")
+    text = table(header, cells)
+    if found["not_installed"]:
+        text += f"\n\nNot installed when this was measured: {', '.join(found['not_installed'])}."
+    return text
+
+
 def main() -> None:
     """Measure and write results/stages.json and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -120,14 +131,9 @@ def main() -> None:
     images = list_images(options.images)[: options.limit]
     times = measure(engine, images, peers)
     rows = rows_of(times)
-    write_rows(RESULTS, {"rows": rows, "not_installed": missing})
-    figures = "median_ms", "p95_ms", "cold_ms", "of_kit"
-    cells = [(r["stage"], r["by"], *(f"{r[name]:.2f}" for name in figures)) for r in rows]
-    header = ("stage", "by", "warm median, ms", "warm p95, ms", "cold median, ms", "of the kit's")
-    text = table(header, cells)
-    if missing:
-        text += f"\n\nNot installed when this was measured: {', '.join(missing)}."
-    replace_block(DOCUMENT, "stages", text)
+    found = {"rows": rows, "not_installed": missing}
+    write_rows(RESULTS, found)
+    replace_block(DOCUMENT, "stages", render(found))
 
 
 if __name__ == "__main__":

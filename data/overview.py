@@ -78,8 +78,8 @@ class Overview:
     def lines(self) -> list[str]:
         """What there is, then what is wrong."""
         known = [size for size in self.sizes if size is not None]
-        counts = (len(self.paths), "picture"), (len(self.boxes), "box"), (len(self.names), "class")
-        lines = [", ".join(plural(*count) for count in counts)]
+        held = (len(self.paths), "picture"), (len(self.boxes), "box"), (len(self.names), "class")
+        lines = [", ".join(plural(*one) for one in held)]
         if known:
             low, high = np.min(known, 0), np.max(known, 0)
             lines.append(f"pictures of {low[0]}x{low[1]} to {high[0]}x{high[1]} pixels")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
 
+from analysis.cortex_m7 import ns_per_instruction
+from analysis.engine_cost import instructions
 from firmware import files
 from firmware.image import Recording
-from firmware.layout import CODE_BYTES, EngineLayout, Layout
+from firmware.layout import CODE_BYTES, STACK_BYTES, EngineLayout, Layout
 from firmware.text import c_comment, c_string, one_line
 from runtime import integer
 
@@ -91,8 +94,23 @@ def _values(layout: Layout | EngineLayout, recording: Recording) -> dict[str, An
             "height": frame.shape[0],
         },
         "expected": recording.lines,
+        "sample": _sample(layout, recording),
         "recorded": recording,
     }
+
+
+def _sample(layout: Layout | EngineLayout, recording: Recording) -> str:
+    """The line that a board sends of the test image, but for what only the board knows; of the
+    detections the first alone."""
+    found = [
+        f'{{"class_id":{class_id},"score":{line.split()[-5]},"class":'
+        f'{json.dumps(layout.class_names[class_id])},"box":[{",".join(line.split()[-4:])}]}}'
+        for class_id, line in zip(recording.class_id[:1], recording.lines)
+    ]
+    more = ", ..." if len(recording.lines) > 1 else ""
+    cycles = '{"preprocess":N,"infer":N,"postprocess":N}'
+    model = f'"model":"{layout.sha256}","detections":[{"".join(found)}{more}]'
+    return f'{{"frame":0,"arena_used":N,"cycles":{cycles},{model}}}'
 
 
 def _of_tflm(layout: Layout) -> dict[str, Any]:
@@ -118,6 +136,7 @@ def _of_tflm(layout: Layout) -> dict[str, Any]:
 def _of_engine(layout: EngineLayout) -> dict[str, Any]:
     flash, network = layout.board.flash, layout.network
     needed = network.sizes[1]
+    counted, nanoseconds = instructions(network.plan).instructions, ns_per_instruction(layout.board)
     return {
         "network": network.emitted,
         "measured": layout.measured,
@@ -127,6 +146,9 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
         "flash_bytes": network.flash_bytes,
         "flash": "flash" if flash is None else flash.name,
         "code_bytes": CODE_BYTES,
+        "stack_bytes": STACK_BYTES,
+        "instructions": counted,
+        "latency_ms": counted * nanoseconds / 1e6 if counted and nanoseconds else None,
         "code_section": layout.firmware.code_section(CODE_BYTES),
         # What the SDK's linker script leaves, where that is too little.
         "linked": None if flash is None or flash.holds(needed) else flash,

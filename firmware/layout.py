@@ -28,6 +28,7 @@ from runtime.tflite_graph import Graph
 CANDIDATE_BYTES, TAP_BYTES = 16, 8
 _POINTER_BYTES, _SETTINGS_BYTES = 4, 256  # The latter of what has no names and no tables.
 CODE_BYTES = 32 * 1024  # The engine's code, with pre- and post-processing, is smaller.
+STACK_BYTES = 3 * 1024  # So is the stack of a frame.
 
 
 @dataclass(frozen=True)

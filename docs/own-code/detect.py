@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -26,7 +27,7 @@ def taps(source: int, target: int, num: int, den: int, keep: bool) -> tuple[np.n
     return weights[:, 1:-1], steps
 
 
-content = open(sys.argv[1], "rb").read()  # noqa: SIM115, PTH123
+content = Path(sys.argv[1]).read_bytes()
 model = schema.ModelT.InitFromPackedBuf(content, 0)
 (entry,) = (m for m in model.metadata if m.name == b"nanodet_model_spec")
 spec = json.loads(bytes(model.buffers[entry.buffer].data))

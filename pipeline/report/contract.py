@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from evaluation.waterfall import Step
 
 
+LEAST_BOXES = 10  # Of fewer, one box more or less makes an AP of its own.
+
+
 @dataclass(frozen=True)
 class Job:
     """What to report on.
@@ -68,8 +71,9 @@ class Accuracy:
 
     @property
     def found_classes(self) -> tuple[ClassScore, ...]:
-        """Those of which one of the two networks finds any."""
-        return tuple(c for c in self.classes if c.float_ap > 0 or c.ap > 0)
+        """Those of `LEAST_BOXES` or more of which one of the two networks finds any."""
+        found = (c for c in self.classes if c.float_ap > 0 or c.ap > 0)
+        return tuple(c for c in found if c.boxes >= LEAST_BOXES)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,8 @@ class EngineRun:
 class Latency:
     """One board. predicted_ms, basis: with TensorFlow Lite Micro for this file, and by what; None
     where it cannot be. memory: where its arena goes. lower_bound: some operators were never
-    counted. engine_ms, engine_memory: the same on the kit's own engine."""
+    counted. engine_ms, engine_memory: the same on the kit's own engine. on_tflm, on_engine: whether
+    it fits and how fast it is, in words."""
 
     board: str
     cores: str
@@ -144,6 +149,8 @@ class Latency:
     lower_bound: bool = False
     engine_ms: float | None = None
     engine_memory: str = ""
+    on_tflm: str = ""
+    on_engine: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,28 +22,58 @@ def latencies(
 ) -> tuple[Latency, ...]:
     """One per board. cost, engine: `cortex_m7` and `engine` of `report.json`; None for a float
     file. reserved_bytes: of the arena; None for a file that microcontrollers do not run."""
-    return tuple(
-        replace(
-            _latency(board, cost, _memory(board, reserved_bytes, file_bytes)),
-            **_on_the_engine(board, engine or {}),
-        )
-        for board in load_all()
-        if board.published or board.kind == "microcontroller"
-    )
+    found = []
+    for board in load_all():
+        if not board.published and board.kind != "microcontroller":
+            continue
+        fitting = None if reserved_bytes is None else board.fits(reserved_bytes, file_bytes)
+        latency = _latency(board, cost, _told(fitting) if fitting else "")
+        latency = replace(latency, on_tflm=_verdict(board, fitting, latency))
+        found.append(replace(latency, **_on_the_engine(board, engine or {})))
+    return tuple(found)
+
+
+def _verdict(board: Board, fitting: Fit | None, latency: Latency) -> str:
+    if board.kind != "microcontroller":
+        return "LiteRT runs it; ./nanodet bench --board USER@HOST measures how fast"
+    if fitting is None:
+        return "not for microcontrollers"
+    return _in_words(fitting, latency.predicted_ms, latency.lower_bound)
+
+
+def _in_words(fitting: Fit, latency_ms: float | None, lower_bound: bool, option: str = "") -> str:
+    """option: of `./nanodet firmware`, without which it does not fit."""
+    if not fitting.in_flash:
+        return "does not fit: the flash is too small"
+    if fitting.memory is None:
+        return "does not fit: no memory holds the arena"
+    about = "at least" if lower_bound else "about"
+    time = "fits" if latency_ms is None else f"{about} {latency_ms:,.0f} ms"
+    slow = " *" if fitting.memory.external and latency_ms else ""
+    return f"{time}, arena in {fitting.where}{slow}{f'; needs {option}' if option else ''}"
 
 
 def _on_the_engine(board: Board, engine: Mapping[str, Any]) -> dict[str, Any]:
     """Latency and memory on the kit's own engine, where it runs the file."""
-    if board.kind != "microcontroller" or "refused" in engine or not engine:
+    if board.kind != "microcontroller" or not engine:
         return {}
+    if "refused" in engine:
+        return {"on_engine": "does not run it"}
     weights, fitting = fit(board, engine_sizes(engine))
     instructions = engine["weights"][weights]["instructions"]
     nanoseconds = ns_per_instruction(board)
     known = nanoseconds is not None and instructions is not None
     form = f", {weights} weights" if weights != WEIGHTS[0] and fitting.memory else ""
+    latency_ms = instructions * nanoseconds / 1e6 if known else None
     return {
-        "engine_ms": instructions * nanoseconds / 1e6 if known else None,
+        "engine_ms": latency_ms,
         "engine_memory": _told(fitting) + form,
+        "on_engine": _in_words(
+            fitting,
+            latency_ms,
+            bool(engine.get("not_counted")),
+            f"--weights {weights}" if form else "",
+        ),
     }
 
 
@@ -88,12 +118,6 @@ def _latency(board: Board, cost: Mapping[str, Any] | None, memory: str) -> Laten
     return Latency(board.title, cores, milliseconds, basis, memory, bool(left_out))
 
 
-def _memory(board: Board, reserved_bytes: int | None, file_bytes: int) -> str:
-    """Where the arena goes, and how fast that is."""
-    if reserved_bytes is None:
-        return ""
-    return _told(board.fits(reserved_bytes, file_bytes))
-
-
 def _told(found: Fit) -> str:
+    """Where the arena goes, and how fast that is."""
     return f"{found.where} (speed: {found.memory.speed})" if found.memory else found.where

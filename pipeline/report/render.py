@@ -11,8 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import plots
-from pipeline.report.contract import Accuracy, ArenaMap, EngineRun, Findings, Job, Missing, Noise
+from pipeline.report.contract import (
+    LEAST_BOXES,
+    Accuracy,
+    ArenaMap,
+    EngineRun,
+    Findings,
+    Job,
+    Missing,
+    Noise,
+)
 from pipeline.report.noise import IMAGES as NOISE_IMAGES
+from runtime.benchmark.board import DEFAULT_BOARD
 from runtime.detector import DISPLAY_THRESHOLD
 from runtime.spec import ModelSpec
 
@@ -30,6 +40,7 @@ def page(job: Job, spec: ModelSpec, found: Findings) -> str:
         style=style,
         plots=_plots(job, found),
         class_limit=plots.CLASSES,
+        least_boxes=LEAST_BOXES,
         noise_images=NOISE_IMAGES,
         noisiest=_noisiest(found),
     )
@@ -43,7 +54,7 @@ def card(job: Job, spec: ModelSpec, found: Findings) -> str:
 
 
 def _environment(**settings: Any) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -51,6 +62,13 @@ def _environment(**settings: Any) -> Environment:
         keep_trailing_newline=True,
         **settings,
     )
+    environment.filters["size"] = size
+    return environment
+
+
+def size(count: int) -> str:
+    """Bytes, and the kilobytes of 1,024 that memories are counted in."""
+    return f"{count:,} bytes, {count / 1024:,.0f} KB"
 
 
 def _as_markdown(value: Any) -> Any:
@@ -84,7 +102,7 @@ def _values(job: Job, spec: ModelSpec, found: Findings) -> dict[str, Any]:
         "strides": ", ".join(str(s) for s in spec.graph.strides),
         "all_strides": ", ".join(str(s) for s in spec.architecture.strides),
         "fewer_strides": spec.graph.strides != spec.architecture.strides,
-        "commands": _commands(job),
+        "commands": _commands(job, found),
         "score_threshold": DISPLAY_THRESHOLD,
     }
 
@@ -94,25 +112,45 @@ def _noisiest(found: Findings) -> list[Noise]:
     return sorted(tensors, key=lambda t: t.total_db)[:_NOISIEST]
 
 
-def _commands(job: Job) -> list[tuple[str, str]]:
-    """What each does, and the command in the project's folder."""
+def _commands(job: Job, found: Findings) -> list[tuple[str, str]]:
+    """What each gives, and the command in the project's folder, with the flags that were given."""
     model = shlex.quote(job.content["tflite"]["file"])
-    weights = "" if job.official else f" --weights {shlex.quote(job.weights.name)}"
-    found = [
-        ("build this file", job.command),
-        ("all images' AP, class by class", f"./nanodet evaluate {model}"),
-        ("detect in an image of yours", f"./nanodet detect IMAGE --tflite {model}"),
-        ("the waterfall on more images", f"./nanodet waterfall {model}{weights}"),
+    data = _typed(job.command, "--annotations") + _typed(job.command, "--evaluation-images")
+    data = data.replace("--evaluation-images", "--images")
+    weights = "" if job.official else _typed(job.command, "--weights")
+    measured = isinstance(found.accuracy, Accuracy)
+    limit = f" --limit {found.accuracy.images}" if isinstance(found.accuracy, Accuracy) else ""
+    made = [
+        ("this file", job.command),
+        ("AP as above" if measured else "AP", f"./nanodet evaluate {model}{limit}{data}"),
+        (
+            "the table of steps above" if measured else "where AP is lost",
+            f"./nanodet waterfall {model}{limit}{data}{weights}",
+        ),
+        ("detections, drawn in result.jpg", f"./nanodet detect --tflite {model}"),
     ]
     if job.content["tflite"]["input"]["dtype"] == "INT8":
-        found += [
+        made += [
             ("tensors that lose most", f"./nanodet inspect {model}"),
+            ("instructions and memory as above", f"./nanodet cost {model}"),
+            ("what will go wrong on a board", f"./nanodet doctor {model} --target {DEFAULT_BOARD}"),
             (
                 "C sources for a microcontroller",
-                f"./nanodet firmware {model} --board imxrt1170 --out firmware_out",
+                f"./nanodet firmware {model} --board {DEFAULT_BOARD} --out firmware_out",
             ),
         ]
-    return [(what, _printable(command)) for what, command in found]
+    return [(what, _printable(command)) for what, command in made]
+
+
+def _typed(command: str, option: str) -> str:
+    """The option as it stands in a command, after a blank; "" where it does not."""
+    words = shlex.split(command)
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        if word == option:
+            return f" {option} {shlex.quote(value)}"
+        if word.startswith(f"{option}="):
+            return f" {shlex.quote(word)}"
+    return ""
 
 
 def _plots(job: Job, found: Findings) -> dict[str, Markup]:

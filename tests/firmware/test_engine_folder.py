@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ import pytest
 from firmware.engine import WEIGHTS
 from firmware.engine.file import plan_of
 from firmware.engine.plan import Plan
-from firmware.layout import EngineLayout, basis, lay_out_engine
+from firmware.layout import STACK_BYTES, EngineLayout, basis, lay_out_engine
 from firmware.serial_monitor import Frame
 from firmware.spare import place
 from runtime.benchmark.board import Memory, load
@@ -126,6 +127,57 @@ def emulate(program: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+_STACK = """
+#include "image_provider.h"
+#include "test_image.h"
+#include "text.h"
+static unsigned char *top;
+bool image_provider_init(void) { return true; }
+bool image_provider_next(nanodet_frame *frame) {
+    volatile unsigned char *at;
+    if (top == 0) {
+        top = (unsigned char *)__builtin_frame_address(0) - 64;
+        for (at = top - DEPTH; at < top; at++) *at = 0xA5;
+    } else {
+        for (at = top - DEPTH; *at == 0xA5; at++) {}
+        put_digits((uint32_t)(top + 64 - at), 1);
+        put("\\n");
+    }
+    *frame = test_image;
+    return true;
+}
+"""
+
+
+def test_stack(made: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """The first frame writes over a painted stack; the second tells how deep it got."""
+    tool("qemu-system-arm", "qemu-system-arm")
+    tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    depth = 4 * STACK_BYTES
+    (tmp_path / "stack.c").write_text(_STACK.replace("DEPTH", str(depth)))
+    shutil.copytree(made[0], tmp_path / "out")
+    lists = tmp_path / "out" / "qemu" / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace("NANODET_FRAMES=1", "NANODET_FRAMES=2"))
+    provider = f"-DNANODET_IMAGE_PROVIDER={tmp_path / 'stack.c'}"
+    command = ["cmake", "-S", str(lists.parent), "-B", str(tmp_path / "build"), provider]
+    for words in (command, ["cmake", "--build", str(tmp_path / "build"), "-t", "nanodet.elf"]):
+        subprocess.run(words, capture_output=True, check=True)
+    _, used, _ = emulate(tmp_path / "build" / "nanodet.elf").splitlines()
+    assert 500 < int(used) <= STACK_BYTES
+
+
+def test_readme_says_what_to_expect(emulated: Path, made: tuple[Path, list[str]]) -> None:
+    """The sample is what the application sends, but for the board's numbers and what follows the
+    first detection."""
+    text = (made[0] / "README.md").read_text()
+    (sample,) = re.findall(r'^    (\{"frame":0.*)$', text, re.MULTILINE)
+    head, _, rest = sample.partition(", ...")
+    sent = re.sub(r'(?<=[a-z]":)\d+(?=[,}])', "N", emulate(emulated / "nanodet.elf").strip())
+    head = re.sub(r'(?<=[a-z]":)\d+(?=[,}])', "N", head)
+    assert rest == "]}" and sent.startswith(head)
+    assert "about " in text and f"less than {STACK_BYTES:,}" in text
 
 
 def test_qemu_finds_what_python_finds(emulated: Path, made: tuple[Path, list[str]]) -> None:

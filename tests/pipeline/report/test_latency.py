@@ -84,6 +84,31 @@ def test_the_engine_beside_it() -> None:
     assert not any(x.engine_ms or x.engine_memory for x in refused)
 
 
+def test_verdicts() -> None:
+    """In words, of both engines: what fits, where, how fast, and by which option."""
+    found = {x.board: x for x in latencies(cost(), 700_000, 300_000, ENGINE)}
+    assert {t: (x.on_engine, x.on_tflm) for t, x in found.items() if "RT" in t or "MCX" in t} == {
+        "i.MX RT1170": ("about 615 ms, arena in DTCM", "about 615 ms, arena in SDRAM *"),
+        "i.MX RT1050": ("about 771 ms, arena in DTCM", "about 771 ms, arena in SDRAM *"),
+        "i.MX RT1060": ("fits, arena in DTCM", "fits, arena in OCRAM"),
+        "i.MX RT1064": ("fits, arena in OCRAM; needs --weights int8", "fits, arena in OCRAM"),
+        "MCX N947": (
+            "fits, arena in SRAM; needs --weights int8",
+            "does not fit: no memory holds the arena",
+        ),
+    }
+    assert "./nanodet bench --board" in found["i.MX 93"].on_tflm
+    (refused, bound) = (
+        latencies(cost(not_counted=["ADD"]), 1, 1 << 40, {"refused": "ADD 1"}),
+        latencies(cost(not_counted=["ADD"]), 1, 1),
+    )
+    boards = [x for x in refused if x.board in _PUBLISHED]
+    assert {x.on_engine for x in boards} == {"does not run it"}
+    assert {x.on_tflm for x in boards} == {"does not fit: the flash is too small"}
+    assert all("at least" in x.on_tflm for x in bound if x.board in _PUBLISHED)
+    assert all(x.on_tflm != "" for x in latencies(None, None, 0))
+
+
 def test_published_have_a_source() -> None:
     found = published()
     assert {"i.MX 8M Plus", "i.MX 93", "i.MX RT1050", "i.MX RT1170"} == {p.board for p in found}

@@ -20,7 +20,7 @@ def drawn(found: Findings) -> dict[str, str]:
 def _draw(found: Findings) -> dict[str, str]:
     assert isinstance(found.accuracy, Accuracy) and isinstance(found.arena, ArenaMap)
     assert not isinstance(found.noise, Missing)
-    scores = (ClassScore(HOSTILE[:14], 3, 20, 10), ClassScore("$x$", 1, 20, 10))
+    scores = (ClassScore(HOSTILE[:14], 30, 20, 10), ClassScore("$x$", 10, 20, 10))
     accuracy = dataclasses.replace(found.accuracy, classes=scores)
     first, *others = found.arena.peak_tensors
     named = dataclasses.replace(first, name="$t$ <i>")
@@ -75,7 +75,7 @@ def test_ids_do_not_meet_in_one_page(drawn: dict[str, str]) -> None:
 
 def test_names_stand_for_themselves(drawn: dict[str, str]) -> None:
     assert "<script" not in drawn["classes"] and html.escape(HOSTILE[:14]) in drawn["classes"]
-    assert "$x$ (1)" in drawn["classes"], "no mathematics"
+    assert "$x$ (10)" in drawn["classes"], "no mathematics"
     assert "$t$ &lt;i&gt;" in drawn["arena"]
 
 

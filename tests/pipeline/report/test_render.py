@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
+from commands import version
 from pipeline.report import render
 from pipeline.report.build import make
 from pipeline.report.contract import Accuracy, ClassScore, Findings, Job, Missing
@@ -55,7 +57,7 @@ def spec(job: Job) -> ModelSpec:
 def hostile(found: Findings) -> Findings:
     """What a user's own class names and files may bring."""
     assert isinstance(found.accuracy, Accuracy)
-    classes = (ClassScore(HOSTILE, 2, 20.0, 10.0), *found.accuracy.classes)
+    classes = (ClassScore(HOSTILE, 20, 20.0, 10.0), *found.accuracy.classes)
     return dataclasses.replace(found, accuracy=dataclasses.replace(found.accuracy, classes=classes))
 
 
@@ -74,6 +76,44 @@ def test_order_of_the_page(job: Job, found: Findings, spec: ModelSpec) -> None:
     ]  # fmt: skip
     assert "on the first 3 annotated images" in page
     assert "the kit has no" not in page and "bash recipe.sh --fast" in page
+
+
+def test_it_opens_with_what_to_expect(job: Job, found: Findings, spec: ModelSpec) -> None:
+    """Boards, the contract, version and command, before anything else."""
+    page = render.page(job, spec, found)
+    opening = page[: page.index('id="pictures"')]
+    wanted = ["i.MX RT1170", "<dt>input", "pixel &minus; 128", "rotated by 180 degrees", "cls_8"]
+    wanted += [f"kit {version()}", "bash recipe.sh --fast", "121 KB", "123,456 bytes"]
+    places = [opening.find(text) for text in wanted]
+    assert places == sorted(places) and places[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "theirs", "wanted"),
+    [
+        ("bash recipe.sh", True, "./nanodet waterfall model.tflite --limit 3"),
+        (
+            "bash recipe.sh --config a.yml --weights 'my own.ckpt' --annotations=b.json "
+            "--evaluation-images c",
+            False,
+            "./nanodet waterfall model.tflite --limit 3 --annotations=b.json --images c "
+            "--weights 'my own.ckpt'",
+        ),
+        ("bash recipe.sh --annotations b.json", True,
+         "./nanodet evaluate model.tflite --limit 3 --annotations b.json"),
+    ],
+)  # fmt: skip
+def test_commands_give_the_printed_figures(
+    job: Job, found: Findings, spec: ModelSpec, command: str, theirs: bool, wanted: str
+) -> None:
+    card = render.card(dataclasses.replace(job, command=command, official=theirs), spec, found)
+    lines = [line.strip() for line in card.splitlines() if line.startswith("      ")]
+    assert wanted in lines and command in lines
+    assert not [line for line in lines if "IMAGE" in line or "..." in line], "nothing to fill in"
+    from tests.docs.options import unknown_options
+
+    ours = "\n".join(f"    {line}" for line in lines)
+    assert unknown_options(ours, frozenset()) == []
 
 
 def test_user_data_is_text(job: Job, found: Findings, spec: ModelSpec) -> None:
@@ -128,11 +168,21 @@ def test_what_was_never_counted_is_said(
     assert ("at least 465" in page) == ("at least 465" in card)
 
 
+def test_a_file_that_the_engine_does_not_run(job: Job, found: Findings, spec: ModelSpec) -> None:
+    refused = "not on this engine: ADD 1: it is of int16"
+    other = dataclasses.replace(job, content={**job.content, "engine": {"refused": refused}})
+    part = dataclasses.replace(found, engine=Missing(f"{refused}."))
+    page, card = render.page(other, spec, part), render.card(other, spec, part)
+    assert f"Not shown. {refused}" in page and "Arena, the kit" not in page
+    assert refused in card
+
+
 def test_nothing_found_by_either_network(job: Job, found: Findings, spec: ModelSpec) -> None:
     assert isinstance(found.accuracy, Accuracy)
-    none = (ClassScore("person", 2, 0.0, 0.0),)
-    other = dataclasses.replace(found, accuracy=dataclasses.replace(found.accuracy, classes=none))
-    assert "Neither network finds an object" in render.page(job, spec, other)
+    for none in (ClassScore("person", 20, 0.0, 0.0), ClassScore("person", 9, 50.0, 50.0)):
+        accuracy = dataclasses.replace(found.accuracy, classes=(none,))
+        page = render.page(job, spec, dataclasses.replace(found, accuracy=accuracy))
+        assert "Neither network finds an object of any class with 10 boxes" in page
 
 
 def test_demo_says_so_and_why(job: Job, found: Findings, spec: ModelSpec) -> None:
@@ -166,7 +216,7 @@ def test_published_figures_go_with_official_weights(
 def test_card_keeps_user_data_as_text(job: Job, found: Findings, spec: ModelSpec) -> None:
     names = (HOSTILE, *spec.class_names[1:])
     renamed = dataclasses.replace(spec, class_names=names)
-    command = "bash recipe.sh --classes '" + HOSTILE + "\n# heading'"
+    command = shlex.join(["bash", "recipe.sh", "--classes", HOSTILE + "\n# heading"])
     card = render.card(dataclasses.replace(job, command=command), renamed, found)
     assert "\n# heading" not in card
     in_tables = [line for line in card.splitlines() if line.startswith("|")]
