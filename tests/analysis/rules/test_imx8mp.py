@@ -11,7 +11,14 @@ from ai_edge_litert import schema_py_generated as schema
 from analysis.diagnosis import Finding
 from analysis.rules import imx8mp
 from analysis.rules.imx8mp import NN, NONE, SHADER, TP
-from quantize import flatbuffer
+from quantize import INT8_REWRITES, flatbuffer, integer_file
+from quantize.deploy import deploy
+from quantize.float_graph import FloatGraph
+from quantize.methods import quantize
+from quantize.scheme import SCHEMES
+from quantize.steady import settle
+from quantize.targets import TARGETS, left_out
+from quantize.verify import expected_counts
 from runtime.tflite_graph import Graph, unpack
 from tests.analysis.tflite import (
     Maker,
@@ -23,6 +30,7 @@ from tests.analysis.tflite import (
     subject,
     transposed,
 )
+from tests.conftest import Build, calibration
 
 _RELU6 = schema.ActivationFunctionType.RELU6
 SIX = {"scale": float(np.float32(6) / np.float32(255)), "zero": -128}
@@ -138,6 +146,22 @@ def test_no_latency_is_made_up(tmp_path: Path) -> None:
     told = imx8mp.examine(subject(path, "imx8mp")).prediction
     assert told.latency_ms is None
     assert told.basis.startswith("not predicted") and "12.1 ms" in told.basis
+
+
+def test_what_the_target_builds(shuffled: Build, canvas: np.ndarray, tmp_path: Path) -> None:
+    """Nothing above a note, every layer on the NN cores, and no copy."""
+    graph = FloatGraph.parse(shuffled.float_model, SCHEMES[TARGETS["imx8mp-npu"].quantization])
+    ranges = quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
+    model = integer_file.write(graph, settle(graph, ranges))
+    rewrites = set(INT8_REWRITES) - left_out("imx8mp-npu", ())
+    expected = expected_counts(shuffled.onnx)
+    built = deploy(model, shuffled.spec, rewrites, expected, canvas, "tiny")
+    assert not built.left_out
+    (tmp_path / "m.tflite").write_bytes(built.content)
+    told = imx8mp.examine(subject(tmp_path / "m.tflite", "imx8mp", own=True))
+    notes = {"leaky-relu": "note", "int8-ends": "note"}
+    assert {f.rule: f.severity for f in told.findings} == notes
+    assert {p.where for p in told.placements if "CONV" in p.operator} == {NN}
 
 
 # Operations on NN cores, TP cores and shader of whole files in VeriSilicon's simulator, with one
