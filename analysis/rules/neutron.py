@@ -209,7 +209,7 @@ CONSTRAINTS = (
                _REBUILD),
     Constraint("kernel", _has_small_kernel,
                f"height x width x channels of the kernel above {_LARGEST}",
-               "a --model with fewer channels"),
+               "recipe.sh --model with fewer channels"),
     Constraint("groups", _has_one_group, "a convolution of groups, and not depthwise",
                f"{_REBUILD}: its networks have none"),
     Constraint("scales", _shares_scale, "inputs do not have the output's scale and zero point",

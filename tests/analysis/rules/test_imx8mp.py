@@ -33,7 +33,7 @@ from tests.analysis.tflite import (
 from tests.conftest import Build, calibration
 
 _RELU6 = schema.ActivationFunctionType.RELU6
-SIX = {"scale": float(np.float32(6) / np.float32(255)), "zero": -128}
+SIX = float(np.float32(6) / np.float32(255))
 
 
 def plain(*shape: int, **settings: Any) -> Maker:
@@ -86,11 +86,16 @@ def found(maker: Maker, folder: Path) -> dict[str, Finding]:
         (biased(1), "bias-scale", None, "the product"),
         (biased(1 + 2**-23), "bias-scale", None, "the product, but for rounding"),
         (clipped(5.9 / 255, -128), "relu6", "warning", "ends below 6"),
-        (clipped(SIX["scale"], -127), "relu6", "warning", "begins below 0"),
-        (clipped(SIX["scale"], -128), "relu6", None, "exactly [0, 6]"),
-        (clipped(SIX["scale"], 0, "UINT8"), "relu6", None, "the same in uint8"),
+        (clipped(SIX, -127), "relu6", "warning", "begins below 0"),
+        (clipped(SIX, -128), "relu6", None, "exactly [0, 6]"),
+        (clipped(SIX, 0, "UINT8"), "relu6", None, "the same in uint8"),
         (plain().step("RELU6", 1, 8, 8, 8, scale=0.02), "relu6", "warning", "of its own"),
-        (plain().step("RELU6", 1, 8, 8, 8, **SIX), "relu6", None, "of its own, and fused"),
+        (
+            plain().step("RELU6", 1, 8, 8, 8, scale=SIX, zero=-128),
+            "relu6",
+            None,
+            "fused, too",
+        ),
         (leaky(plain(), 1, 8, 8, 8), "leaky-relu", "note", "never fused"),
         (plain().step("RELU", 1, 8, 8, 8), "leaky-relu", None, "fused"),
         (moved(image(), "SLICE", 1, 8, 8, 2), "copies", "note", "a slice"),
@@ -127,7 +132,7 @@ def test_figures(tmp_path: Path) -> None:
         (plain().step("RELU", 1, 8, 8, 8), [NN, NONE], "fused"),
         (image().step("RELU", 1, 8, 8, 4), ["NPU"], "nothing to fuse with"),
         (plain().step("RELU6", 1, 8, 8, 8, scale=0.02), [NN, TP], "its range does not fuse"),
-        (plain().step("RELU6", 1, 8, 8, 8, **SIX), [NN, NONE], "its range does"),
+        (plain().step("RELU6", 1, 8, 8, 8, scale=SIX, zero=-128), [NN, NONE], "its range does"),
         (pooled("AVERAGE_POOL_2D", 2, 2), [NN], "a mean of 2x2"),
         (pooled("AVERAGE_POOL_2D", 4, 1), [SHADER], "a mean of 4x4"),
         (pooled("MAX_POOL_2D", 2, 2), [TP], "a maximum"),
