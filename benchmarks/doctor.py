@@ -1,7 +1,8 @@
 """`python -m benchmarks.doctor --nxp FILE MODEL.tflite ...`: the tables of docs/doctor.md.
 
 FILE is NXP's int8 NanoDet-m-0.5x, stride 32, the standing example. Each MODEL is a file of this kit
-that Vela compiles too: what `recipe.sh` makes, with and without `--target ethos-u65`.
+that Vela compiles too: what `recipe.sh` makes, with and without `--target ethos-u65` and
+`imx8mp-npu`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from runtime.benchmark.board import microcontrollers
 from runtime.tflite_file import TfliteFile
 
 DOCUMENT = ROOT / "docs" / "doctor.md"
-_TARGETS = ("imxrt1170", "imx8mp-npu", "imx93-npu")
+_TARGETS = ("imxrt1170", "imx8mp-npu", "imx93-npu", "imx95-npu")
 _ALL_TARGETS = (*(board.name for board in microcontrollers()), *NPUS)
 _STRIDES = "32"
 

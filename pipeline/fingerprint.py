@@ -40,7 +40,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "report": (
         "pipeline", "data", "data/shapes", "calibration", *_CONVERT, "evaluation", *_QUANTIZE,
         "pipeline/report", "pipeline/report/templates", *_RUNTIME, "analysis", "runtime/benchmark",
-        "runtime/benchmark/boards", "firmware", "firmware/engine",
+        "runtime/benchmark/boards", "firmware", "firmware/engine", "analysis/rules",
     ),
 }  # fmt: skip
 

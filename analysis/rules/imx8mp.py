@@ -178,7 +178,7 @@ def per_channel(subject: Subject) -> Finding | None:
         "Each becomes a program of the shader, and the NN cores idle. Layers with one scale per "
         "tensor run on the NN cores; users report them much faster, by how much is not known "
         "without the board.",
-        f"{_BUILD}, or with --quantization int8-per-tensor",
+        f"{_BUILD}, or recipe.sh --quantization int8-per-tensor",
         _SIMULATOR,
         positions(found),
     )

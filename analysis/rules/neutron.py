@@ -14,7 +14,7 @@ from analysis.diagnosis import Examination, Finding, Placement, Prediction, Subj
 from analysis.rules import custom
 from runtime.benchmark.board import Board, Cores, load
 from runtime.operators import facts_of
-from runtime.tflite_graph import Operator, Tensor
+from runtime.tflite_graph import Graph, Operator, Tensor
 
 _SOURCE = "NXP's backend of ExecuTorch of 2026, for Neutron-C N3"
 _CONVERTED = "CUSTOM NeutronGraph"
@@ -49,7 +49,7 @@ def board_of(name: str, boards: Path | None) -> Board:
 
 def examine(subject: Subject) -> Examination:
     """What the constraints say of each operator."""
-    placements = tuple(_placement(op, subject.board.kind) for op in subject.graph.operators)
+    placements = place(subject.graph, subject.board.kind)
     findings = (
         custom.finding(subject, placements),
         *_broken(subject),
@@ -63,6 +63,12 @@ def examine(subject: Subject) -> Examination:
         tuple(finding for finding in findings if finding is not None),
         Prediction(None, _NOT_PREDICTED),
     )
+
+
+def place(graph: Graph, kind: str = "linux") -> tuple[Placement, ...]:
+    """Where each operator runs if the converter takes all that keep the constraints. kind: of the
+    board, whose interpreter runs the others."""
+    return tuple(_placement(op, kind) for op in graph.operators)
 
 
 def _placement(op: Operator, kind: str) -> Placement:
@@ -203,7 +209,7 @@ CONSTRAINTS = (
                _REBUILD),
     Constraint("kernel", _has_small_kernel,
                f"height x width x channels of the kernel above {_LARGEST}",
-               "a --model with fewer channels"),
+               "recipe.sh --model with fewer channels"),
     Constraint("groups", _has_one_group, "a convolution of groups, and not depthwise",
                f"{_REBUILD}: its networks have none"),
     Constraint("scales", _shares_scale, "inputs do not have the output's scale and zero point",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,11 +99,12 @@ class Noise:
 @dataclass(frozen=True)
 class Structure:
     """parameters: weights and biases. macs: multiplications per inference. operators: kind ->
-    count, most first."""
+    count, most first. units: of NPUs, by what is known of them, how many operators each takes."""
 
     parameters: int
     macs: int
     operators: dict[str, int]
+    units: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from analysis.cortex_m7 import nodes
+from analysis.diagnosis import Placement
+from analysis.rules import imx8mp, neutron
 from pipeline.report.contract import Structure
 from runtime.operators import facts_of
 from runtime.tflite_graph import Graph
@@ -15,7 +20,15 @@ def structure(content: bytes, path: str, operators: dict[str, int]) -> Structure
         parameters=_parameters(graph),
         macs=sum(node.macs for node in nodes(graph)),
         operators=dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
+        units={
+            "i.MX 8M Plus": _units(imx8mp.place(graph)),
+            "eIQ Neutron": _units(neutron.place(graph)),
+        },
     )
+
+
+def _units(placements: Sequence[Placement]) -> dict[str, int]:
+    return dict(Counter(placement.where for placement in placements).most_common())
 
 
 def _parameters(graph: Graph) -> int:

@@ -22,6 +22,7 @@ from quantize.learn import (
 )
 from quantize.loss import distillation_loss
 from quantize.methods import quantize
+from quantize.scheme import Scheme
 from quantize.simulate import STEPS, run
 from tests.conftest import Build
 from tests.quantize.conftest import silent
@@ -61,6 +62,21 @@ def test_a_rate_of_zero_changes_nothing(
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     for group, ends in learned.ranges.items():
         assert ends == pytest.approx(ranges[group], rel=1e-5)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_weights_are_rounded_in_steps_of_the_scheme(
+    build: Build, ranges: dict[int, Ends], per_channel: bool
+) -> None:
+    """Whole steps of the largest weight's 127th, of each channel or of the whole layer."""
+    scheme = Scheme("mine", per_channel=per_channel)
+    graph = FloatGraph.parse(build.float_model, scheme)
+    rounded = _Offsets(graph, ranges).numbers(rounding=True).weights
+    for weight, exact in zip(rounded, graph.weights, strict=True):
+        peaks = exact.abs().amax((1, 2, 3), keepdim=True)
+        steps = 127 * weight.detach() / (peaks if per_channel else peaks.max())
+        assert (steps - steps.round()).abs().max() < 1e-3
+        assert steps.abs().max() < 127.001
 
 
 def test_ranges_keep_the_sides_of_zero_and_the_slopes(

@@ -11,7 +11,14 @@ from ai_edge_litert import schema_py_generated as schema
 from analysis.diagnosis import Finding
 from analysis.rules import imx8mp
 from analysis.rules.imx8mp import NN, NONE, SHADER, TP
-from quantize import flatbuffer
+from quantize import INT8_REWRITES, flatbuffer, integer_file
+from quantize.deploy import deploy
+from quantize.float_graph import FloatGraph
+from quantize.methods import quantize
+from quantize.scheme import SCHEMES
+from quantize.steady import settle
+from quantize.targets import TARGETS, left_out
+from quantize.verify import expected_counts
 from runtime.tflite_graph import Graph, unpack
 from tests.analysis.tflite import (
     Maker,
@@ -23,9 +30,10 @@ from tests.analysis.tflite import (
     subject,
     transposed,
 )
+from tests.conftest import Build, calibration
 
 _RELU6 = schema.ActivationFunctionType.RELU6
-SIX = {"scale": float(np.float32(6) / np.float32(255)), "zero": -128}
+SIX = float(np.float32(6) / np.float32(255))
 
 
 def plain(*shape: int, **settings: Any) -> Maker:
@@ -78,11 +86,16 @@ def found(maker: Maker, folder: Path) -> dict[str, Finding]:
         (biased(1), "bias-scale", None, "the product"),
         (biased(1 + 2**-23), "bias-scale", None, "the product, but for rounding"),
         (clipped(5.9 / 255, -128), "relu6", "warning", "ends below 6"),
-        (clipped(SIX["scale"], -127), "relu6", "warning", "begins below 0"),
-        (clipped(SIX["scale"], -128), "relu6", None, "exactly [0, 6]"),
-        (clipped(SIX["scale"], 0, "UINT8"), "relu6", None, "the same in uint8"),
+        (clipped(SIX, -127), "relu6", "warning", "begins below 0"),
+        (clipped(SIX, -128), "relu6", None, "exactly [0, 6]"),
+        (clipped(SIX, 0, "UINT8"), "relu6", None, "the same in uint8"),
         (plain().step("RELU6", 1, 8, 8, 8, scale=0.02), "relu6", "warning", "of its own"),
-        (plain().step("RELU6", 1, 8, 8, 8, **SIX), "relu6", None, "of its own, and fused"),
+        (
+            plain().step("RELU6", 1, 8, 8, 8, scale=SIX, zero=-128),
+            "relu6",
+            None,
+            "fused, too",
+        ),
         (leaky(plain(), 1, 8, 8, 8), "leaky-relu", "note", "never fused"),
         (plain().step("RELU", 1, 8, 8, 8), "leaky-relu", None, "fused"),
         (moved(image(), "SLICE", 1, 8, 8, 2), "copies", "note", "a slice"),
@@ -119,7 +132,7 @@ def test_figures(tmp_path: Path) -> None:
         (plain().step("RELU", 1, 8, 8, 8), [NN, NONE], "fused"),
         (image().step("RELU", 1, 8, 8, 4), ["NPU"], "nothing to fuse with"),
         (plain().step("RELU6", 1, 8, 8, 8, scale=0.02), [NN, TP], "its range does not fuse"),
-        (plain().step("RELU6", 1, 8, 8, 8, **SIX), [NN, NONE], "its range does"),
+        (plain().step("RELU6", 1, 8, 8, 8, scale=SIX, zero=-128), [NN, NONE], "its range does"),
         (pooled("AVERAGE_POOL_2D", 2, 2), [NN], "a mean of 2x2"),
         (pooled("AVERAGE_POOL_2D", 4, 1), [SHADER], "a mean of 4x4"),
         (pooled("MAX_POOL_2D", 2, 2), [TP], "a maximum"),
@@ -138,6 +151,22 @@ def test_no_latency_is_made_up(tmp_path: Path) -> None:
     told = imx8mp.examine(subject(path, "imx8mp")).prediction
     assert told.latency_ms is None
     assert told.basis.startswith("not predicted") and "12.1 ms" in told.basis
+
+
+def test_what_the_target_builds(shuffled: Build, canvas: np.ndarray, tmp_path: Path) -> None:
+    """Nothing above a note, every layer on the NN cores, and no copy."""
+    graph = FloatGraph.parse(shuffled.float_model, SCHEMES[TARGETS["imx8mp-npu"].quantization])
+    ranges = quantize(graph, shuffled.spec, calibration(shuffled.spec), ()).ranges
+    model = integer_file.write(graph, settle(graph, ranges))
+    rewrites = set(INT8_REWRITES) - left_out("imx8mp-npu", ())
+    expected = expected_counts(shuffled.onnx)
+    built = deploy(model, shuffled.spec, rewrites, expected, canvas, "tiny")
+    assert not built.left_out
+    (tmp_path / "m.tflite").write_bytes(built.content)
+    told = imx8mp.examine(subject(tmp_path / "m.tflite", "imx8mp", own=True))
+    notes = {"leaky-relu": "note", "int8-ends": "note"}
+    assert {f.rule: f.severity for f in told.findings} == notes
+    assert {p.where for p in told.placements if "CONV" in p.operator} == {NN}
 
 
 # Operations on NN cores, TP cores and shader of whole files in VeriSilicon's simulator, with one

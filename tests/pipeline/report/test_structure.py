@@ -5,6 +5,7 @@ import math
 import onnx
 
 from pipeline.report.structure import structure
+from runtime.tflite_graph import Graph
 from tests.conftest import Build
 
 
@@ -16,6 +17,15 @@ def test_parameters_are_those_of_the_float_network(build: Build) -> None:
     found = structure(build.tflite.read_bytes(), "x", {"A": 1, "C": 3, "B": 3})
     assert found.parameters == wanted
     assert list(found.operators) == ["B", "C", "A"]
+
+
+def test_units(build: Build) -> None:
+    """All that eIQ Neutron's constraints allow; a scale per channel, which no NN core takes."""
+    found = structure(build.tflite.read_bytes(), "x", {})
+    total = len(Graph.read(build.tflite).operators)
+    assert found.units["eIQ Neutron"] == {"NPU": total}
+    vx = found.units["i.MX 8M Plus"]
+    assert sum(vx.values()) == total and vx["shader"] > vx["NN cores"] == 6
 
 
 def test_multiplications(build: Build) -> None:
