@@ -58,7 +58,8 @@ def detect_there(board: Emulator, model: Path, images: CocoSet) -> Results:
 
 def measure(model: Path) -> dict[str, Any]:
     """A row: instructions by CPU and kernels; AP here and there, None for a file of others."""
-    emulators = [Emulator(cpu, arm_root.standard()) for cpu in emulator.known()]
+    root = arm_root.standard()
+    emulators = [emulator.of_board(board, root) for board in emulator.known().values()]
     instructions = {
         board.cpu: {kernels: count(board, model, kernels, _TIMEOUT_S) for kernels in KERNELS}
         for board in emulators

@@ -7,6 +7,7 @@ this machine, and neither needs to be root.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import DataUnavailable, KitError
-from ..files import cache, locked, writing
+from ..files import cache, locked, write_text, writing
 from ..quiet import say
 
 KIT = Path(__file__).parents[2]
@@ -68,6 +69,21 @@ def make(folder: Path, packages: Sequence[str], wheels: Sequence[str], sources: 
         requirements = Path(scratch) / "requirements.txt"
         requirements.write_text("\n".join(wheels), encoding="utf-8")
         _install(root, requirements)
+
+
+def with_cpuinfo(root: Path, name: str, cpuinfo: str) -> Path:
+    """The same root with a /proc/cpuinfo of its own, without a copy of the rest.
+
+    QEMU shows this machine's, or none of a board's, by which LiteRT chooses kernels.
+    """
+    view = root / "boards" / name
+    write_text(view / "proc" / "cpuinfo", cpuinfo)
+    for path in root.iterdir():
+        link = view / path.name
+        if path.name not in ("boards", "proc") and not link.exists():
+            with contextlib.suppress(FileExistsError):  # Another process was faster.
+                link.symlink_to(path)
+    return view
 
 
 def python(root: Path) -> Path:

@@ -106,11 +106,27 @@ class Accelerator:
 
 @dataclass(frozen=True)
 class Emulation:
-    """cpu: QEMU's name of one with the same instructions. instructions: of an inference of NXP's
-    file on it, by LiteRT's kernels: `built-in` and `xnnpack`."""
+    """cpu: QEMU's name of one with the same instructions. midr, features: identity and features of
+    the board's own, by which kernels are chosen. instructions: of an inference of NXP's file, by
+    LiteRT's kernels: `built-in` and `xnnpack`."""
 
     cpu: str
+    midr: int
+    features: str
     instructions: dict[str, int] = field(default_factory=dict)
+
+    def cpuinfo(self, cores: int) -> str:
+        """Content of the board's /proc/cpuinfo."""
+        said = {
+            "Features": self.features,
+            "CPU implementer": f"0x{self.midr >> 24:02x}",
+            "CPU architecture": "8",
+            "CPU variant": f"0x{self.midr >> 20 & 15:x}",
+            "CPU part": f"0x{self.midr >> 4 & 0xFFF:03x}",
+            "CPU revision": f"{self.midr & 15}",
+        }
+        rest = "".join(f"{key}\t: {value}\n" for key, value in said.items())
+        return "".join(f"processor\t: {i}\n{rest}\n" for i in range(cores))
 
 
 @dataclass(frozen=True)

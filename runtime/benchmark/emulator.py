@@ -114,5 +114,12 @@ def chosen(options: argparse.Namespace) -> list[Emulator]:
     if options.cpu is not None and options.cpu not in cpus:
         raise KitError(f"--cpu {options.cpu}: not one that gives right answers: {', '.join(cpus)}")
     find_qemu()
-    root = arm_root.standard()
-    return [Emulator(cpu, root) for cpu in cpus if options.cpu in (None, cpu)]
+    root, boards = arm_root.standard(), known(options.boards)
+    return [of_board(board, root) for cpu, board in boards.items() if options.cpu in (None, cpu)]
+
+
+def of_board(board: Board, root: Path) -> Emulator:
+    """The emulator of a board that has an `emulation`."""
+    assert board.emulation is not None
+    cpuinfo = board.emulation.cpuinfo(board.cores.count)
+    return Emulator(board.emulation.cpu, arm_root.with_cpuinfo(root, board.name, cpuinfo))

@@ -68,7 +68,7 @@ published:
 
 # In the place of QEMU: this Python in the place of the root's, and 250 instructions counted.
 QEMU = """#!/bin/sh
-case "$1" in --help) echo " -plugin"; exit ;; --version) echo "qemu version 9.1"; exit ;; esac
+[ "$1" != --help ] || {{ echo " -plugin"; exit; }}
 [ "$5" != -plugin ] || printf '100\\n350\\n' > counts
 while [ "${{1##*/}}" != python3.99 ]; do shift; done
 shift

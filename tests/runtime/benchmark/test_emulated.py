@@ -16,7 +16,6 @@ from evaluation.coco import CocoSet, detect_all, score
 from runtime import Detector
 from runtime.benchmark import arm_root, board, emulator
 from runtime.benchmark.counted import KERNELS
-from runtime.benchmark.emulator import Emulator
 from runtime.errors import DataUnavailable
 from runtime.tflite_file import TfliteFile
 from tests.conftest import Build, photo, run_python
@@ -101,5 +100,5 @@ def test_average_precision(root: Path, model: Path, data: Path) -> None:
     images = CocoSet.load(folder / "val500", annotations, spec.classes, 100)
     here = detect_all(Detector(model), images, progress=False)
     assert len(here) > 100 and score(images, here, spec.classes).figures["AP"] > 4
-    for cpu in emulator.known():
-        assert detect_there(Emulator(cpu, root), model, images) == here, cpu
+    for cpu, known in emulator.known().items():
+        assert detect_there(emulator.of_board(known, root), model, images) == here, cpu

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.benchmark import arm_root, emulator
+from runtime.benchmark import arm_root, board, emulator
 from runtime.errors import DataUnavailable, KitError
 from tests.runtime.benchmark.conftest import Done, script
 
@@ -49,6 +49,29 @@ def test_refusals(
 def test_boards_of_the_cpus() -> None:
     named = {cpu: board.name for cpu, board in emulator.known().items()}
     assert named == {"cortex-a53": "imx8mp", "cortex-a76": "imx93"}
+
+
+def test_a_board_sees_its_own_cpuinfo(tmp_path: Path) -> None:
+    """As an i.MX 8M Plus shows it."""
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/python3.99").touch()
+    (tmp_path / "usr/bin/python3").symlink_to("python3.99")
+    (tmp_path / "proc").mkdir()
+    known = board.load("imx8mp")
+    assert known.emulation is not None
+    for _ in range(2):
+        view = arm_root.with_cpuinfo(tmp_path, "imx8mp", known.emulation.cpuinfo(2))
+        shown = (view / "proc/cpuinfo").read_text().split("\n\n")
+        assert len(shown) == 3 and shown[1].splitlines() == [
+            "processor\t: 1",
+            "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid",
+            "CPU implementer\t: 0x41",
+            "CPU architecture\t: 8",
+            "CPU variant\t: 0x0",
+            "CPU part\t: 0xd03",
+            "CPU revision\t: 4",
+        ]
+        assert arm_root.python(view) == tmp_path / "usr/bin/python3.99"
 
 
 def test_wheels_are_checked_by_their_hashes() -> None:
