@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from data import locate
 from data.fallback import default_model
 from data.names import ROOT, tflite_path, variant
-from runtime.cli import Parser, fraction, plural, positive, run
+from runtime.cli import Parser, Renamed, fraction, plural, positive, run
 from runtime.detections import Detections
 from runtime.detector import DISPLAY_THRESHOLD, Detector
 from runtime.draw import annotate, check_picture_path, save_image
@@ -75,6 +75,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--show", action="store_true", help="also show it in a window; Escape closes it")
     add("--json", action="store_true", help="print a line of JSON for each picture")
+    for old, new in (("--model", "--tflite"), ("--output", "--out")):
+        add(old, action=Renamed, metavar=new, help=argparse.SUPPRESS)
     options = parser.parse_args(words)
     if options.camera is not None and options.source is not None:
         parser.error("--camera reads no SOURCE; give one of the two")

@@ -41,6 +41,13 @@ class Parser(argparse.ArgumentParser):
         raise KitError(f"{message}; --help lists the options")
 
 
+class Renamed(argparse.Action):
+    """An option of an earlier version, which names its successor: `help`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error(f"{self.option_strings[0]} is called {self.metavar} now")
+
+
 class _Level(argparse.Action):
     """Sets how much is printed, at once, so that it does not matter which parser reads it."""
 

@@ -67,6 +67,8 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--strides", "7"], "8, 16, 32"),
         ([*RECIPE, "--strides", "a"], "16,32"),
         ([*RECIPE, "--bogus"], "--bogus"),
+        ([*EXAMPLE, "x.jpg", "--model", "m.tflite"], "--model is called --tflite now"),
+        ([*EXAMPLE, "x.jpg", "--output", "r.jpg"], "--output is called --out now"),
         ([*RECIPE, "--weights", "{m}/nowhere.ckpt"], "nowhere.ckpt: no such file"),
         ([*RECIPE, "--weights", "{m}/other.ckpt", "--images", "{m}/images"],
          "`backbone.conv1.0.weight` is missing"),
