@@ -107,14 +107,16 @@ def precisions(rows: dict[str, dict[str, Any]]) -> str:
     """AP on this machine and by Arm's kernels."""
     cpus = list(emulator.known())
     body = [
-        (f"`{name}`", *(_precision(row["ap"][place]) for place in ("here", *cpus)))
+        (f"`{name}`", *(_precision(row["ap"].get(place)) for place in ("here", *cpus)))
         for name, row in rows.items()
         if row["ap"]
     ]
     return table(("file", "x86-64", *cpus), body)
 
 
-def _precision(found: dict[str, Any]) -> str:
+def _precision(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "not measured"
     same = "the same" if found["equal"] else "others"
     return f"{found['ap']:.2f}, {found['detections']} detections, {same}"
 
