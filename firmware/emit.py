@@ -103,9 +103,9 @@ def _sample(layout: Layout | EngineLayout, recording: Recording) -> str:
     """The line that a board sends of the test image, but for what only the board knows; of the
     detections the first alone."""
     found = [
-        f'{{"class_id":{class_id},"score":{line.split()[-5]},"class":'
-        f'{json.dumps(layout.class_names[class_id])},"box":[{",".join(line.split()[-4:])}]}}'
-        for class_id, line in zip(recording.class_id[:1], recording.lines)
+        f'{{"class_id":{class_id},"score":{score},"class":'
+        f'{json.dumps(layout.class_names[class_id])},"box":[{",".join(box)}]}}'
+        for class_id, (score, *box) in zip(recording.class_id[:1], recording.numbers)
     ]
     more = ", ..." if len(recording.lines) > 1 else ""
     cycles = '{"preprocess":N,"infer":N,"postprocess":N}'

@@ -46,6 +46,15 @@ class Recording:
     class_id: np.ndarray
     lines: list[str]
 
+    @property
+    def numbers(self) -> list[list[str]]:
+        """Of each detection its score and box, as a board prints them."""
+        return [_numbers(score, box) for score, box in zip(self.score, self.box_q4)]
+
+
+def _numbers(score: int, box_q4: np.ndarray) -> list[str]:
+    return [f"0.{int(score) * 10000 >> 16:04d}", *(f"{int(side) / 16:.4f}" for side in box_q4)]
+
 
 def record(file: TfliteFile, layout: Basis, stem: Stem | None, picture: Path) -> Recording:
     """Run the picture through TensorFlow Lite Micro on this machine."""
@@ -67,8 +76,8 @@ def record(file: TfliteFile, layout: Basis, stem: Stem | None, picture: Path) ->
     ]
     names = [one_line(name) for name in spec.classes]
     lines = [
-        f"{names[c]} 0.{int(s) * 10000 >> 16:04d} " + " ".join(f"{v / 16:.4f}" for v in box)
-        for c, s, box in zip(kept.class_id, kept.score, boxes.tolist(), strict=True)
+        " ".join([names[c], *_numbers(s, box)])
+        for c, s, box in zip(kept.class_id, kept.score, boxes, strict=True)
     ]
     pixels = int8_input(canvas, spec)[0]
     pixels = pixels if stem is None else run_stem(stem, pixels)

@@ -242,7 +242,7 @@ def test_read_only_checkout_and_odd_paths(
         scored = run(workshop, odd, *evaluate, model.name)
         assert scored.returncode == 0 and scores.is_file(), scored.stderr
         drawn = run(
-            workshop, odd, sys.executable, str(checkout / "example.py"), f"--model={model.name}",
+            workshop, odd, sys.executable, str(checkout / "example.py"), f"--tflite={model.name}",
             f"--out={picture.name}", str(images / "001.png"),
         )  # fmt: skip
         assert drawn.returncode == 0 and picture.is_file(), drawn.stderr

@@ -8,6 +8,7 @@
 #define LEAST 2 /* Pixels of a turn. */
 
 /* Do all runs but the last hold whole words, so that pixels are widened where they lie? */
+NANODET_CODE
 static bool in_words(const nanodet_view *sources, uint32_t count) {
     uint32_t bytes = 0;
     for (const nanodet_view *view = sources; view < sources + count; view++) {
@@ -20,6 +21,7 @@ static bool in_words(const nanodet_view *sources, uint32_t count) {
 }
 
 /* Channels of one pixel, one after another, word by word. */
+NANODET_CODE
 static void gather(const nanodet_view *sources, uint32_t count, uint32_t pixel, int8_t *bytes) {
     for (const nanodet_view *view = sources; view < sources + count; view++) {
         const int8_t *row = view->first + (size_t)pixel * view->pitch;
@@ -37,6 +39,7 @@ static void gather(const nanodet_view *sources, uint32_t count, uint32_t pixel, 
 }
 
 /* The same of each pixel of a window, padding among them. */
+NANODET_CODE
 static void gather_window(const nanodet_window *window, const nanodet_view *sources,
                           uint32_t count, uint32_t pixel, int8_t *bytes) {
     uint32_t first = pixel * window->stride - window->left, end = first + window->kernel;
@@ -52,6 +55,7 @@ static void gather_window(const nanodet_window *window, const nanodet_view *sour
 }
 
 /* `turn` pixels from `at` on; of a single one, the second is the same again. */
+NANODET_CODE
 static void widen(const nanodet_view *sources, uint32_t count, uint32_t at, uint32_t turn,
                   bool single, nanodet_conv_widening *loop, uint32_t *pairs) {
     for (const nanodet_view *view = sources; view < sources + count; view++) {
