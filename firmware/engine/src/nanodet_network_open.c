@@ -97,7 +97,7 @@ static bool check_parts(const nanodet_network *network, const nanodet_layer *lay
     if (layer->part_count == 0 || !check_window(layer, conv)) return false;
     for (uint32_t i = 0; i < layer->part_count; i++) {
         const nanodet_part *part = layer->parts + i;
-        if (part->runs == NULL) return false;
+        if (part->runs == NULL || part->run_count == 0) return false;
         for (const nanodet_run *run = part->runs; run < part->runs + part->run_count; run++) {
             bytes += run->bytes;
             if (run->bytes == 0 || bytes > most) return false;
