@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.stages import QuantizationSettings
+from pipeline.contract import QuantizationSettings
 from runtime.errors import GateFailed
 from runtime.quiet import say
 

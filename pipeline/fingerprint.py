@@ -29,7 +29,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "onnx": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "tensorflow": ("pipeline", "calibration", *_CONVERT, "convert/lowering", *_RUNTIME),
     "quantize": ("pipeline", "calibration", "convert", *_QUANTIZE, *_RUNTIME),
-    "fine-tuning": (*_CONVERT, "data", "evaluation", *_QUANTIZE, *_RUNTIME, "train"),
+    "fine-tuning": ("pipeline", *_CONVERT, "data", "evaluation", *_QUANTIZE, *_RUNTIME, "train"),
     "compare": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
     "strides": ("pipeline", *_CONVERT, "data", "evaluation", *_RUNTIME),
     "measure": (

@@ -9,29 +9,24 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from convert.foreign_file import refuse_foreign
-from data import locate, names
+from data import names
 from data.fallback import use_embedded_model_if_needed
-from pipeline import stages, summary
+from pipeline import measures, stages, summary
 from pipeline.budget import apply_budget, camera_note, instead
 from pipeline.cache import Done, Stage, alone_in, run_stage
+from pipeline.contract import Inputs, QatInputs, QuantizationSettings
 from pipeline.escalation import escalate
-from pipeline.fingerprint import SOURCES, checksum, fingerprint
+from pipeline.fingerprint import SOURCES, fingerprint
+from pipeline.inputs import find_inputs
 from pipeline.report.contract import Job
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
 from quantize.targets import left_out
 from runtime.errors import GateFailed, KitError
-from runtime.image import list_images
 from runtime.quiet import say
 from runtime.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from data.annotations import AnnotatedImages
-
-EVALUATED_IMAGES = 50
 
 
 class Recipe:
@@ -69,26 +64,36 @@ class Recipe:
         with alone_in(self.folder):
             self._build(found)
 
-    def _build(self, found: dict[str, Any]) -> None:
+    def _find_inputs(self) -> Inputs:
+        """With the line of the first stage."""
+        start = time.perf_counter()
+        found = find_inputs(self.options, self.spec, self.origin)
+        strides = ",".join(str(stride) for stride in self.spec.graph.strides)
+        say(f"{self.spec.name}, strides {strides}, weights {found.weights}")
+        done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
+        self._announce(done, f"{found.weights.name}, {len(found.images)} calibration images")
+        return found
+
+    def _build(self, found: Inputs) -> None:
         onnx_path, saved_model = self.folder / "model.onnx", self.folder / "saved_model"
         self._onnx_stage(found, onnx_path, "lowered")
         self._stage(
             "tensorflow",
             partial(stages.convert_tensorflow, log=self.log),
-            {"spec": self.spec, "images": found["images"][:1], "onnx_path": onnx_path},
+            {"spec": self.spec, "images": found.images[:1], "onnx_path": onnx_path},
             {"saved_model": saved_model},
             lambda r: f"largest difference {r['largest_difference']:.1e} to ONNX",
         )
         settings = self._settings(found)
         # The last attempt is the one that held, and is not made twice.
         name = "attempt" if self.escalation else "quantize"
-        quantized, quantized_path = self._quantize(found, settings, name, found["qat"])
+        quantized, quantized_path = self._quantize(found, settings, name, found.qat)
         quantized = dataclasses.replace(quantized, name="quantize")
         self._announce(quantized, summary.quantize_detail(quantized.result))
         rejected, tuning = "", None
-        if found["qat"] is not None:
+        if found.qat is not None:
             plain, plain_path = self._quantize(found, settings, "plain", None)
-            rejected = self._compare(found, quantized_path, plain_path)
+            rejected = self._compare(found.qat, quantized_path, plain_path)
             tuning = summary.fine_tuning(quantized, self.done[-1], not rejected)
             if rejected:
                 quantized_path = plain_path
@@ -97,8 +102,8 @@ class Recipe:
         final = names.tflite_path(self._final_spec(), self.out, settings.quantization)
         self._stage(
             "measure",
-            partial(stages.measure, log=self.log),
-            {"tflite": quantized_path, "evaluation": found["evaluation"]},
+            partial(measures.measure, log=self.log),
+            {"tflite": quantized_path, "evaluation": found.evaluation},
             {},
             summary.measure_detail,
         )
@@ -108,22 +113,21 @@ class Recipe:
         if rejected:
             raise GateFailed(f"--qat: {rejected}; {final} is the file without fine-tuning")
 
-    def _compare(self, found: dict[str, Any], tuned: Path, plain: Path) -> str:
+    def _compare(self, tuning: QatInputs, tuned: Path, plain: Path) -> str:
         """Why the fine-tuned file is not to be published; "" where it is."""
-        tuning = found["qat"]
         reads = {"network": tuning.network, "pictures": tuning.held_out}
-        run = partial(stages.compare, log=self.log)
+        run = partial(measures.compare, log=self.log)
         files = {"tuned": tuned, "plain": plain}
         result = self._stage("compare", run, {**reads, **files}, {}, summary.compare_detail).result
         if result["boxes"] and result["tuned"] > result["plain"] + result["standard_error"]:
             return ""
         return summary.compare_detail(result)
 
-    def _report(self, found: dict[str, Any], final: Path, tuning: dict[str, Any] | None) -> None:
+    def _report(self, found: Inputs, final: Path, tuning: dict[str, Any] | None) -> None:
         """`report.html`, `MODEL_CARD.md`, `report.json` and the summary."""
-        folder, weights = self.folder, found["weights"]
+        folder, weights = self.folder, found.weights
         about = final, self.done, self.fallback, self.choice
-        content = summary.build_report(self.spec, weights, found["weights_sha256"], *about)
+        content = summary.build_report(self.spec, weights, found.weights_sha256, *about)
         content |= {"escalation": self.escalation, "fine_tuning": tuning}
         pages = {"report": folder / "report.html", "card": folder / "MODEL_CARD.md"}
         if self.options.no_report:
@@ -135,8 +139,8 @@ class Recipe:
             tflite=final,
             onnx=folder / "model.onnx",
             weights=weights,
-            calibration=found["images"],
-            evaluation=found["evaluation"],
+            calibration=found.images,
+            evaluation=found.evaluation,
             content=content,
             command=self.command,
             official=self.options.weights is None,
@@ -156,31 +160,31 @@ class Recipe:
         summary.write_report(content, self.folder / "report.json")
         print(summary.summary(content, final, pages))
 
-    def _name_strides(self, found: dict[str, Any]) -> None:
+    def _name_strides(self, found: Inputs) -> None:
         """Tell those who bring a network of their own that finer strides were left out."""
         given, known = self.options, self.spec.architecture.strides
         own = given.config is not None or given.weights is not None
         if not own or given.strides is not None or self.spec.graph.strides == known:
             return
         result = None
-        if found["evaluation"] is not None:
-            reads = {"spec": self.spec, "weights": found["weights"]}
-            reads |= {"evaluation": found["evaluation"]}
-            run = partial(stages.strides, log=self.log)
+        if found.evaluation is not None:
+            reads = {"spec": self.spec, "weights": found.weights}
+            reads |= {"evaluation": found.evaluation}
+            run = partial(measures.strides, log=self.log)
             result = self._run("strides", run, SOURCES["strides"], reads, {}).result
         say(summary.strides_detail(known, result))
 
     def _quantize(
         self,
-        found: dict[str, Any],
-        settings: stages.QuantizationSettings,
+        found: Inputs,
+        settings: QuantizationSettings,
         name: str,
-        tuning: stages.QatInputs | None,
+        tuning: QatInputs | None,
     ) -> tuple[Done, Path]:
         """Run or skip the stage that quantizes; the file is called as the stage."""
         path = self.folder / f"{name}.tflite"
         reads = {
-            "images": found["images"],
+            "images": found.images,
             "onnx_path": self.folder / "model.onnx",
             "saved_model": self.folder / "saved_model",
             "settings": settings,
@@ -191,22 +195,22 @@ class Recipe:
         run = partial(stages.quantize, log=self.log, saved=saved)
         return self._run(name, run, sources, reads, {"tflite": path}), path
 
-    def _settings(self, found: dict[str, Any]) -> stages.QuantizationSettings:
+    def _settings(self, found: Inputs) -> QuantizationSettings:
         """As the options say, or the first that keep to `--max-drop`."""
         rewrites, limit = tuple(self.rewrites), self.options.max_drop
         if limit is None:
             methods = tuple(names.quantization_methods(self.options))
-            further = found["further"]
-            return stages.QuantizationSettings(self.quantization, methods, rewrites, further)
-        if found["evaluation"] is None:
+            further = found.further
+            return QuantizationSettings(self.quantization, methods, rewrites, further)
+        if found.evaluation is None:
             raise KitError("--max-drop: no annotated images found; give --annotations")
-        every_image = dataclasses.replace(found["evaluation"], limit=None)
+        every_image = dataclasses.replace(found.evaluation, limit=None)
 
-        def ap_of(settings: stages.QuantizationSettings) -> float:
+        def ap_of(settings: QuantizationSettings) -> float:
             _, path = self._quantize(found, settings, "attempt", None)
-            return stages.average_precision(path, every_image, self.log)
+            return measures.average_precision(path, every_image, self.log)
 
-        float_ap = stages.average_precision(self.folder / "model.onnx", every_image, self.log)
+        float_ap = measures.average_precision(self.folder / "model.onnx", every_image, self.log)
         say(f"      float: AP {float_ap:.2f}")
         settings, self.escalation = escalate(limit, float_ap, rewrites, ap_of, self.quantization)
         return settings
@@ -221,14 +225,14 @@ class Recipe:
             self._publish(made, final)
         print(f"file     {final}, {final.stat().st_size:,} bytes")
 
-    def _onnx_stage(self, found: dict[str, Any], path: Path, layout: str) -> None:
+    def _onnx_stage(self, found: Inputs, path: Path, layout: str) -> None:
         done = self._stage(
             "onnx" if layout == "lowered" else f"onnx-{layout}",
             stages.convert_onnx,
             {
                 "spec": self.spec,
-                "weights": found["weights"],
-                "images": found["images"][:1],
+                "weights": found.weights,
+                "images": found.images[:1],
                 "layout": layout,
                 "left_out": self.left_out,
             },
@@ -236,7 +240,7 @@ class Recipe:
             lambda r: f"largest difference {r['largest_difference']:.1e} to PyTorch",
         )
         for note in done.result["notes"]:
-            say(f"      {found['weights'].name} {note}")
+            say(f"      {found.weights.name} {note}")
 
     def _publish(self, source: Path, final: Path) -> None:
         self._stage(
@@ -294,64 +298,6 @@ class Recipe:
         blocks = integers and rotated and "space_to_depth" in self.rewrites
         graph = dataclasses.replace(self.spec.graph, space_to_depth=blocks)
         return dataclasses.replace(self.spec, graph=graph)
-
-    def _find_inputs(self) -> dict[str, Any]:
-        """Weights, calibration and evaluation images, with the line of the first stage."""
-        start = time.perf_counter()
-        given = self.options
-        if (given.annotations is None) != (given.evaluation_images is None):
-            raise KitError("--annotations and --evaluation-images belong together; give both")
-        weights = locate.weights(self.origin, given.weights)
-        refuse_foreign(weights)  # Before images are downloaded.
-        images = locate.calibration_images(self.spec, given.images)
-        evaluation = self._find_evaluation()
-        strides = ",".join(str(stride) for stride in self.spec.graph.strides)
-        say(f"{self.spec.name}, strides {strides}, weights {weights}")
-        done = Done("inputs", {}, {}, time.perf_counter() - start, skipped=False)
-        self._announce(done, f"{weights.name}, {len(images)} calibration images")
-        return {
-            "weights": weights,
-            "weights_sha256": checksum(weights),
-            "images": images,
-            "evaluation": evaluation,
-            "further": locate.further_images(given.quantization_images),
-            "qat": self._find_qat(weights),
-        }
-
-    def _find_evaluation(self) -> AnnotatedImages | None:
-        """The annotated images; those that happen to be at hand only if they have a class of the
-        model."""
-        given = self.options
-        found = locate.evaluation_set(
-            self.spec, given.evaluation_images, given.annotations, EVALUATED_IMAGES, download=False
-        )
-        if found is None:
-            return None
-        from data.annotations import AnnotatedImages
-        from evaluation.coco import annotates
-
-        chosen = AnnotatedImages(*found, EVALUATED_IMAGES)
-        of_use = annotates(chosen.path, self.spec.classes)
-        return chosen if of_use or given.annotations is not None else None
-
-    def _find_qat(self, weights: Path) -> stages.QatInputs | None:
-        given = self.options
-        if given.qat is None:
-            return None
-        learned, held_out = stages.hold_out(list_images(given.qat))
-        network, teacher = stages.Checkpoint(self.origin, weights), None
-        if given.teacher is not None:
-            if self.spec.graph.strides == self.spec.architecture.strides and (
-                self.spec == self.origin
-            ):
-                raise KitError(
-                    f"--teacher {given.teacher}: a network with all its strides learns nothing in "
-                    "float; give fewer --strides, or another --activation"
-                )
-            spec = locate.model_spec(given.teacher)
-            teacher = stages.Checkpoint(spec, locate.weights(spec, None))
-            spec.with_classes(self.spec.classes)  # Refuses a teacher that does not know them.
-        return stages.QatInputs(network, learned, held_out, given.qat_epochs, teacher)
 
 
 def _writable(folder: Path) -> Path:

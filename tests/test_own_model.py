@@ -22,7 +22,7 @@ from convert.engines import OnnxEngine, TorchEngine
 from convert.training_config import read_training_config
 from data.annotations import AnnotatedImages
 from evaluation import CocoSet, ap_detector, detect_all, score
-from pipeline import stages
+from pipeline import measures
 from pipeline.__main__ import main
 from quantize.float_graph import FloatGraph
 from quantize.learn import Learned
@@ -198,7 +198,9 @@ def test_strides_that_mcu_leaves_out(own: Path, printed: str, tmp_path: Path) ->
     content = {"images": listed, "categories": categories, "annotations": boxes}
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     evaluation = AnnotatedImages(own / "images", tmp_path / "boxes.json")
-    found = stages.strides(spec.with_strides((32,)), own / "own.ckpt", evaluation, tmp_path / "log")
+    found = measures.strides(
+        spec.with_strides((32,)), own / "own.ckpt", evaluation, tmp_path / "log"
+    )
     assert list(found["ap"]) == ["32", "16,32", "8,16,32"] and found["images"] == 10
     whole = ap_detector(TorchEngine(load_network(own / "own.ckpt", spec).network, spec))
     images = CocoSet.load(own / "images", tmp_path / "boxes.json", CLASSES)

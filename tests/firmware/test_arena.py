@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis.doctor import diagnose
 from firmware.layout import basis, lay_out
-from pipeline import stages
+from pipeline import measures
 from pipeline.budget import Budget, Choice, Takes, best, read_choices
 from pipeline.cache import Done
 from pipeline.report.latency import latencies
@@ -68,7 +68,7 @@ def test_all_say_what_the_firmware_reserves(build: Build, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     header = (tmp_path / "fw" / "generated" / "nanodet_settings.h").read_text()
     reserved = int(re.findall(r"#define NANODET_ARENA_BYTES (\d+)", header)[0])
-    measured = stages.measure(build.tflite, None, tmp_path / "log")
+    measured = measures.measure(build.tflite, None, tmp_path / "log")
     assert measured["arena_reserved_bytes"] == reserved > measured["arena_bytes"]
     for memory_bytes, verdict in ((reserved, "fits"), (reserved - 1, "does not fit")):
         found = _doctors(build.tflite, tmp_path, memory_bytes)
@@ -111,7 +111,7 @@ class Agreeing:
             "onnx": {"notes": [], "rewrites": [], "largest_difference": 0.0},
             "tensorflow": {"largest_difference": 0.0},
             "quantize": {"operators": {}},
-            "measure": stages.measure(self._build.tflite, None, self._folder / "log"),
+            "measure": measures.measure(self._build.tflite, None, self._folder / "log"),
         }
         stages_done = [Done(name, result, {}, 1.0, False) for name, result in done.items()]
         build = self._build

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.contract import QuantizationSettings
 from pipeline.escalation import STEPS, escalate
-from pipeline.stages import QuantizationSettings
 from runtime.errors import GateFailed
 
 APS = dict(zip((name for name, _, _ in STEPS), (14.1, 14.3, 14.7, 14.9, 15.15), strict=True))

@@ -10,9 +10,9 @@ from PIL import Image
 
 from data.annotations import AnnotatedImages
 from pipeline.cache import Done
+from pipeline.measures import on_the_engine
 from pipeline.report.build import findings
 from pipeline.report.contract import Findings, Job
-from pipeline.stages import _on_the_engine
 from pipeline.summary import build_report
 from runtime.tflite_file import TfliteFile
 from tests.conftest import Build, photo
@@ -52,7 +52,7 @@ def job(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Job:
             arena_bytes=123_456,
             arena_reserved_bytes=126_000,
             cortex_m7={"instructions": 3e8, "by_kind": {"CONV_2D 1x1": 3e8}, "not_counted": []},
-            engine=_on_the_engine(TfliteFile.read(build.tflite)),
+            engine=on_the_engine(TfliteFile.read(build.tflite)),
         ),
     ]
     content = build_report(build.spec, build.checkpoint, "00ff" * 16, build.tflite, stages, "")
