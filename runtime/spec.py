@@ -107,8 +107,8 @@ class Architecture:
         fits = levels in ((stages,) if self.neck == "pan" else (stages, stages + 1))
         fits &= first in ((8,) if of_shuffle else (2, 4, 8, 16, 32))
         fits &= self.strides == tuple(first << i for i in range(levels))
-        problem = f"{_listed(self.strides)} do not fit neck `{self.neck}`"
-        _check(fits, "architecture.strides", problem)
+        problem = f"{_listed(self.strides)} do not fit neck `{self.neck}` on {stages} stages"
+        _check(fits, "architecture.strides", f"{problem}; see the backbone's out_stages")
         _check(0 <= self.prior_offset <= 1, "architecture.prior_offset", "must lie in 0..1")
 
 
