@@ -5,12 +5,12 @@ from __future__ import annotations
 from analysis import cortex_m7
 from analysis.diagnosis import Arena, Examination, Finding, Placement, Prediction, Subject
 from analysis.engine import Deployed, every
-from analysis.rules.microcontroller import full_flash, memory_lines, misfit
+from analysis.rules.memory import full_flash, memory_lines, misfit
 from firmware.engine.weights import fit, with_whole_flash
 
 ENGINE = "the kit's engine"
 NOWHERE = "not on this engine"
-_BASIS = "firmware/engine/layers.py"
+_BASIS = "firmware/engine/reader.py"
 _COUNTED = "instructions counted on a Cortex-M7, analysis/engine_cost.csv"
 
 

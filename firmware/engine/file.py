@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from firmware.engine import WEIGHTS
 from firmware.engine.forms import check_forms
-from firmware.engine.layers import Network, read_layers
+from firmware.engine.layers import Network
 from firmware.engine.plan import Plan, make_plan
+from firmware.engine.reader import read_layers
 from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph

@@ -13,8 +13,8 @@ import pytest
 
 from firmware.engine import WEIGHTS, proof, show
 from firmware.engine.emit import emit
-from firmware.engine.layers import read_layers
 from firmware.engine.plan import Plan, make_plan
+from firmware.engine.reader import read_layers
 from runtime.engines import TflmEngine
 from runtime.preprocess import int8_input, to_canvas
 from runtime.spec import ModelSpec

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from firmware.engine import proof
 from firmware.engine.emit import emit
-from firmware.engine.layers import Layer, Value, read_layers
+from firmware.engine.layers import Layer, Value
 from firmware.engine.plan import Plan, make_plan
+from firmware.engine.reader import read_layers
 from firmware.engine.turns import FORMS, turns
 from runtime.tflite_graph import Graph
 from tests.firmware.conftest import compiled, sources, tool

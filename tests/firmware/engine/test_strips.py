@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.engine.layers import read_layers
+from firmware.engine.reader import read_layers
 from firmware.engine.strips import without_strips
 from quantize import flatbuffer
 from quantize.rewrites import strips
