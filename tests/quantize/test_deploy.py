@@ -68,7 +68,7 @@ def test_what_each_changes(finish: Callable[..., Deployed]) -> None:
     }  # fmt: skip
     assert blocks.operators == plain.operators
     file = TfliteFile.parse(blocks.content, "tiny")
-    assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 12)
+    assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 16)
     assert not (plain.left_out or cut.left_out or blocks.left_out)
 
 
