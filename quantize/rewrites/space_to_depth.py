@@ -1,9 +1,9 @@
 """The first convolution on 2x2 blocks of pixels, bit for bit the same result.
 
 Three input channels starve an NPU's multipliers. A 3x3 convolution with stride 2 over (H, W, 3) is
-a 2x2 one with stride 1 over (H/2, W/2, 16), where each cell holds a block of pixels row by row, of 4
-bytes each; the fourth row and column of its window weigh nothing, and so does each fourth byte. An
-Ethos-U65 reads 16 channels from DRAM in whole bursts, and 12 of them only 12 bytes at a time.
+a 2x2 one with stride 1 over (H/2, W/2, 16), where each cell holds a block of pixels row by row, 4
+bytes each; the fourth row and column of its window weigh nothing, and so does each fourth byte. By
+Vela, an Ethos-U65 reads 16 channels from DRAM in whole bursts, and 12 only 12 bytes at a time.
 """
 
 from __future__ import annotations
