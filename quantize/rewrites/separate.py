@@ -28,7 +28,8 @@ def convolve_by_slice(model: Any) -> int:
 
 
 class _Separator:
-    """chains: by position of a convolution, what follows it and the slices that are read."""
+    """chains: by position of a convolution, the activation that follows it, if any, and the slices
+    that are read."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -36,41 +37,44 @@ class _Separator:
         for op in graph.operators:
             for index in {tensor.index for tensor in op.inputs if tensor is not None}:
                 self._readers.setdefault(index, []).append(op)
-        self.chains = {conv.position: chain for conv in graph.named("CONV_2D")
-                       if (chain := self._chain(conv))}  # fmt: skip
-        self._gone = {op.position for chain in self.chains.values() for op in chain}
+        found = {conv.position: self._chain(conv) for conv in graph.named("CONV_2D")}
+        self.chains = {position: chain for position, chain in found.items() if chain[1]}
+        self._gone = {
+            op.position for chain in self.chains.values() for part in chain for op in part
+        }
 
-    def _chain(self, conv: Operator) -> list[Operator]:
-        leaf, chain = conv.outputs[0], []
-        readers = self._readers.get(leaf.index, [])
-        if [op.name for op in readers] == ["LEAKY_RELU"] and leaf not in self.graph.outputs:
-            chain, leaf = readers, readers[0].outputs[0]
-            readers = self._readers.get(leaf.index, [])
-        whole = leaf in self.graph.outputs or not readers
-        return [] if whole or not all(_takes_channels(op) for op in readers) else chain + readers
+    def _chain(self, conv: Operator) -> tuple[list[Operator], list[Operator]]:
+        leaf, activation = conv.outputs[0], []
+        readers = self._reading(leaf)
+        if [op.name for op in readers] == ["LEAKY_RELU"]:
+            activation, leaf = readers, readers[0].outputs[0]
+            readers = self._reading(leaf)
+        return activation, readers if all(map(_takes_channels, readers)) else []
+
+    def _reading(self, tensor: Tensor) -> list[Operator]:
+        """Its readers; none of one that leaves the graph, too."""
+        return [] if tensor in self.graph.outputs else self._readers.get(tensor.index, [])
 
     def replaced(self, op: Operator) -> list[Any]:
         """What stands in the place of an operator."""
         if op.position in self.chains:
-            chain = self.chains[op.position]
-            between = [link for link in chain if link.name != "SLICE"]
-            slices = [link for link in chain if link.name == "SLICE"]
-            return [packed for one in slices for packed in self._convolve(op, between, one)]
+            activation, slices = self.chains[op.position]
+            links = [op, *activation]
+            return [packed for taken in slices for packed in self._convolve(links, taken)]
         return [] if op.position in self._gone else [op.packed]
 
-    def _convolve(self, conv: Operator, between: list[Operator], taken: Operator) -> list[Any]:
+    def _convolve(self, links: list[Operator], taken: Operator) -> list[Any]:
         """The channels of one slice."""
-        target, begin = taken.outputs[0], slice_begin(taken)[-1]
+        conv, target, begin = links[0], taken.outputs[0], slice_begin(taken)[-1]
         rows = slice(begin, begin + target.shape[-1])
-        made, source = [], conv.inputs[0]
-        assert source is not None
-        inputs = [source.index, *(self._rows(conv.constant(i), rows, target.name) for i in (1, 2))]
-        for op in (conv, *between):
-            last = op is (conv, *between)[-1]
-            output = target.index if last else flatbuffer.add_activation(
-                self.graph.model, f"{target.name}/{op.name}", target.shape, op.outputs[0].index
+        inputs = [conv.packed.inputs[0]]
+        inputs += [self._rows(conv.constant(i), rows, target.name) for i in (1, 2)]
+        made = []
+        for op in links:
+            packed, label = copy.copy(op.packed), f"{target.name}/{op.name}"
+            output = target.index if op is links[-1] else flatbuffer.add_activation(
+                self.graph.model, label, target.shape, op.outputs[0].index
             )  # fmt: skip
-            packed = copy.copy(op.packed)
             packed.inputs, packed.outputs = inputs, [output]
             made.append(packed)
             inputs = [output]

@@ -87,7 +87,7 @@ def test_what_a_budget_tells(board: str) -> None:
     assert aps[2] < aps[0] < aps[1]
     spec = chosen_spec(options, options.target)
     size, strides = spec.input.width, ",".join(map(str, spec.graph.strides))
-    assert f"{spec.name}, {size}x{size}, strides {strides}:" in lines[0]
+    assert f"{options.variant}, {size}x{size}, strides {strides}:" in lines[0]
     better = cheapest_first(read_linux_choices(), board)
     assert all(c.ap <= aps[0] for c in better if c.latency_ms[board] <= limit_ms)
 

@@ -202,8 +202,8 @@ def test_blocks_in_the_preprocessing(tiny: ModelSpec, canvas: np.ndarray) -> Non
     spec = dataclasses.replace(tiny, graph=graph)
     for make in (int8_input, float_input):
         pixels, blocks = make(canvas, tiny)[0], make(canvas, spec)[0]
-        assert blocks.shape == (32, 48, 12)
+        assert blocks.shape == (32, 48, 16)
         np.testing.assert_array_equal(blocks[5, 7, :3], pixels[10, 14])
-        np.testing.assert_array_equal(blocks[5, 7, 3:6], pixels[10, 15])
-        np.testing.assert_array_equal(blocks[5, 7, 6:9], pixels[11, 14])
-        np.testing.assert_array_equal(blocks[5, 7, 9:], pixels[11, 15])
+        np.testing.assert_array_equal(blocks[5, 7, 4:7], pixels[10, 15])
+        np.testing.assert_array_equal(blocks[5, 7, 8:11], pixels[11, 14])
+        np.testing.assert_array_equal(blocks[5, 7, 12:15], pixels[11, 15])
