@@ -189,13 +189,13 @@ def apply_budget(options: argparse.Namespace) -> list[str]:
     if all(getattr(options, name) is None for name in _BUDGETS):
         return []
     board, engine = options.board, options.engine
-    linux = linux_budget.TARGETS.get(board)
-    if options.target != (linux or "mcu") or choosing.already_chosen(options):
+    target = linux_budget.TARGETS.get(board, "mcu")
+    if options.target != target or choosing.already_chosen(options):
         raise KitError("--budget-arena, --budget-flash, --budget-ms and --preset choose model, "
-                       "size and strides for --target mcu, or with --board "
-                       f"{' or '.join(linux_budget.TARGETS)} for that board; leave out --model, "
-                       "--config, --weights, --input-size and --strides")  # fmt: skip
-    if linux:
+                       f"size and strides, for --board {board} with --target {target}; leave out "
+                       "--model, --config, --weights, --input-size and --strides, or name the "
+                       f"--board ({', '.join(linux_budget.TARGETS)} for Linux)")  # fmt: skip
+    if board in linux_budget.TARGETS:
         return linux_budget.apply_budget(options)
     choices = _candidates(options.camera)
     limit = PRESETS[options.preset] * _TIMES[engine] if options.preset else None
