@@ -78,7 +78,8 @@ def candidates() -> dict[str, ModelSpec]:
     return found
 
 
-def _options(key: str) -> list[str]:
+def options(key: str) -> list[str]:
+    """Of `recipe.sh`, for a candidate."""
     model, size, strides = key.split("/")
     return ["--model", model, "--input-size", size, "--strides", strides]
 
@@ -86,7 +87,7 @@ def _options(key: str) -> list[str]:
 def rank(key: str, spec: ModelSpec) -> dict[str, Any]:
     """The AP of a candidate in float."""
     scores = work_folder(spec, _OUT) / "torch.json"
-    found = builds.evaluate(scores, "--engine", "torch", *_options(key))
+    found = builds.evaluate(scores, "--engine", "torch", *options(key))
     model, size, strides = key.split("/")
     named = {"model": model, "input_size": int(size), "strides": strides}
     return {**named, "float_ap": round(found["AP"], 2)}
@@ -94,13 +95,13 @@ def rank(key: str, spec: ModelSpec) -> dict[str, Any]:
 
 def estimate(key: str, spec: ModelSpec) -> dict[str, Any]:
     """What a candidate takes, which does not depend on how well it is quantized."""
-    python("-m", "pipeline", *_options(key), "--fast", "--out", str(_FAST))
+    python("-m", "pipeline", *options(key), "--fast", "--out", str(_FAST))
     return costs(tflite_path(spec, _FAST))
 
 
 def judge(key: str, spec: ModelSpec) -> dict[str, Any]:
     """What a full build adds to a row; evaluated in TensorFlow Lite Micro."""
-    python("-m", "pipeline", *_options(key), "--out", str(_OUT))
+    python("-m", "pipeline", *options(key), "--out", str(_OUT))
     path = tflite_path(spec, _OUT)
     scores = work_folder(spec, _OUT) / "tflm.json"
     found = builds.evaluate(scores, str(path), "--engine", "tflm")

@@ -17,11 +17,12 @@ from data.names import (
 )
 from firmware.engine import DEFAULT, ENGINES
 from pipeline.budget import BOARDS, PRESETS, parse_bytes
+from pipeline.linux_budget import TARGETS as FOR_LINUX
 from pipeline.recipe import Recipe
 from quantize import METHODS
 from quantize.scheme import FLOAT_FORMATS, QUANTIZATIONS
 from quantize.targets import SWITCHABLE, TARGETS
-from runtime.benchmark.board import BOARD_HELP, DEFAULT_BOARD, board_type
+from runtime.benchmark.board import BOARD_HELP, DEFAULT_BOARD, board_type, load
 from runtime.cli import Parser, amount, positive, run
 
 
@@ -35,9 +36,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--target",
         choices=TARGETS,
-        default="mcu",
         help="which rewrites pay, strides by default (mcu the coarsest alone, the others all), and "
-        "--quantization by default; default %(default)s",
+        "--quantization by default; default mcu, or what --board runs",
     )
     add(
         "--disable-rewrite",
@@ -67,7 +67,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="WxH",
         help="give the canvas this camera's shape, e.g. 640x480, where the network letterboxes",
     )
-    add("--board", type=board_type(BOARDS), default=DEFAULT_BOARD, metavar="NAME", help=BOARD_HELP)
+    known = board_type([*BOARDS, *map(load, FOR_LINUX)])
+    add("--board", type=known, default=DEFAULT_BOARD, metavar="NAME", help=BOARD_HELP)
     add("--images", type=Path, metavar="PATH", help="your own calibration images, or a video")
     add(
         "--quantization-images",
@@ -143,6 +144,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     if options.max_drop is not None and (chosen or options.stop_after):
         parser.error("--max-drop chooses how to quantize; leave out --quantization, --fast, "
                      "--without, --qat, --quantization-images and --stop-after")  # fmt: skip
+    options.target = options.target or FOR_LINUX.get(options.board, "mcu")
     options.quantization = options.quantization or TARGETS[options.target].quantization
     if options.quantization in FLOAT_FORMATS and (options.qat or options.fast or options.without):
         parser.error(

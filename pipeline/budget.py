@@ -1,4 +1,5 @@
-"""The most accurate network that fits a microcontroller's memory and time.
+"""The most accurate network that fits a microcontroller's memory and time; `linux_budget` is for
+Linux boards.
 
 The choices and their figures are measured by `python -m benchmarks.pareto`.
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from analysis.cortex_m7 import ns_per_instruction
 from data import locate, names
+from pipeline import choices as choosing
+from pipeline import linux_budget
 from runtime.benchmark.board import load, microcontrollers
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError
@@ -27,7 +30,6 @@ BOARDS = microcontrollers()
 PRESETS = {"fast": 80_000_000, "balanced": 160_000_000, "accurate": 480_000_000}
 _TIMES = {"c": 1.0, "tflm": 3.5}  # TensorFlow Lite Micro takes so many times the instructions.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
-_CHOOSING = ("variant", "config", "weights", "input_size", "strides")
 _BUDGETS = ("budget_arena", "budget_flash", "budget_ms", "preset")
 
 
@@ -176,10 +178,7 @@ def neighbours(
     """The cheapest choice on the board that finds more, and the most accurate of those that find
     less in fewer instructions; None where there is none."""
     fitting = on_board(choices, board, engine)
-    more = (choice for choice in fitting if choice.ap > chosen.ap)
-    limit = chosen.takes[engine].instructions
-    less = [c for c in fitting if c.ap < chosen.ap and c.takes[engine].instructions < limit]
-    return next(more, None), max(less, key=lambda choice: choice.ap, default=None)
+    return choosing.beside(fitting, chosen, lambda choice: choice.takes[engine].instructions)
 
 
 def apply_budget(options: argparse.Namespace) -> list[str]:
@@ -189,11 +188,15 @@ def apply_budget(options: argparse.Namespace) -> list[str]:
     """
     if all(getattr(options, name) is None for name in _BUDGETS):
         return []
-    if options.target != "mcu" or any(getattr(options, name) is not None for name in _CHOOSING):
-        raise KitError("--budget-arena, --budget-flash, --budget-ms and --preset choose model, "
-                       "size and strides for --target mcu; leave out --model, --config, --weights, "
-                       "--input-size and --strides")  # fmt: skip
     board, engine = options.board, options.engine
+    target = linux_budget.TARGETS.get(board, "mcu")
+    if options.target != target or choosing.already_chosen(options):
+        raise KitError("--budget-arena, --budget-flash, --budget-ms and --preset choose model, "
+                       f"size and strides, for --board {board} with --target {target}; leave out "
+                       "--model, --config, --weights, --input-size and --strides, or name the "
+                       f"--board ({', '.join(linux_budget.TARGETS)} for Linux)")  # fmt: skip
+    if board in linux_budget.TARGETS:
+        return linux_budget.apply_budget(options)
     choices = _candidates(options.camera)
     limit = PRESETS[options.preset] * _TIMES[engine] if options.preset else None
     budget = Budget(options.budget_arena, options.budget_flash, options.budget_ms, limit)
@@ -201,11 +204,8 @@ def apply_budget(options: argparse.Namespace) -> list[str]:
     options.variant = choice.model
     options.input_size = choice.canvas
     options.strides = choice.parsed_strides
-    better, cheaper = neighbours(choices, choice, board, engine)
-    lines = [f"chosen   {choice.on(board, engine)} (--engine {engine})"]
-    for what, other in (("better", better), ("cheaper", cheaper)):
-        found = other.on(board, engine) if other else "nothing measured that fits the board"
-        lines.append(f"{what:<8} {found}")
+    others = neighbours(choices, choice, board, engine)
+    lines = choosing.lines(choice, others, lambda c: c.on(board, engine), f" (--engine {engine})")
     notes = []
     if engine == "c" and ns_per_instruction(load(board)):
         notes.append("milliseconds are at TensorFlow Lite Micro's time per instruction")

@@ -4,4 +4,9 @@
 METHODS = ("ranges", "equalize", "reconstruct")
 
 # Of the finished file, in this order; see `quantize.deploy`.
-INT8_REWRITES = ("shuffle_by_convolutions", "stem_strips", "space_to_depth")
+INT8_REWRITES = (
+    "shuffle_by_convolutions",
+    "convolution_by_slice",
+    "stem_strips",
+    "space_to_depth",
+)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from quantize import flatbuffer, package, verify
-from quantize.rewrites import selections, shuffle, slices, space_to_depth, strips
+from quantize.rewrites import selections, separate, shuffle, slices, space_to_depth, strips
 from runtime.engines.litert import LiteRtEngine
 from runtime.errors import GateFailed
 from runtime.spec import ModelSpec
@@ -55,6 +55,8 @@ def deploy(
             slices.use_plain_slices(model)
         else:
             left_out.append("shuffle_by_convolutions: no shuffle is left, or it is no int8 file")
+    if "convolution_by_slice" in rewrites and not separate.convolve_by_slice(model):
+        left_out.append("convolution_by_slice: no convolution is read by slices alone")
     if "stem_strips" in rewrites and strips.cut_stem(model) == 1:
         left_out.append("stem_strips: the stem is no chain of a convolution and a pool")
     if "space_to_depth" in rewrites:

@@ -16,6 +16,7 @@ SWITCHABLE = (
     "stem_strips",
     "space_to_depth",
     "shuffle_by_convolutions",
+    "convolution_by_slice",
 )
 
 
@@ -29,7 +30,7 @@ class Target:
     quantization: str = "int8"
 
 
-_FOR_NPUS = {"space_to_depth", "shuffle_by_convolutions"}
+_FOR_NPUS = {"space_to_depth", "shuffle_by_convolutions", "convolution_by_slice"}
 TARGETS = {
     "mcu": Target(all_strides=False, without=frozenset(_FOR_NPUS)),
     "linux": Target(all_strides=True, without=frozenset({*_FOR_NPUS, "stem_strips"})),
@@ -39,7 +40,9 @@ TARGETS = {
     # What stays a shuffle becomes convolutions there: no copy, where slices make one each.
     "imx8mp-npu": Target(
         all_strides=True,
-        without=frozenset({"shuffle_by_slices", "space_to_depth", "stem_strips"}),
+        without=frozenset(
+            {"shuffle_by_slices", "space_to_depth", "stem_strips", "convolution_by_slice"}
+        ),
         quantization="int8-per-tensor",
     ),
 }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .spec import InputSpec, ModelSpec
+from .spec import PIXEL_BYTES, InputSpec, ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,13 +175,15 @@ def float_input(
 
 
 def _arranged(pixels: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:
-    """(H, W, C), rotated, and in blocks (H/2, W/2, 4 C), each 2x2 pixels, row by row."""
+    """(H, W, C), rotated, and in blocks (H/2, W/2, 16), each 2x2 pixels, row by row."""
     pixels = upright(pixels, spec)
     if not spec.graph.space_to_depth:
         return pixels
     height, width, channels = pixels.shape
-    cells = pixels.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-    return cells.reshape(height // 2, width // 2, 4 * channels)
+    filled = np.zeros((height, width, PIXEL_BYTES), pixels.dtype)
+    filled[..., :channels] = pixels
+    cells = filled.reshape(height // 2, 2, width // 2, 2, PIXEL_BYTES).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(height // 2, width // 2, 4 * PIXEL_BYTES)
 
 
 def upright(grid: NDArray[_Scalar], spec: ModelSpec) -> NDArray[_Scalar]:

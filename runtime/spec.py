@@ -30,6 +30,7 @@ BACKBONES = (
 NECKS = ("pan", "ghost_pan")
 ACTIVATIONS = ("leaky_relu", "relu", "relu6", "hard_swish")
 CHANNELS = {"BGR": 3, "RGB": 3, "GREY": 1}  # By colour order.
+PIXEL_BYTES = 4  # In blocks, see `GraphSpec`.
 DATASETS = ("coco", "shapes")
 
 
@@ -163,8 +164,8 @@ class GraphSpec:
     class_ids: the classes it answers for, as indices into `ModelSpec.class_names`; empty for all.
     raw_pixels: it takes (pixel - raw_offset) / raw_scale rather than normalised pixels.
     rotated_180: it takes the image rotated by 180 degrees and returns its grids so rotated.
-    space_to_depth: it takes blocks of 2x2 pixels as channels: (1, H/2, W/2, 12), or 4 of grey, each
-    block row by row, its pixels in the colour order.
+    space_to_depth: it takes blocks of 2x2 pixels as channels, (1, H/2, W/2, 16): each block row by
+    row, each pixel in the colour order and filled up to `PIXEL_BYTES`, which weigh nothing.
     """
 
     strides: tuple[int, ...]
@@ -254,9 +255,10 @@ class ModelSpec:
     @property
     def input_shape_nhwc(self) -> tuple[int, int, int, int]:
         """Shape of the graph's input in NHWC."""
-        block = 2 if self.graph.space_to_depth else 1
         height, width, channels = self.input.canvas_shape
-        return (1, height // block, width // block, channels * block**2)
+        if self.graph.space_to_depth:
+            return (1, height // 2, width // 2, 4 * PIXEL_BYTES)
+        return (1, height, width, channels)
 
     def output_shape_nhwc(self, name: str) -> tuple[int, int, int, int]:
         """Shape of the output `name` in NHWC."""

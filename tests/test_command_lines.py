@@ -97,7 +97,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--budget-arena", "many"], "512K or 1.5M"),
         ([*RECIPE, "--budget-arena", "50K"], "no model fits"),
         ([*RECIPE, "--budget-ms", "300", "--strides", "32"], "leave out --model"),
-        ([*RECIPE, "--budget-ms", "300", "--target", "linux"], "for --target mcu"),
+        ([*RECIPE, "--budget-ms", "300", "--target", "linux"], "with --target mcu"),
         ([*EVALUATE, "{m}/good.tflite", "--input-size", "256"], "--input-size goes with"),
         ([*EXAMPLE, "--camera", "77", "--tflite", "{m}/good.tflite"], "--camera 77"),
         ([*RECIPE, "--out", "/dev/null/x"], "--out /dev/null/x"),

@@ -45,8 +45,9 @@ pixels = (total + steps * steps // 2) // (steps * steps)
 pixels = pixels[..., ::-1] if size["colour_order"] == "BGR" else pixels
 turn = slice(None, None, -1 if graph["rotated_180"] else 1)
 tensor = (pixels[turn, turn] - 128).astype(np.int8)
-if graph["space_to_depth"]:  # Files for ethos-u65: blocks of 2x2 pixels.
-    blocks = tensor.reshape(height // 2, 2, width // 2, 2, -1).transpose(0, 2, 1, 3, 4)
+if graph["space_to_depth"]:  # Files for ethos-u65: blocks of 2x2 pixels of 4 bytes.
+    tensor = np.pad(tensor, ((0, 0), (0, 0), (0, 4 - tensor.shape[2])))
+    blocks = tensor.reshape(height // 2, 2, width // 2, 2, 4).transpose(0, 2, 1, 3, 4)
     tensor = blocks.reshape(height // 2, width // 2, -1)
 interpreter = Interpreter(model_content=content)
 interpreter.allocate_tensors()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.linux_choices import for_npu
 from quantize import INT8_REWRITES, flatbuffer, integer_file
 from quantize.deploy import Deployed, deploy
 from quantize.float_graph import FloatGraph
@@ -26,7 +27,8 @@ from runtime.tflite_graph import Graph, unpack
 from tests.conftest import Build, Converted, calibration, deviation, photo, small
 
 _OF_THE_STEM = ("stem_strips", "space_to_depth")
-CASES = [(), ("stem_strips",), ("space_to_depth",), _OF_THE_STEM]
+_FOR_THE_U65 = ("convolution_by_slice", "space_to_depth")
+CASES = [(), ("stem_strips",), ("space_to_depth",), _OF_THE_STEM, _FOR_THE_U65]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,40 @@ def test_what_each_changes(finish: Callable[..., Deployed]) -> None:
     }  # fmt: skip
     assert blocks.operators == plain.operators
     file = TfliteFile.parse(blocks.content, "tiny")
-    assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 12)
+    assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 16)
     assert not (plain.left_out or cut.left_out or blocks.left_out)
+
+
+def test_a_convolution_for_each_slice(finish: Callable[..., Deployed]) -> None:
+    plain, apart = finish(()), finish(("convolution_by_slice",))
+    assert not apart.left_out and plain.operators["SLICE"] > apart.operators["SLICE"]
+    more = apart.operators["CONV_2D"] - plain.operators["CONV_2D"]
+    assert more == apart.operators["LEAKY_RELU"] - plain.operators["LEAKY_RELU"] > 0
+    graphs = [Graph.parse(found.content, "tiny") for found in (plain, apart)]
+    products = [
+        sum(op.constant(1).elements * op.outputs[0].elements // op.outputs[0].shape[-1]
+            for op in graph.named("CONV_2D"))
+        for graph in graphs
+    ]  # fmt: skip
+    assert products[0] == products[1], "nothing is multiplied twice"
+
+
+def test_the_benchmark_compiles_what_the_target_gets(
+    finish: Callable[..., Deployed], tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain.tflite"
+    plain.write_bytes(finish(()).content)
+    (tmp_path / "npu").mkdir()
+    graphs = (
+        Graph.read(for_npu(plain, tmp_path / "npu")),
+        Graph.parse(finish(_FOR_THE_U65).content, "tiny"),
+    )
+    made, target = (
+        [(op.name, [t and (t.shape, t.scales) for t in (*op.inputs, *op.outputs)])
+         for op in graph.operators]
+        for graph in graphs
+    )  # fmt: skip
+    assert made == target
 
 
 def test_strips_take_less_memory(finish: Callable[..., Deployed], tmp_path: Path) -> None:
@@ -90,7 +124,9 @@ def test_a_stem_that_pads_is_left_alone(
     model = integer_file.write(graph, ranges)
     expected = expected_counts(upright.onnx)
     deployed = deploy(model, upright.spec, INT8_REWRITES, expected, canvas, "upright")
-    assert [line.split(":")[0] for line in deployed.left_out] == list(INT8_REWRITES)
+    apart = "convolution_by_slice"
+    left_out = [line.split(":")[0] for line in deployed.left_out]
+    assert left_out == [name for name in INT8_REWRITES if name != apart]
     assert deployed.operators["PAD"] == 7, "a strided convolution each"
     answers = LiteRtEngine(TfliteFile.parse(deployed.content, "upright")).infer(canvas)
     floats = simulate_float(graph, upright.spec, canvas)
@@ -166,8 +202,8 @@ def test_blocks_in_the_preprocessing(tiny: ModelSpec, canvas: np.ndarray) -> Non
     spec = dataclasses.replace(tiny, graph=graph)
     for make in (int8_input, float_input):
         pixels, blocks = make(canvas, tiny)[0], make(canvas, spec)[0]
-        assert blocks.shape == (32, 48, 12)
+        assert blocks.shape == (32, 48, 16)
         np.testing.assert_array_equal(blocks[5, 7, :3], pixels[10, 14])
-        np.testing.assert_array_equal(blocks[5, 7, 3:6], pixels[10, 15])
-        np.testing.assert_array_equal(blocks[5, 7, 6:9], pixels[11, 14])
-        np.testing.assert_array_equal(blocks[5, 7, 9:], pixels[11, 15])
+        np.testing.assert_array_equal(blocks[5, 7, 4:7], pixels[10, 15])
+        np.testing.assert_array_equal(blocks[5, 7, 8:11], pixels[11, 14])
+        np.testing.assert_array_equal(blocks[5, 7, 12:15], pixels[11, 15])
