@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,24 +23,34 @@ def script(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.full(reason="downloads a Debian, and gigabytes of packages into it")
-def test_recipe(tmp_path: Path) -> None:
+@pytest.fixture
+def debian(tmp_path: Path) -> Iterator[Path]:
     mounts = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
     if os.geteuid() or mounts.returncode or not shutil.which("mmdebstrap"):
         pytest.skip("needs root, who may mount, and mmdebstrap")
-    debian = tmp_path / "debian"
-    made = script("make", "trixie", str(debian))
+    folder = tmp_path / "debian"
+    made = script("make", "trixie", str(folder))
     if "mmdebstrap failed" in made.stderr:
+        assert not folder.exists()
         pytest.skip(f"Debian's packages cannot be had: {made.stderr.splitlines()[0]}")
     assert made.returncode == 0, made.stderr
-    done = script("run", str(debian), "bash", "recipe.sh", "--fast")
-    assert done.returncode == 0, done.stderr
+    yield folder
+    shutil.rmtree(folder)  # Seven gigabytes, with CUDA.
+
+
+@pytest.mark.full(reason="downloads a Debian, and gigabytes of packages into it")
+def test_recipe(debian: Path) -> None:
+    """Twice: the second run takes over what the first one's early stages made."""
     kit = debian / "home" / "user" / "kit"
     model = kit / f"{_FILE}.tflite"
-    assert model.stat().st_uid == kit.stat().st_uid != 0
+    for options in (["--fast"], ["--without", "reconstruct", "--no-report"]):
+        done = script("run", str(debian), "bash", "recipe.sh", *options)
+        assert done.returncode == 0, done.stderr
+        assert model.stat().st_uid == kit.stat().st_uid != 0
+        assert len(Detector(model, score_threshold=0.05).detect(photo(1, 320, 320)))
+    assert re.search(r"^\[2/7\] onnx .* unchanged$", done.stdout, re.MULTILINE), done.stdout
     report = json.loads((kit / "build" / _FILE / "report.json").read_text())
-    assert report["ap"]["AP"] > 0.3, "as this machine's in test_embedded.py"
-    assert len(Detector(model, score_threshold=0.05).detect(photo(1, 320, 320)))
+    assert report["ap"]["AP"] > 20, "25.8 with everything, of 50 scenes"
     asked = script("run", str(debian), "git", "status", "--porcelain")
     assert (asked.returncode, asked.stdout) == (0, ""), "what it writes is ignored by git"
 
