@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A Debian with Python and git alone, where an ordinary user tries the README's commands. For root.
-#   bash tools/debian_chroot.sh make SUITE DIR [ARCH]  makes DIR, with a clone of this checkout's HEAD
+#   bash tools/debian_chroot.sh make SUITE DIR [ARCH]  makes DIR, with a clone of this HEAD
 #   bash tools/debian_chroot.sh run DIR COMMAND...     runs COMMAND in that clone, as the user
-# Debian's mirror, certificates, proxies and pip's settings are those of this machine. ARCH arm64
-# needs qemu-user-static, too.
+# Debian's mirror, certificates, proxies, pip's settings and OMP_NUM_THREADS are the caller's. For
+# arm64 on x86-64, qemu-user-static is needed, too.
 set -eEuo pipefail
 here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 packages=python3,python3-venv,git,ca-certificates
@@ -14,7 +14,7 @@ make() {
   local suite=$1 folder mirror authorities=/usr/local/share/ca-certificates
   folder=$(realpath -m -- "$2")
   [ ! -e "$folder" ] || stop "$folder exists already"
-  command -v mmdebstrap >/dev/null || stop "mmdebstrap is not installed (Debian's package mmdebstrap)"
+  command -v mmdebstrap >/dev/null || stop "mmdebstrap is not installed; apt install mmdebstrap"
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 '/debian/*$') ||
     stop "apt knows no archive of Debian's here"
   trap 'rm -rf --one-file-system -- "$folder"' ERR
@@ -32,7 +32,9 @@ make() {
 inside() {  # $1 = folder, $2 = working folder in it, the rest = command
   local folder=$1 there=$2 name settings=()
   for name in $(compgen -e); do
-    case $name in PIP_* | *_proxy | *_PROXY | TORCH_INDEX) settings+=("$name=${!name}") ;; esac
+    case $name in PIP_* | *_proxy | *_PROXY | TORCH_INDEX | OMP_NUM_THREADS)
+      settings+=("$name=${!name}") ;;
+    esac
   done
   shift 2
   # The mounts and all processes vanish with the command.
