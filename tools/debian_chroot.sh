@@ -4,7 +4,7 @@
 #   bash tools/debian_chroot.sh run DIR COMMAND...     runs COMMAND in that clone, as the user
 # Debian's mirror, certificates, proxies, pip's settings and OMP_NUM_THREADS are the caller's. For
 # arm64 on x86-64, qemu-user-static is needed, too.
-set -eEuo pipefail
+set -euo pipefail
 here=$(CDPATH= cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 packages=python3,python3-venv,git,ca-certificates
 
@@ -17,7 +17,7 @@ make() {
   command -v mmdebstrap >/dev/null || stop "mmdebstrap is not installed; apt install mmdebstrap"
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 '/debian/*$') ||
     stop "apt knows no archive of Debian's here"
-  trap 'rm -rf --one-file-system -- "$folder"' ERR
+  trap "rm -rf --one-file-system -- ${folder@Q}" EXIT  # Until all is well.
   mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
     --architectures="${3:-$(dpkg --print-architecture)}" \
     --aptopt=<(apt-config dump Acquire) "$suite" "$folder" "$mirror"
@@ -27,6 +27,7 @@ make() {
   git -C "$here/.." bundle create --quiet "$folder/home/user/kit.bundle" HEAD
   inside "$folder" /home/user \
     git -c init.defaultBranch=main -c advice.detachedHead=false clone --quiet kit.bundle kit
+  trap - EXIT
 }
 
 inside() {  # $1 = folder, $2 = working folder in it, the rest = command
