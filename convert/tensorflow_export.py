@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from convert.engines import OnnxEngine
+from convert.libraries import tensorflow
 from convert.parity import TOLERANCE, blame, first_unmatched, largest_difference
 from runtime.errors import GateFailed
 from runtime.files import writing
 from runtime.operators import FACTS
 from runtime.preprocess import float_input, upright
 from runtime.spec import ModelSpec
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIGNATURE = "serving_default"
 
@@ -48,8 +47,8 @@ def export(onnx_path: Path, path: Path, canvas: np.ndarray) -> None:
 
 
 def _convert(onnx_path: Path, folder: Path) -> None:
+    tf = tensorflow()
     import onnx2tf
-    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     spec = OnnxEngine(onnx_path).spec
@@ -80,8 +79,7 @@ def check(onnx_path: Path, path: Path, canvas: np.ndarray) -> float:
     Returns the largest difference of any logit. Raises `GateFailed` naming the first layer that
     differs.
     """
-    import tensorflow as tf
-
+    tf = tensorflow()
     engine = OnnxEngine(onnx_path)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures[SIGNATURE]
@@ -136,11 +134,11 @@ def _first_difference(
     onnx_path: Path, path: Path, spec: ModelSpec, canvas: np.ndarray
 ) -> str | None:
     """Name of the first ONNX tensor that no tensor of the float TFLite graph equals."""
-    import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     from convert.onnx_export import intermediates
 
+    tf = tensorflow()
     content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
     interpreter = Interpreter(
         model_content=content,

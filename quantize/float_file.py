@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
+from convert.libraries import tensorflow
 from quantize import flatbuffer, package
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph, unpack
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def convert(saved_model: Path, kind: str = "float32") -> bytes:
@@ -20,8 +18,7 @@ def convert(saved_model: Path, kind: str = "float32") -> bytes:
     kind: `float32`; `float16`, weights stored so; `dynamic`, int8 weights, activations rounded as
     they come.
     """
-    import tensorflow as tf
-
+    tf = tensorflow()
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
     if kind in ("float16", "dynamic"):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -19,6 +19,7 @@ _EXEMPT = {
     "bash tests/run.sh": "runs this test",
     ".venv/bin/pip install -r locks/benchmark.lock": "needs a package index",
     "bash tools/lock.sh": "needs a package index, and uv",
+    "bash tools/debian_chroot.sh make trixie DIR": "tests/tools/test_debian_chroot.py",
     **dict.fromkeys(
         (
             "./nanodet parity nanodet_m_0.5x.tflite street.jpg --board emulated",
