@@ -38,7 +38,7 @@ def measure(strides: tuple[int, ...], disabled: tuple[str, ...]) -> dict[str, An
 def lines(rows: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
     """The rows of the table, with the difference to the first."""
     first = next(iter(rows.values()))
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for name, row in rows.items():
         gain = (row["instructions"] - first["instructions"]) / 1e6
         more = row["arena_bytes"] - first["arena_bytes"]
