@@ -6,7 +6,6 @@ Any Python 3 understands this file, and it imports nothing of the kit or of pack
 
 import difflib
 import importlib
-import re
 import subprocess
 from typing import NamedTuple
 
@@ -62,7 +61,7 @@ def main(words: "list[str]") -> int:
         print(_help())
         return 0
     if name == "--version":
-        print("nanodet " + version())
+        print("nanodet " + environment.version())
         return 0
     if name not in _MODULES:
         return environment.complain(_unknown(name))
@@ -99,14 +98,6 @@ def start(name: str, words: "list[str]") -> int:
         return int(importlib.import_module(_MODULES[name]).main(words))
 
     return cli.run(run)
-
-
-def version() -> str:
-    """Of the kit, as pyproject.toml says."""
-    text = (environment.KIT / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search('^version = "(.+)"$', text, re.MULTILINE)
-    assert found is not None
-    return found.group(1)
 
 
 def _unknown(name: str) -> str:

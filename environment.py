@@ -7,6 +7,7 @@ checkout. Any Python 3 understands this file.
 
 import importlib.util
 import os
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -37,6 +38,12 @@ def enter() -> None:
     if not all(importlib.util.find_spec(name) for name in _NEEDED):
         install = KIT / "recipe.sh"
         sys.exit(complain(f"packages are missing; bash {install} installs them in .venv"))
+
+
+def version() -> str:
+    """The kit's, as pyproject.toml says."""
+    text = (KIT / "pyproject.toml").read_text(encoding="utf-8")
+    return re.findall('^version = "(.+)"$', text, re.MULTILINE)[0]
 
 
 def complain(problem: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.builds import build, evaluate, python, read_rows, write_rows
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import publish
 from data.names import DEFAULT_MODEL, ROOT, file_stem, tflite_path, variant
 from quantize import METHODS
 
@@ -18,6 +18,7 @@ _FOLDER = ROOT / "build" / "ablation"
 _STATE = _FOLDER / "figures.json"
 _STRIDES = (8, 16, 32)
 _ENGINES = ("litert", "tflm")
+_HEADER = ("methods", "AP LiteRT", "AP75", "AP TFLM", "AP75", "seconds")
 _WAYS = {
     "none (min/max)": (),
     "ranges": ("ranges",),
@@ -46,14 +47,10 @@ def measure(methods: tuple[str, ...], known: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def render(rows: dict[str, dict[str, Any]]) -> str:
-    """The table in Markdown."""
-    header = ("methods", "AP LiteRT", "AP75", "AP TFLM", "AP75", "seconds")
-    cells = []
-    for name, row in rows.items():
-        figures = (f"{row[engine][f]:.2f}" for engine in _ENGINES for f in ("AP", "AP75"))
-        cells.append((name, *figures, f"{row['seconds']:.0f}"))
-    return table(header, cells)
+def line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the table."""
+    figures = (f"{row[engine][f]:.2f}" for engine in _ENGINES for f in ("AP", "AP75"))
+    return name, *figures, f"{row['seconds']:.0f}"
 
 
 def waterfall(strides: tuple[int, ...], target: str) -> None:
@@ -70,7 +67,7 @@ def main() -> None:
     for name, methods in _WAYS.items():
         rows[name] = measure(methods, rows.get(name, {}))
         write_rows(_STATE, rows)
-    replace_block(DOCUMENT, "ablation", render({name: rows[name] for name in _WAYS}))
+    publish(DOCUMENT, "ablation", _HEADER, [line(name, rows[name]) for name in _WAYS])
     for strides, target in _WATERFALLS.items():
         waterfall(strides, target)
 

@@ -1,7 +1,8 @@
 """`python -m benchmarks.configs DIR`: which of a folder's training configurations the kit builds.
 
-Prints a table, a row for each configuration as it is done. Each is converted through all gates with
-random weights, quantized to int8 for a smaller picture, and generated for both engines.
+Prints a row for each configuration as it is done, and writes the table of docs/networks.md. Each is
+converted through all gates with random weights, quantized to int8 for a smaller picture, and
+generated for both engines.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.markdown import table
+from benchmarks.markdown import publish, table
 from convert.training_config import read_training_config
-from data.names import parse_size, with_input_size
+from data.names import ROOT, parse_size, with_input_size
 from firmware import generate
 from firmware.engine import ENGINES
 from runtime.cli import Parser, run
 from runtime.errors import KitError
 from tests.conftest import make_build, photo
 
+DOCUMENT = ROOT / "docs" / "networks.md"
 _HEADER = ("configuration", "backbone", "int8, bytes", *(f"engine `{name}`" for name in ENGINES))
 
 
@@ -52,7 +54,7 @@ def _generated(model: Path, engine: str, folder: Path) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Print the table."""
+    """Build, print, write."""
     parser = Parser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--input-size", type=parse_size, default=(96, 64), metavar="N|WxH")
@@ -61,10 +63,12 @@ def main(words: Sequence[str] | None = None) -> int:
     if not paths:
         raise KitError(f"{options.folder}: holds no .yml; name the folder of configurations")
     print(table(_HEADER, []))
+    rows = []
     for path in paths:
         with tempfile.TemporaryDirectory() as scratch:
-            found = row(path, options.folder, options.input_size, Path(scratch))
-            print(table(_HEADER, [found]).splitlines()[-1], flush=True)
+            rows.append(row(path, options.folder, options.input_size, Path(scratch)))
+            print(table(_HEADER, rows[-1:]).splitlines()[-1], flush=True)
+    publish(DOCUMENT, "configs", _HEADER, rows)
     return 0
 
 

@@ -15,26 +15,28 @@ from typing import Any
 
 from analysis.doctor import NPUS, SEVERITIES, diagnose
 from analysis.vela import Compiled, compile_model
-from benchmarks.markdown import replace_block, table
+from benchmarks.builds import write_rows
+from benchmarks.markdown import RESULTS, publish, replace_block, table
 from data.names import ROOT
 from runtime.benchmark.board import microcontrollers
 from runtime.tflite_file import TfliteFile
 
 DOCUMENT = ROOT / "docs" / "doctor.md"
+NXP = RESULTS / "nxp.json"
 _TARGETS = ("imxrt1170", "imx8mp-npu", "imx93-npu", "imx95-npu")
 _ALL_TARGETS = (*(board.name for board in microcontrollers()), *NPUS)
 _STRIDES = "32"
 
 
-def vela(nxp: Path, models: Sequence[Path]) -> str:
-    """Vela's estimates side by side."""
+def vela(nxp: Path, models: Sequence[Path]) -> None:
+    """Write Vela's estimates side by side."""
     peer = compile_model(nxp)
     rows = [_row("NXP's", _STRIDES, peer, peer)]
     for model in models:
         strides = ",".join(str(s) for s in TfliteFile.read(model).spec.graph.strides)
         rows.append(_row(f"`{model.name}`", strides, compile_model(model), peer))
     header = ("file", "strides", f"Vela {peer.version}, ms", "of NXP's", "on the CPU", "DRAM, KiB")
-    return table(header, rows)
+    publish(DOCUMENT, "vela", header, rows)
 
 
 def _row(name: str, strides: str, found: Compiled, peer: Compiled) -> tuple[str, ...]:
@@ -43,8 +45,8 @@ def _row(name: str, strides: str, found: Compiled, peer: Compiled) -> tuple[str,
     return name, strides, f"{found.latency_ms:.2f}", f"{ratio:.2f}", str(len(found.cpu)), kib
 
 
-def findings(found: dict[str, Any]) -> str:
-    """What the doctor finds on one target."""
+def findings(found: dict[str, Any]) -> dict[str, Any]:
+    """What the doctor finds on one target: a line, and the rows of a table."""
     prediction = found["prediction"]
     latency = prediction["latency_ms"]
     least = "at least " if prediction["lower_bound"] else ""
@@ -52,14 +54,21 @@ def findings(found: dict[str, Any]) -> str:
     arena = f"arena {found['arena']['bytes']:,} bytes, " if found["arena"] else ""
     peak = found["peaks"][0]
     rows = [(f["severity"], f["what"], f["why"], f["cure"]) for f in found["findings"]]
-    return (
+    line = (
         f"`--target {found['target']}`: {arena}{peak['bytes']:,} bytes of tensors at "
-        f"{peak['operator']}; {shown}.\n\n{table(('', 'what', 'why', 'cure'), rows)}"
+        f"{peak['operator']}; {shown}."
     )
+    return {"line": line, "rows": rows}
 
 
-def counts(models: Sequence[Path]) -> str:
-    """How many findings of each severity files of this kit get on each target."""
+def render(targets: Sequence[dict[str, Any]]) -> str:
+    """What the doctor finds on each target, in Markdown."""
+    header = ("", "what", "why", "cure")
+    return "\n\n".join(f"{t['line']}\n\n{table(header, t['rows'])}" for t in targets)
+
+
+def counts(models: Sequence[Path]) -> None:
+    """Write how many findings of each severity files of this kit get on each target."""
     rows = []
     for model in models:
         diagnoses = [diagnose(model, target) for target in _ALL_TARGETS]
@@ -67,7 +76,7 @@ def counts(models: Sequence[Path]) -> str:
         rows.append(
             (f"`{model.name}`", *(" / ".join(str(c[s]) for s in SEVERITIES) for c in found))
         )
-    return table(("errors / warnings / notes", *_ALL_TARGETS), rows)
+    publish(DOCUMENT, "own", ("errors / warnings / notes", *_ALL_TARGETS), rows)
 
 
 def main() -> None:
@@ -76,10 +85,11 @@ def main() -> None:
     parser.add_argument("--nxp", type=Path, required=True, metavar="FILE")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
     options = parser.parse_args()
-    replace_block(DOCUMENT, "vela", vela(options.nxp, options.models))
-    text = "\n\n".join(findings(diagnose(options.nxp, target)) for target in _TARGETS)
-    replace_block(DOCUMENT, "nxp", text)
-    replace_block(DOCUMENT, "own", counts(options.models))
+    vela(options.nxp, options.models)
+    found = [findings(diagnose(options.nxp, target)) for target in _TARGETS]
+    write_rows(NXP, found)
+    replace_block(DOCUMENT, "nxp", render(found))
+    counts(options.models)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from runtime.errors import KitError
 from runtime.tflite_file import TfliteFile
 
 DOCUMENT = ROOT / "docs" / "boards.md"
-_RESULTS = ROOT / "benchmarks" / "results" / "emulated.json"
+RESULTS = ROOT / "benchmarks" / "results" / "emulated.json"
 _IMAGES = 100
 _TIMEOUT_S = 3600
 # Results in COCO's format, of `python3 -c` with a model, categories and images by number.
@@ -125,10 +125,10 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path, metavar="MODEL.tflite")
-    rows = read_rows(_RESULTS)
+    rows = read_rows(RESULTS)
     for model in parser.parse_args().models:
         rows[model.name] = measure(model)
-        write_rows(_RESULTS, rows)
+        write_rows(RESULTS, rows)
     replace_block(DOCUMENT, "emulated", counts(rows))
     replace_block(DOCUMENT, "emulated-ap", precisions(rows))
 

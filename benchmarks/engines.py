@@ -17,7 +17,7 @@ from analysis.cortex_m7 import total
 from analysis.engine import every
 from benchmarks import builds
 from benchmarks.engine_cost import Machine
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import publish
 from data.names import ROOT
 from runtime.engines.arena import arena_bytes
 from runtime.errors import KitError
@@ -67,7 +67,7 @@ def main() -> None:
                 known[sha256] = builds.evaluate(scores, str(path), "--engine", "tflm")
                 builds.write_rows(RESULTS, known)
             rows += rows_of(path, known[sha256]["AP"], machine)
-    replace_block(README, "engines", table(_HEADER, rows))
+    publish(README, "engines", _HEADER, rows)
 
 
 if __name__ == "__main__":

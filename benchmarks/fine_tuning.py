@@ -8,13 +8,12 @@ it stopped, and one that is finished is not made again.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.builds import build, python, read_rows, write_rows
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import render_csv, replace_block, table
 from data.names import ROOT, variant, work_folder
 from runtime.image import list_images
 
@@ -88,13 +87,6 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
 
 def _curve(values: Sequence[float | None] | None) -> str:
     return " ".join("-" if v is None else f"{v:.2f}" for v in values or ())
-
-
-def render_csv(path: Path) -> str:
-    """A table of what was tried, in Markdown."""
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file))
-    return table(header, rows)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis.cortex_m7 import Cost, total
 from analysis.engine import deploy, every
 from benchmarks.engine_cost import M7, M33, Core, Machine
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import publish
 from data.names import ROOT
 from firmware.engine.plan import Plan
 from firmware.engine.weights import with_whole_flash
@@ -27,11 +27,9 @@ _CORES = M7, M33
 DOCUMENT = ROOT / "docs" / "boards.md"
 
 
-def fits(models: Sequence[Path]) -> str:
+def fits(models: Sequence[Path]) -> list[tuple[str, ...]]:
     """A row for each file on each engine."""
-    titles = [board.title for board in microcontrollers()]
-    rows = [row for model in models for row in (_tflm(model), *_own(model))]
-    return table(("file", "engine", "arena", "flash", "M instructions", *titles), rows)
+    return [row for model in models for row in (_tflm(model), *_own(model))]
 
 
 def _tflm(model: Path) -> tuple[str, ...]:
@@ -66,7 +64,7 @@ def _row(
     yield from (board.fits(*needed).where for board in boards)
 
 
-def cores(models: Sequence[Path]) -> str:
+def cores(models: Sequence[Path]) -> list[tuple[str, ...]]:
     """Instructions of the kit's own engine, counted on each core."""
     rows = []
     for model in models:
@@ -74,7 +72,7 @@ def cores(models: Sequence[Path]) -> str:
         if not isinstance(found, str):
             counts = [_count(found.plan, model.name, core) for core in _CORES]
             rows.append((f"`{model.name}`", *(f"{count / 1e6:.1f}" for count in counts)))
-    return table(("file", *(core.title for core in _CORES)), rows)
+    return rows
 
 
 def _count(plan: Plan, name: str, core: Core) -> int:
@@ -92,8 +90,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.tflite")
     models = parser.parse_args().models
-    replace_block(DOCUMENT, "fits", fits(models))
-    replace_block(DOCUMENT, "cores", cores(models))
+    titles = [board.title for board in microcontrollers()]
+    header = ("file", "engine", "arena", "flash", "M instructions", *titles)
+    publish(DOCUMENT, "fits", header, fits(models))
+    publish(DOCUMENT, "cores", ("file", *(core.title for core in _CORES)), cores(models))
 
 
 if __name__ == "__main__":

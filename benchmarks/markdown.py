@@ -1,11 +1,16 @@
-"""Tables in Markdown, and their places in documents."""
+"""Tables in Markdown, their places in documents, and the results that they show."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.names import ROOT
 from runtime.files import write_text
+
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -23,3 +28,20 @@ def replace_block(path: Path, name: str, text: str) -> None:
     before, rest = document.split(begin)
     after = rest.split(end)[1]
     write_text(path, f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def publish(
+    document: Path, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Write what a table shows to results/NAME.csv, and the table to its place in a document."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(RESULTS / f"{name}.csv", text.getvalue())
+    replace_block(document, name, render_csv(RESULTS / f"{name}.csv"))
+
+
+def render_csv(path: Path) -> str:
+    """The table of a CSV file in Markdown."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))
+    return table(header, rows)

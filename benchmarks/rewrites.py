@@ -7,12 +7,11 @@ numbers are quantized, so the builds are quick ones (`--fast`).
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from analysis.cortex_m7 import nodes
 from benchmarks.builds import build
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import publish
 from data.names import DEFAULT_MODEL, ROOT, tflite_path, variant
 from quantize.targets import SWITCHABLE, left_out
 from runtime.tflite_graph import Graph
@@ -36,10 +35,10 @@ def measure(strides: tuple[int, ...], disabled: tuple[str, ...]) -> dict[str, An
     }
 
 
-def render(rows: dict[str, dict[str, Any]]) -> str:
-    """The table in Markdown, with the difference to the first row."""
+def lines(rows: dict[str, dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The rows of the table, with the difference to the first."""
     first = next(iter(rows.values()))
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for name, row in rows.items():
         gain = (row["instructions"] - first["instructions"]) / 1e6
         more = row["arena_bytes"] - first["arena_bytes"]
@@ -54,7 +53,7 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
                 f"{row['arena_bytes']:,}{arena}",
             )
         )
-    return table(_HEADER, cells)
+    return cells
 
 
 def main() -> None:
@@ -65,7 +64,7 @@ def main() -> None:
         rows = {name: measure(strides, disabled) for name, disabled in ways.items()}
         rows["all of them"] = measure(strides, tuple(switchable))
         label = "-".join(map(str, strides))
-        replace_block(Path(DOCUMENT), f"strides-{label}", render(rows))
+        publish(DOCUMENT, f"strides-{label}", _HEADER, lines(rows))
         print(json.dumps(rows, indent=1))
 
 

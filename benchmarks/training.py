@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.markdown import replace_block, table
+from benchmarks.markdown import publish
 from data import locate
 from data.names import ROOT
 from data.shapes.dataset import write_set
@@ -47,9 +47,9 @@ def main() -> int:
         rows = [row for variant in _VARIANTS for row in _losses(variant, Path(name))]
     document = ROOT / "docs" / "training.md"
     header = ("network", "term", "loss", "difference", "largest gradient", "largest difference")
-    replace_block(document, "losses", table(header, rows))
+    publish(document, "training-losses", header, rows)
     columns = ("drawn", "range", "found", "distance", "limit")
-    replace_block(document, "augmentation", table(columns, list(_augmentation())))
+    publish(document, "augmentation", columns, list(_augmentation()))
     return 0
 
 

@@ -16,6 +16,7 @@ from firmware.image import Recording
 from firmware.layout import CODE_BYTES, STACK_BYTES, EngineLayout, Layout
 from firmware.text import c_comment, c_string, one_line
 from runtime import integer
+from runtime.benchmark.board import Board
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NUMBERS_A_LINE = 16
@@ -118,6 +119,8 @@ def _of_tflm(layout: Layout) -> dict[str, Any]:
     strides = [level.stride for level in layout.about.levels]
     content = layout.content
     return {
+        **_time(layout.board, layout.instructions),
+        "stock_kernels": True,
         "model": {
             "name": layout.name,
             "sha256": layout.sha256,
@@ -136,8 +139,9 @@ def _of_tflm(layout: Layout) -> dict[str, Any]:
 def _of_engine(layout: EngineLayout) -> dict[str, Any]:
     flash, network = layout.board.flash, layout.network
     needed = network.sizes[1]
-    counted, nanoseconds = instructions(network.plan).instructions, ns_per_instruction(layout.board)
     return {
+        **_time(layout.board, instructions(network.plan).instructions),
+        "stock_kernels": False,
         "network": network.emitted,
         "measured": layout.measured,
         "weights": layout.weights,
@@ -147,12 +151,19 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
         "flash": "flash" if flash is None else flash.name,
         "code_bytes": CODE_BYTES,
         "stack_bytes": STACK_BYTES,
-        "instructions": counted,
-        "latency_ms": counted * nanoseconds / 1e6 if counted and nanoseconds else None,
         "code_section": layout.firmware.code_section(CODE_BYTES),
         # What the SDK's linker script leaves, where that is too little.
         "linked": None if flash is None or flash.holds(needed) else flash,
     }
+
+
+def _time(board: Board, instructions: float | None) -> dict[str, float | None]:
+    """Of a frame's network."""
+    nanoseconds = ns_per_instruction(board)
+    latency_ms = None
+    if instructions is not None and nanoseconds is not None:
+        latency_ms = instructions * nanoseconds / 1e6
+    return {"instructions": instructions, "latency_ms": latency_ms}
 
 
 def _input_bytes(layout: Layout) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.arena import Need, need
+from analysis.cortex_m7 import total
 from firmware.describe import Description, StemDescription, describe, describe_stem
 from firmware.engine import WEIGHTS
 from firmware.engine.emit import Emitted, emit_measured
@@ -70,7 +71,8 @@ class Basis:
 @dataclass(frozen=True)
 class Layout(Basis):
     """Everything that becomes C for TensorFlow Lite Micro. content: of the file that runs on the
-    board."""
+    board. instructions: of the whole file by the library's own kernels, predicted; None where an
+    operator was never counted."""
 
     content: bytes
     output_names: tuple[str, ...]
@@ -79,6 +81,7 @@ class Layout(Basis):
     arena: Reservation
     memory: Memory
     scratch: Scratch
+    instructions: float | None
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,18 @@ def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -
     memory = _memory(basis.board, basis.board.fits(*sizes), sizes, file.path)
     operators = registrations(counts, file.path)
     scratch = _scratch(basis.about, described)
-    names = tuple(file.spec.output_names)
-    return Layout(**vars(basis), content=content, output_names=names, stem=described,
-                  operators=operators, arena=arena, memory=memory, scratch=scratch)  # fmt: skip
+    cost = total(Graph.parse(file.content, file.path), basis.board)
+    return Layout(
+        **vars(basis),
+        content=content,
+        output_names=tuple(file.spec.output_names),
+        stem=described,
+        operators=operators,
+        arena=arena,
+        memory=memory,
+        scratch=scratch,
+        instructions=None if cost.unknown else cost.instructions,
+    )
 
 
 def _memory(board: Board, found: Fit, sizes: tuple[int, int], path: str, other: str = "") -> Memory:

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
 NANODET = str(ROOT / "nanodet")
-# Whose tests are traced for coverage; `firmware` tests `quantize.split`.
-_TRACED = ("analysis", "convert", "firmware", "quantize", "runtime")
+# Whose tests are traced for coverage; those of `firmware` test `quantize.split` and the arena.
+_TRACED = (
+    *("analysis/", "convert/", "quantize/", "runtime/"),
+    *("firmware/test_arena", "firmware/test_generate", "firmware/test_stem"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +56,7 @@ def full(pytestconfig: pytest.Config) -> bool:
 
 
 def _is_traced(item: pytest.Item) -> bool:
-    return item.path.relative_to(ROOT / "tests").parts[0] in _TRACED
+    return item.path.relative_to(ROOT / "tests").as_posix().startswith(_TRACED)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

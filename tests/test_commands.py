@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -43,6 +44,8 @@ def test_version_is_the_projects(tmp_path: Path) -> None:
     tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert nanodet(tmp_path, "--version").stdout == f"nanodet {version}\n"
+    newest = re.search("^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None and newest[1].split(" - ")[0] in (version, "Unreleased")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import environment
 from benchmarks.markdown import table
 from runtime.cli import Parser, run
 from runtime.errors import KitError
@@ -103,11 +104,10 @@ def document(packages: Iterable[Package], known: dict[str, tuple[str, str]]) -> 
 def bill_of_materials(packages: Iterable[Package], known: dict[str, tuple[str, str]]) -> str:
     """CycloneDX JSON, without date or serial number, so that equal locks give equal bytes."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    name, version, licence = (
-        re.findall(rf'^{key} = "(.*)"', text, re.MULTILINE)[0]
-        for key in ("name", "version", "license")
+    name, licence = (
+        re.findall(rf'^{key} = "(.*)"', text, re.MULTILINE)[0] for key in ("name", "license")
     )
-    kit = {"type": "application", **_component(name, version, licence)}
+    kit = {"type": "application", **_component(name, environment.version(), licence)}
     content = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

@@ -3,22 +3,18 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "model.h" /* Of describe.py. */
 
-#define SCORE 0.35
-#define IOU 0.6
 #define MOST 100
 #define CANDIDATES 1000
 #define SIDE 4096 /* Of a picture, at most. */
 #define STEPS (KEEP_RATIO ? 32 : 2048) /* A pixel, where the picture is read between pixels. */
 
-/* Yours. Runs the file on the input and fills in its outputs, the finest stride first. */
-typedef struct { const int8_t *cls, *reg; float cls_scale, reg_scale; int cls_zero; } level;
-void run_network(const int8_t *input, level levels[LEVELS]);
+/* Yours. Runs the file on the input, and says where its outputs lie, the finest stride first. */
+void run_network(const int8_t *input, const int8_t *cls[LEVELS], const int8_t *reg[LEVELS]);
 
-typedef struct { int box[4], score, class_id, number; } candidate;
+typedef struct { int box[4], score, class_id; } detection;
 
 /* The pixel of `source` that pixel i of `target` reads, and how much of the next one. */
 static int tap(int i, int source, int target, int num, int den, int *rest) {
@@ -48,33 +44,30 @@ static void letterbox(const uint8_t *rgb, int w, int h, int8_t *input) {
 }
 
 /* Sixteenths of a pixel from the cell's centre to a side. */
-static int distance(const int8_t *bins, double scale, int unit) {
+static int distance(const int8_t *bins, const uint16_t *weight, int unit) {
     uint32_t sum = 0, moment = 0;
     int most = -128;
     for (int b = 0; b < BINS; b++) most = bins[b] > most ? bins[b] : most;
     for (int b = 0; b < BINS; b++) {
-        uint32_t weight = (uint32_t)rint(exp((bins[b] - most) * scale) * 16384);
-        sum += weight;
-        moment += weight * (uint32_t)b;
+        sum += weight[most - bins[b]];
+        moment += weight[most - bins[b]] * (uint32_t)b;
     }
     return (int)((moment * (uint32_t)unit + sum / 2) / sum);
 }
 
-static candidate *decode(const level *l, int stride, candidate *next) {
-    int columns = (WIDTH + stride - 1) / stride, rows = (HEIGHT + stride - 1) / stride;
-    for (int at = 0; at < rows * columns * CLASSES; at++) {
-        int cell = at / CLASSES, from = ROTATED ? rows * columns - 1 - cell : cell;
-        int logit = l->cls[from * CLASSES + at % CLASSES], unit = stride * 16;
-        double score = 1 / (1 + exp((l->cls_zero - logit) * (double)l->cls_scale));
-        if (score <= SCORE) continue;
-        next->score = (int)fmin(rint(score * 65536), 65535);
+static detection *decode(int level, const int8_t *cls, const int8_t *reg, detection *next) {
+    int stride = strides[level], unit = stride * 16, columns = (WIDTH + stride - 1) / stride;
+    int cells = columns * ((HEIGHT + stride - 1) / stride);
+    for (int at = 0; at < cells * CLASSES; at++) {
+        int cell = at / CLASSES, from = ROTATED ? cells - 1 - cell : cell;
         next->class_id = at % CLASSES;
+        next->score = scores[level][cls[from * CLASSES + next->class_id] + 128];
+        if (next->score == 0) continue;
         for (int side = 0; side < 4; side++) { /* Left, top, right, bottom. */
-            const int8_t *bins = l->reg + (from * 4 + side) * BINS;
-            int far = distance(bins, (double)l->reg_scale, unit), most = side % 2 ? HEIGHT : WIDTH;
+            int far = distance(reg + (from * 4 + side) * BINS, weights[level], unit);
             int along = side % 2 ? cell / columns : cell % columns;
             int centre = along * unit + (int)rint(OFFSET * unit);
-            int to = side < 2 ? centre - far : centre + far;
+            int to = side < 2 ? centre - far : centre + far, most = side % 2 ? HEIGHT : WIDTH;
             next->box[side] = to < 0 ? 0 : to > most * 16 ? most * 16 : to;
         }
         next++;
@@ -82,23 +75,19 @@ static candidate *decode(const level *l, int stride, candidate *next) {
     return next;
 }
 
-static int best_first(const void *a, const void *b) {
-    const candidate *one = a, *other = b;
-    return one->score != other->score ? other->score - one->score : one->number - other->number;
-}
-
 static int area(const int *b) {
     return b[2] <= b[0] || b[3] <= b[1] ? 0 : (b[2] - b[0]) * (b[3] - b[1]);
 }
 
+/* Whether boxes share more than 0.6 of their union. */
 static int overlap(const int *a, const int *b) {
     int both[4];
     for (int i = 0; i < 4; i++) both[i] = (i < 2) == (a[i] > b[i]) ? a[i] : b[i];
     int64_t shared = area(both), all = (int64_t)area(a) + area(b) - shared;
-    return shared * 1024 > all * (int)rint(IOU * 1024);
+    return shared * 1024 > all * 614;
 }
 
-static void print(const candidate *found, int w, int h) {
+static void print(const detection *found, int w, int h) {
     double fit_x = (double)WIDTH / w, fit_y = (double)HEIGHT / h, fit = fmin(fit_x, fit_y);
     printf("%-16s %.3f ", names[found->class_id], found->score / 65536.0);
     for (int side = 0; side < 4; side++) {
@@ -113,26 +102,28 @@ static void print(const candidate *found, int w, int h) {
 int main(void) {
     static int8_t input[WIDTH * HEIGHT * 3];
     static uint8_t rgb[SIDE * SIDE * 3];
-    static candidate found[CELLS * CLASSES];
-    candidate *end = found;
-    level levels[LEVELS];
-    int w, h, kept = 0;
+    static detection found[CELLS * CLASSES + 1], kept[MOST];
+    const int8_t *cls[LEVELS], *reg[LEVELS];
+    detection *end = found;
+    int w, h, count = 0;
     if (scanf("P6 %d %d 255", &w, &h) != 2 || w < 1 || h < 1 || w > SIDE || h > SIDE) return 2;
     if (getchar() == EOF || fread(rgb, 3, (size_t)(w * h), stdin) != (size_t)(w * h)) return 2;
     letterbox(rgb, w, h, input);
-    run_network(input, levels);
-    for (int i = 0; i < LEVELS; i++) end = decode(&levels[i], strides[i], end);
-    for (candidate *c = found; c < end; c++) c->number = (int)(c - found);
-    qsort(found, (size_t)(end - found), sizeof *found, best_first);
-    if (end > found + CANDIDATES) end = found + CANDIDATES;
-    for (candidate *c = found; c < end && kept < MOST; c++) {
+    run_network(input, cls, reg);
+    for (int i = 0; i < LEVELS; i++) end = decode(i, cls[i], reg[i], end);
+    for (int tried = 0; tried < CANDIDATES && count < MOST; tried++) {
+        detection *best = found;
+        for (detection *d = found; d < end; d++) best = d->score > best->score ? d : best;
+        if (best == end || best->score == 0) break;
         int stands = 1;
-        for (int i = 0; i < kept; i++) {
-            stands &= found[i].class_id != c->class_id || !overlap(found[i].box, c->box);
+        for (int i = 0; i < count; i++) {
+            stands &= kept[i].class_id != best->class_id || !overlap(kept[i].box, best->box);
         }
-        if (!stands) continue;
-        print(c, w, h);
-        found[kept++] = *c;
+        if (stands) {
+            print(best, w, h);
+            kept[count++] = *best;
+        }
+        best->score = 0;
     }
     return 0;
 }

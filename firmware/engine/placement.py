@@ -23,11 +23,14 @@ class Block:
         return self.row_bytes * len(self.lives)
 
 
+Spans = list[tuple[int, int, int]]
+
+
 def place(blocks: Sequence[Block], tries: int, goal: int = 0) -> tuple[list[int], int]:
     """Offsets at which no two rows that are needed at the same time overlap, and bytes in all; the
     best of so many orders in which blocks are placed, each as low as possible."""
-    spans = _spans(blocks)
-    sizes = [block.bytes for block in blocks]
+    search = _Search([block.bytes for block in blocks], _spans(blocks))
+    sizes = search.sizes
     length = [int(np.ptp(block.lives)) for block in blocks]
     born = [int(block.lives.min()) for block in blocks]
     numbers = range(len(blocks))
@@ -36,65 +39,86 @@ def place(blocks: Sequence[Block], tries: int, goal: int = 0) -> tuple[list[int]
         sorted(numbers, key=lambda n: -length[n] * sizes[n]),
         sorted(numbers, key=lambda n: (born[n], -sizes[n])),
     ]
-    found = [(_end(_placed(order, spans, sizes), sizes), order) for order in starts]
-    least, order = min(found, key=lambda one: one[0])
+    found = [(*search.placed(order), order) for order in starts]
+    offsets, least, order = min(found, key=lambda one: one[1])
     chance = random.Random(0)
     for _ in range(tries):
         if least <= goal:
             break
-        offsets = _placed(order, spans, sizes)
         top = [n for n in numbers if offsets[n] + sizes[n] == least]
         moved = chance.choice(top if chance.random() < 0.5 else order)
         tried = [n for n in order if n != moved]
         tried.insert(chance.randrange(len(order)), moved)
-        end = _end(_placed(tried, spans, sizes), sizes)
+        others, end = search.moved(tried, moved, offsets, least)
         if end <= least:
-            least, order = end, tried
-    return _placed(order, spans, sizes), least
+            offsets, least, order = others, end, tried
+    return offsets, least
 
 
-def _end(offsets: Sequence[int], sizes: Sequence[int]) -> int:
-    return max(offset + size for offset, size in zip(offsets, sizes, strict=True))
+class _Search:
+    """Places blocks in one order after another."""
 
+    def __init__(self, sizes: list[int], spans: list[Spans]) -> None:
+        self.sizes, self._spans = sizes, spans
+        self._near = [frozenset(other for other, _, _ in one) for one in spans]
 
-def _placed(
-    order: Sequence[int], spans: Sequence[dict[int, list[tuple[int, int]]]], sizes: Sequence[int]
-) -> list[int]:
-    """Each block at the lowest offset that those before it leave."""
-    offsets = [-1] * len(sizes)
-    for number in order:
-        forbidden: list[tuple[int, int]] = []
-        for other, ranges in spans[number].items():
-            at = offsets[other]
-            if at >= 0:
-                forbidden += [(at + low, at + high) for low, high in ranges]
-        forbidden.sort()
+    def placed(self, order: Sequence[int]) -> tuple[list[int], int]:
+        """Each block at the lowest offset that those before it leave; and bytes in all."""
+        offsets = [-1] * len(self.sizes)
+        for number in order:
+            offsets[number] = self._lowest(number, offsets)
+        return offsets, max(map(sum, zip(offsets, self.sizes)))
+
+    def moved(
+        self, order: Sequence[int], moved: int, before: list[int], most: int
+    ) -> tuple[list[int], int]:
+        """The same of an order in which one block has moved since it gave `before`; what is not
+        near to a change stays. Gives up above `most` bytes."""
+        offsets, end, changed = [-1] * len(self.sizes), 0, {moved}
+        for number in order:
+            lowest = before[number]
+            if number == moved or not changed.isdisjoint(self._near[number]):
+                lowest = self._lowest(number, offsets)
+                if lowest != before[number]:
+                    changed.add(number)
+            offsets[number] = lowest
+            end = max(end, lowest + self.sizes[number])
+            if end > most:
+                break
+        return offsets, end
+
+    def _lowest(self, number: int, offsets: Sequence[int]) -> int:
+        forbidden = sorted(
+            (at + low, at + high)
+            for other, low, high in self._spans[number]
+            if (at := offsets[other]) >= 0
+        )
         lowest = 0
         for low, high in forbidden:
             if low >= lowest:
                 break
             if high > lowest:
                 lowest = high
-        offsets[number] = lowest
-    return offsets
+        return lowest
 
 
-def _spans(blocks: Sequence[Block]) -> list[dict[int, list[tuple[int, int]]]]:
-    """By block and other: between which offsets, relative to the other's, it must not lie."""
-    found: list[dict[int, list[tuple[int, int]]]] = [{} for _ in blocks]
+def _spans(blocks: Sequence[Block]) -> list[Spans]:
+    """By block: another one, and between which offsets, relative to that one's, it must not lie."""
+    found: list[Spans] = [[] for _ in blocks]
+    first = [int(block.lives[:, 0].min()) for block in blocks]
+    last = [int(block.lives[:, 1].max()) for block in blocks]
     for one, block in enumerate(blocks):
         for other in range(one):
-            ranges = _between(block, blocks[other])
-            if ranges:
-                found[one][other] = ranges
-                found[other][one] = [(-high, -low) for low, high in reversed(ranges)]
+            if first[one] > last[other] or first[other] > last[one]:
+                continue
+            for low, high in _between(block, blocks[other]):
+                found[one].append((other, low, high))
+                found[other].append((one, -high, -low))
     return found
 
 
 def _between(one: Block, other: Block) -> list[tuple[int, int]]:
     mine, theirs = one.lives, other.lives
-    if mine[:, 1].max() < theirs[:, 0].min() or theirs[:, 1].max() < mine[:, 0].min():
-        return []
     both = (mine[:, None, 0] <= theirs[None, :, 1]) & (theirs[None, :, 0] <= mine[:, None, 1])
     i, j = np.nonzero(both)
     at = np.unique(j * other.row_bytes - i * one.row_bytes)

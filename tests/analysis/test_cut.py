@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,13 @@ def test_prefixes_answer_as_the_whole(build: Build, whole: Any) -> None:
             assert np.array_equal(found[0], whole.get_tensor(index)), (count, index)
 
 
-def test_operators_alone_answer_as_in_the_whole(build: Build, whole: Any) -> None:
-    cutter = Cutter(build.tflite.read_bytes(), "m.tflite")
+def test_operators_alone_answer_as_in_the_whole(build: Build, whole: Any, full: bool) -> None:
+    """The first three of a kind stand for the others."""
+    cutter, seen = Cutter(build.tflite.read_bytes(), "m.tflite"), Counter[str]()
     for position, operator in enumerate(cutter.operators):
+        seen[operator.name] += 1
+        if seen[operator.name] > 3 and not full:
+            continue
         cut = open_interpreter(litert, cutter.alone(position), xnnpack=False)
         inputs = cutter.inputs_of(position)
         assert [d["index"] for d in cut.get_input_details()] == inputs

@@ -10,7 +10,7 @@ import pytest
 
 from convert import omz_export
 from convert.engines import TorchEngine
-from convert.lowering import lower
+from convert.lowering import Lowered, lower
 from convert.parity import TOLERANCE
 from data import locate
 from runtime.errors import GateFailed
@@ -20,17 +20,32 @@ from tests.conftest import photo, small
 from tests.random_network import random_network
 
 
-@pytest.fixture(params=["nanodet-m-0.5x", "nanodet-plus-m-320"])
+@pytest.fixture(scope="module", params=["nanodet-m-0.5x", "nanodet-plus-m-320"])
 def spec(request: pytest.FixtureRequest) -> ModelSpec:
     whole = small(locate.model_spec(request.param), 128, 64)
     return whole.with_classes(("person", "car"))
 
 
-def test_opencv_and_onnxruntime_read_it(spec: ModelSpec, tmp_path: Path) -> None:
-    network, path = random_network(spec), tmp_path / "omz.onnx"
-    canvas, _ = to_canvas(photo(4, 100, 100), spec.input)
-    lowered, _ = lower(network, spec, canvas, omz_export.REWRITES)
+@pytest.fixture(scope="module")
+def canvas(spec: ModelSpec) -> np.ndarray:
+    return to_canvas(photo(4, 100, 100), spec.input)[0]
+
+
+@pytest.fixture(scope="module")
+def exported(
+    spec: ModelSpec, canvas: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Lowered, Path]:
+    """A random network, and its file."""
+    path = tmp_path_factory.mktemp("omz") / "omz.onnx"
+    lowered, _ = lower(random_network(spec), spec, canvas, omz_export.REWRITES)
     omz_export.export(lowered, path)
+    return lowered, path
+
+
+def test_opencv_and_onnxruntime_read_it(
+    spec: ModelSpec, canvas: np.ndarray, exported: tuple[Lowered, Path]
+) -> None:
+    lowered, path = exported
     assert omz_export.check(lowered, path, canvas) < TOLERANCE
 
     pixels = float_input(canvas, spec).transpose(0, 3, 1, 2)
@@ -41,7 +56,7 @@ def test_opencv_and_onnxruntime_read_it(spec: ModelSpec, tmp_path: Path) -> None
     net.setInput(pixels, "data")
     assert np.abs(net.forward("output") - output).max() < TOLERANCE
 
-    trained = TorchEngine(network, spec).infer(canvas)
+    trained = TorchEngine(random_network(spec), spec).infer(canvas)
     reference = omz_export.expected(trained, spec)
     assert np.abs(reference - output).max() < TOLERANCE
     graph = onnx.load(path).graph
@@ -49,10 +64,8 @@ def test_opencv_and_onnxruntime_read_it(spec: ModelSpec, tmp_path: Path) -> None
     assert [o.name for o in graph.output] == ["output"]
 
 
-def test_gate(spec: ModelSpec, tmp_path: Path) -> None:
-    canvas, _ = to_canvas(photo(4, 100, 100), spec.input)
-    lowered, _ = lower(random_network(spec), spec, canvas, omz_export.REWRITES)
+def test_gate(spec: ModelSpec, canvas: np.ndarray, exported: tuple[Lowered, Path]) -> None:
+    """A file of other weights."""
     other, _ = lower(random_network(spec, seed=1), spec, canvas, omz_export.REWRITES)
-    omz_export.export(other, tmp_path / "omz.onnx")
     with pytest.raises(GateFailed, match="ONNX differs"):
-        omz_export.check(lowered, tmp_path / "omz.onnx", canvas)
+        omz_export.check(other, exported[1], canvas)

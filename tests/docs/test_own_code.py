@@ -34,14 +34,11 @@ model.allocate_tensors()
 source = model.get_input_details()[0]
 model.set_tensor(source["index"], np.fromfile("input.bin", np.int8).reshape(source["shape"]))
 model.invoke()
-found = {o["name"]: (o["quantization"], model.get_tensor(o["index"]).tobytes())
-         for o in model.get_output_details()}
+found = {o["name"]: model.get_tensor(o["index"]).tobytes() for o in model.get_output_details()}
 with open("outputs.bin", "wb") as file:
     for stride in sorted(int(name[4:]) for name in found if name.startswith("cls_")):
-        (cls, zero), cls_bytes = found[f"cls_{stride}"]
-        (reg, _), reg_bytes = found[f"reg_{stride}"]
-        file.write(struct.pack("IIffi", len(cls_bytes), len(reg_bytes), cls, reg, zero))
-        file.write(cls_bytes + reg_bytes)
+        cls, reg = found[f"cls_{stride}"], found[f"reg_{stride}"]
+        file.write(struct.pack("II", len(cls), len(reg)) + cls + reg)
 """
 
 
@@ -81,10 +78,11 @@ def in_python(model: Path, picture: Path, threshold: float, folder: Path) -> str
 
 
 def in_c(model: Path, picture: Path, threshold: float, folder: Path) -> str:
-    (folder / "model.h").write_text(run(sys.executable, PROGRAMS / "describe.py", model))
+    describe = program("describe.py", folder, threshold)
+    (folder / "model.h").write_text(run(sys.executable, describe, model))
     (folder / "run.py").write_text(_RUN)
     flags = ["-std=c99", "-pedantic", "-g", *STRICT, *SANITIZERS]
-    sources = program("detect.c", folder, threshold), ROOT / "tests/docs/run_network.c"
+    sources = PROGRAMS / "detect.c", ROOT / "tests/docs/run_network.c"
     run(tool("gcc", "gcc"), *flags, f"-I{folder}", *sources, "-o", folder / "a.out", "-lm")
     ppm = folder / "picture.ppm"
     Image.open(picture).save(ppm)

@@ -3,52 +3,81 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import agreement, family, fine_tuning, linux_choices, pareto, peers, qat, stages
-from benchmarks.markdown import replace_block
+from benchmarks import (
+    agreement,
+    doctor,
+    emulated,
+    family,
+    fine_tuning,
+    linux_choices,
+    pareto,
+    peers,
+    qat,
+    stages,
+)
+from benchmarks.markdown import RESULTS, render_csv, replace_block
 from pipeline.linux_budget import read_linux_choices
+from tests.conftest import ROOT
+from tests.docs.commands import documents
+
+# Where results are written: the document shows what a function makes of them.
+_RENDERED: dict[str, tuple[Path, Callable[[Any], str]]] = {
+    "family": (family.RESULTS, lambda rows: family.render(_sorted(rows))),
+    "losses": (family.RESULTS, lambda rows: family.render_losses(_sorted(rows))),
+    "by-iou": (family.RESULTS, lambda rows: family.render_by_iou(_sorted(rows))),
+    "agreement": (agreement.RESULTS, lambda rows: agreement.render(list(rows.values()))),
+    "cpu-choices": (
+        linux_choices.RESULTS,
+        lambda rows: linux_choices.cpu_table(read_linux_choices(), rows[linux_choices.NXP]),
+    ),
+    "emulated": (emulated.RESULTS, emulated.counts),
+    "emulated-ap": (emulated.RESULTS, emulated.precisions),
+    "npu-choices": (
+        linux_choices.RESULTS,
+        lambda rows: linux_choices.npu_table(read_linux_choices(), rows[linux_choices.NXP]),
+    ),
+    "nxp": (doctor.NXP, doctor.render),
+    "pareto": (pareto.RESULTS, lambda _: pareto.tables(pareto.read_choices())),
+    "peers": (peers.RESULTS, peers.render),
+    "qat": (qat.RESULTS, qat.render),
+    "runs": (fine_tuning.RESULTS, fine_tuning.render),
+    "stages": (stages.RESULTS, stages.render),
+}
+# Others are CSV files of the same name, or of these.
+_CSV = {"small": fine_tuning.SMALL, "trials": fine_tuning.TRIALS}
+_MARKED = [
+    (path.relative_to(ROOT), name)
+    for path in documents()
+    for name in re.findall(r"^<!-- ([a-z0-9-]+) -->$", path.read_text("utf-8"), re.MULTILINE)
+]
 
 
-def results(module: Any) -> Any:
-    return json.loads(module.RESULTS.read_text(encoding="utf-8"))
-
-
-def _family() -> list[dict[str, Any]]:
-    rows = results(family)
+def _sorted(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [rows[stem] for stem in sorted(rows)]
 
 
-def _on_linux(board: str) -> tuple[Path, Callable[[], str]]:
-    render = {"imx93": linux_choices.npu_table, "imx8mp": linux_choices.cpu_table}[board]
-    nxp = results(linux_choices)[linux_choices.NXP]
-    return linux_choices.DOCUMENTS[board], lambda: render(read_linux_choices(), nxp)
-
-
-_TABLES: dict[str, tuple[Path, Callable[[], str]]] = {
-    "family": (family.README, lambda: family.render(_family())),
-    "losses": (family.LOSSES, lambda: family.render_losses(_family())),
-    "by-iou": (family.LOSSES, lambda: family.render_by_iou(_family())),
-    "agreement": (agreement.DOCUMENT, lambda: agreement.render(list(results(agreement).values()))),
-    "pareto": (pareto.DOCUMENT, lambda: pareto.tables(pareto.read_choices())),
-    "npu-choices": _on_linux("imx93"),
-    "cpu-choices": _on_linux("imx8mp"),
-    "peers": (peers.DOCUMENT, lambda: peers.render(results(peers))),
-    "qat": (qat.DOCUMENT, lambda: qat.render(results(qat))),
-    "stages": (stages.DOCUMENT, lambda: stages.render(results(stages))),
-    "small": (fine_tuning.DOCUMENT, lambda: fine_tuning.render_csv(fine_tuning.SMALL)),
-    "trials": (fine_tuning.DOCUMENT, lambda: fine_tuning.render_csv(fine_tuning.TRIALS)),
-}
-
-
-@pytest.mark.parametrize("name", _TABLES)
-def test_table(name: str, tmp_path: Path) -> None:
-    document, render = _TABLES[name]
+@pytest.mark.parametrize(("document", "name"), _MARKED, ids=[name for _, name in _MARKED])
+def test_table(document: Path, name: str, tmp_path: Path) -> None:
+    if name in _RENDERED:
+        results, render = _RENDERED[name]
+        text = render(json.loads(results.read_text(encoding="utf-8")))
+    else:
+        text = render_csv(_CSV.get(name, RESULTS / f"{name}.csv"))
     copy = tmp_path / document.name
-    copy.write_bytes(document.read_bytes())
-    replace_block(copy, name, render())
-    assert copy.read_text() == document.read_text(), f"{document}: the table `{name}` is another"
+    copy.write_bytes((ROOT / document).read_bytes())
+    replace_block(copy, name, text)
+    assert copy.read_text() == (ROOT / document).read_text(), f"{document}: `{name}` is another"
+
+
+def test_no_result_is_shown_nowhere() -> None:
+    shown = {name for _, name in _MARKED}
+    written = {path.stem for path in RESULTS.glob("*.csv")} - {p.stem for p in _CSV.values()}
+    assert shown >= {*_RENDERED, *_CSV, *written}
+    assert len(shown) == len(_MARKED)

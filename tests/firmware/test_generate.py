@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis.cortex_m7 import ns_per_instruction, total
+from firmware.engine import ENGINES
+from runtime.benchmark.board import DEFAULT_BOARD, load
 from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
+from runtime.tflite_graph import Graph
 from tests.conftest import NANODET, Build, Converted, in_grey, run_here, run_python
 from tests.firmware.conftest import HERE, M7, SANITIZERS, STRICT, tool
 
@@ -73,6 +78,38 @@ def test_grey_frames_stay_grey(
     words = str(grey.tflite), "--out", "split", "--split-stem", "--image", str(image)
     done = run_here(tmp_path, *COMMAND, *words)
     assert done.returncode == 2 and "leave --split-stem out" in done.stderr
+
+
+def test_readme_says_what_to_expect(build: Build, image: Path, tmp_path: Path) -> None:
+    """Milliseconds of the library's own kernels, as `nanodet cost` counts them."""
+    generate(tmp_path, build, image)
+    text = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    counted, board = total(Graph.read(build.tflite)).instructions, load(DEFAULT_BOARD)
+    assert counted is not None
+    assert f"about {counted * (ns_per_instruction(board) or 0) / 1e6:,.0f} ms" in text
+    assert "LEAKY_RELU in this folder makes it less" in text and "| stack |" in text
+    assert "In MCUXpresso IDE" in text and "In MCUXpresso for VS Code" in text
+
+
+_FUNCTION = re.compile(r"^(?!static)\w[\w *]*?\b(\w+)\([^;{]*\) \{", re.MULTILINE)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_ide_finds_every_function_once(
+    build: Build, image: Path, tmp_path: Path, engine: str
+) -> None:
+    """Of the application it compiles all files but those that README.md leaves out."""
+    words = str(build.tflite), "--out", "out", "--image", str(image), "--engine", engine
+    assert run_here(tmp_path, NANODET, "firmware", *words).returncode == 0
+    out = tmp_path / "out"
+    _, _, section = (out / "README.md").read_text().partition("## In MCUXpresso IDE")
+    left_out = re.findall("`(app/[a-z_.]*)`", section.partition("\n3. ")[0])
+    names = {f"{n}/{p.name}" for n in ("app", "board") for p in (out / n).glob("*.c")}
+    assert names > set(left_out) != set()
+    compiled = [(out / name).read_text() for name in names - set(left_out)]
+    found = Counter(f for text in compiled for f in _FUNCTION.findall(text))
+    assert {"main", "port_init", "application_run"} <= set(found), "the expression reads C"
+    assert [name for name, count in found.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("options", [[], ["--split-stem"]], ids=str)

@@ -21,7 +21,6 @@ from quantize.learn import (
     learn,
 )
 from quantize.loss import distillation_loss
-from quantize.methods import quantize
 from quantize.scheme import Scheme
 from quantize.simulate import STEPS, run
 from tests.conftest import Build
@@ -31,11 +30,6 @@ from tests.quantize.conftest import silent
 @pytest.fixture(scope="module")
 def batch(images: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat(images)
-
-
-@pytest.fixture
-def ranges(build: Build, graph: FloatGraph, images: list[torch.Tensor]) -> dict[int, Ends]:
-    return quantize(graph, build.spec, images, ("ranges",)).ranges
 
 
 def train(

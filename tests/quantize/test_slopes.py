@@ -13,9 +13,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from quantize import simulate, slopes
 from quantize.float_graph import FloatGraph
-from quantize.methods import quantize
+from quantize.learn import Ends
 from tests.analysis.tflite import Maker
-from tests.conftest import Build, calibration
+from tests.conftest import Build
 
 _STEP, _ZERO = 0.01, -100
 EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 1, 256)
@@ -85,10 +85,8 @@ def test_fraction(ratio: float, alpha: float, expected: float, reason: str) -> N
     assert slopes.fraction(ratio, alpha) == expected, reason
 
 
-def test_ranges_of_a_network(build: Build) -> None:
+def test_ranges_of_a_network(graph: FloatGraph, ranges: dict[int, Ends]) -> None:
     """Whatever was chosen, steps in float32 have such ratios."""
-    graph = FloatGraph.parse(build.float_model)
-    ranges = quantize(graph, build.spec, calibration(build.spec), ("ranges",)).ranges
     steps = {
         group: float(simulate.scale_and_zero_point(torch.tensor(low), torch.tensor(high))[0])
         for group, (low, high) in ranges.items()

@@ -23,10 +23,8 @@ from runtime.image import list_images, load_rgb
 from runtime.preprocess import int8_input, to_canvas
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, convert_network, once
-from tests.firmware.cases import Runner
-from tests.firmware.conftest import compiled
-from tests.firmware.engine.test_layers_run import CORES, HOST, library
-from tests.firmware.engine.test_network import MAIN, compare, host
+from tests.firmware.engine.cores import CORES, HOST, program
+from tests.firmware.engine.test_network import compare
 
 COUNT = 20
 _CODE_BYTES = 4 << 20  # Of the emulated boards, see memory.ld.
@@ -63,17 +61,7 @@ def test_twenty_photographs(
     if core != HOST and emitted.weight_bytes + emitted.plan_bytes + 0x40000 > _CODE_BYTES:
         pytest.skip(f"{emitted.weight_bytes:,} bytes of weights: more than the emulated board has")
     (tmp_path / "network.c").write_text(emitted.text)
-    runner = _runner(core, tmp_path / "network.c")
     canvases = (to_canvas(picture, file.spec.input)[0] for picture in pictures())
     images = [int8_input(canvas, file.spec) for canvas in canvases]
     assert len(images) == COUNT
-    compare(runner, file, images)
-
-
-def _runner(core: str, network: Path) -> Runner:
-    if core == HOST:
-        return Runner(Path(host(network)[0]), False)
-    compiler, flags, kernels = library(core)
-    program = network.with_name("program")
-    compiled(compiler, program, *flags, str(network), MAIN, *kernels)
-    return Runner(program, True, CORES[core][0])
+    compare(program(core, tmp_path / "network.c"), file, images)

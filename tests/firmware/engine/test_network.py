@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,7 @@ from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
 from tests.conftest import Build, Converted, in_grey, photo
 from tests.firmware.cases import Runner
-from tests.firmware.conftest import HERE, M7, SANITIZERS, compiled, sources, tool
-
-MAIN = str(HERE / "engine" / "network.c")
-FLAGS = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
-Run = Callable[[bytes], bytes]
+from tests.firmware.engine.cores import HOST, program
 
 
 def pairs(file: TfliteFile, graph: Graph) -> list[tuple[int, int]]:
@@ -60,36 +56,12 @@ def network(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def host(network: Path) -> list[str]:
-    program = network.with_name("host")
-    return [str(compiled(tool("gcc", "gcc"), program, *FLAGS, *sources(), str(network), MAIN))]
-
-
-def m7(network: Path) -> list[str]:
-    tool("qemu-system-arm", "qemu-system-arm")
-    compiler = tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    startup, program = HERE / "m7" / "startup.c", network.with_name("m7.elf")
-    flags = [*M7, "-std=gnu99", "-O2", "-ffunction-sections", "-fdata-sections"]
-    link = ["-nostartfiles", "--specs=rdimon.specs", "-Wl,--gc-sections"]
-    script = ["-T", str(startup.with_name("memory.ld"))]
-    files = [*sources(), str(network), MAIN, str(startup)]
-    compiled(compiler, program, *flags, *files, *link, *script)
-    return [str(program)]
-
-
-@pytest.mark.parametrize("machine", [host, m7])
-def test_it_answers_as_tflm(
-    machine: Callable[[Path], list[str]],
-    build: Build,
-    network: Path,
-    canvas: np.ndarray,
-) -> None:
-    (program,) = machine(network)
+@pytest.mark.parametrize("core", [HOST, "cortex-m7"])
+def test_it_answers_as_tflm(core: str, build: Build, network: Path, canvas: np.ndarray) -> None:
     file = TfliteFile.read(build.tflite)
     noise = np.random.default_rng(0).integers(0, 256, canvas.shape).astype(np.uint8)
-    runner = Runner(Path(program), machine is not host)
     pictures = canvas, noise, np.full_like(canvas, 255), np.zeros_like(canvas)
-    compare(runner, file, [int8_input(picture, file.spec) for picture in pictures])
+    compare(program(core, network), file, [int8_input(picture, file.spec) for picture in pictures])
 
 
 def compare(runner: Runner, file: TfliteFile, images: Iterable[np.ndarray]) -> None:

@@ -9,7 +9,8 @@ import pytest
 from firmware.engine import WEIGHTS, proof
 from firmware.engine.emit import emit
 from firmware.engine.plan import make_plan
-from tests.firmware.conftest import HERE, SANITIZERS, compiled, sources, tool
+from tests.firmware.conftest import HERE, compiled
+from tests.firmware.engine.cores import HOST, library
 from tests.firmware.engine.small import small_network
 
 
@@ -20,9 +21,9 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     plan = make_plan(small_network(16, 16, 4), request.param)
     proof.check(plan)
     (folder / "network.c").write_text(emit(plan))
-    files = [*sources(), str(folder / "network.c"), str(HERE / "engine" / "fuzz.c")]
-    flags = ["-std=c99", "-pedantic", "-O1", "-g", *SANITIZERS]
-    return str(compiled(tool("gcc", "gcc"), folder / "program", *flags, *files))
+    compiler, flags, kernels = library(HOST)
+    files = str(folder / "network.c"), str(HERE / "engine" / "fuzz.c"), *kernels
+    return str(compiled(compiler, folder / "program", *flags, *files))
 
 
 _ALL = pytest.param(1_000_000, marks=pytest.mark.full(reason="minutes"))

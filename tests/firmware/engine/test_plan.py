@@ -21,9 +21,9 @@ from firmware.engine.plan import Plan, make_plan
 from firmware.engine.reader import read_layers
 from firmware.engine.turns import FORMS, turns
 from runtime.tflite_graph import Graph
-from tests.firmware.conftest import compiled, sources, tool
+from tests.firmware.engine.cores import HOST, program
 from tests.firmware.engine.random_graphs import CLASSES, DISTANCES, RandomGraph
-from tests.firmware.engine.test_network import FLAGS, MAIN, assert_same
+from tests.firmware.engine.test_network import assert_same
 
 SEEDS, SIZES = st.integers(0, 2**32 - 1), st.integers(0, 24)
 _NOBODY = None
@@ -163,21 +163,12 @@ def prove(seed: int, operators: int) -> None:
         check(plan, cut)
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that a network is linked with, as one object."""
-    made = tmp_path_factory.mktemp("library") / "library.o"
-    return compiled(tool("gcc", "gcc"), made, *FLAGS, "-r", *sources(), MAIN)
-
-
-def exact(seed: int, library: Path, folder: Path) -> None:
+def exact(seed: int, folder: Path) -> None:
     """The emitted C, with either form of weights in turn, gives what LiteRT's reference kernels
     give."""
     graph = RandomGraph(seed, seed % 25)
     network = folder / "network.c"
     network.write_text(emit(planned(graph, narrow=seed % 4 < 2)))
-    files = str(library), str(network)
-    program = str(compiled(tool("gcc", "gcc"), folder / "host", *FLAGS, *files))
     interpreter = Interpreter(
         model_content=graph.content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
         experimental_preserve_all_tensors=True,
@@ -190,18 +181,19 @@ def exact(seed: int, library: Path, folder: Path) -> None:
     levels = [[interpreter.get_tensor(tensor)[0] for tensor in pair] for pair in graph.pairs]
     taken, given = folder / "image", folder / "out"
     taken.write_bytes(image.tobytes())
-    command = [program, str(taken), str(given), str(CLASSES), str(DISTANCES)]
+    words = [str(taken), str(given), str(CLASSES), str(DISTANCES)]
+    command = program(HOST, network).start(words)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (seed, done.stderr)
     assert_same(given.read_bytes(), levels)
 
 
 @pytest.mark.parametrize("seed", [10, 24])
-def test_it_answers_as_litert(seed: int, library: Path, tmp_path: Path) -> None:
-    exact(seed, library, tmp_path)
+def test_it_answers_as_litert(seed: int, tmp_path: Path) -> None:
+    exact(seed, tmp_path)
 
 
 @pytest.mark.full(reason="two of them stand for it")
 @pytest.mark.parametrize("seed", range(50))
-def test_fifty_answer_as_litert(seed: int, library: Path, tmp_path: Path) -> None:
-    exact(seed, library, tmp_path)
+def test_fifty_answer_as_litert(seed: int, tmp_path: Path) -> None:
+    exact(seed, tmp_path)

@@ -18,8 +18,8 @@ from runtime.spec import ModelSpec
 from runtime.tflite_file import TfliteFile
 from tests.conftest import ROOT, Converted, photo, small
 from tests.convert.test_backbones import small_spec, spec_of
-from tests.firmware.cases import Runner
-from tests.firmware.engine.test_network import compare, host
+from tests.firmware.engine.cores import HOST, program
+from tests.firmware.engine.test_network import compare
 
 _VARIANTS = sorted(path.stem for path in (ROOT / "models").glob("nanodet-*.yaml"))
 _SIZES = [(128, 128), (224, 224), (256, 256), (320, 256)]
@@ -33,11 +33,11 @@ def exact(spec: ModelSpec, converted: Converted, folder: Path) -> None:
     plan = plan_of(file)
     proof.check(plan)
     (folder / "network.c").write_text(emit(plan))
-    (program,) = host(folder / "network.c")
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
     pictures = photo(1, 130, 90), photo(2, 90, 130), noise
     canvases = [to_canvas(picture, file.spec.input)[0] for picture in pictures]
-    compare(Runner(Path(program), False), file, [int8_input(c, file.spec) for c in canvases])
+    images = [int8_input(c, file.spec) for c in canvases]
+    compare(program(HOST, folder / "network.c"), file, images)
 
 
 @_FULL

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands import version
+from environment import version
 from pipeline.report import render
 from pipeline.report.build import make
 from pipeline.report.contract import Accuracy, ClassScore, Findings, Job, Missing
