@@ -25,13 +25,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, total
-from analysis.engine import deploy
+from analysis.engine import every
 from analysis.memory import memory
 from benchmarks import builds
 from benchmarks.builds import listed, python, read_rows, write_rows
 from benchmarks.markdown import replace_block, table
 from data.names import ROOT, tflite_path, variant, with_input_size, work_folder
 from evaluation.figures import save
+from firmware.engine import WEIGHTS
 from pipeline.budget import CHOICES, Choice, on_board, read_choices
 from runtime.engines.arena import arena_bytes
 from runtime.files import write_text
@@ -55,7 +56,8 @@ _NETWORKS = {
 _FIELDS = (
     "model", "input_size", "strides", "float_ap", "ap", "leaky_relus", "arena_bytes",
     "flash_bytes", "constant_bytes", "instructions", "engine_arena_bytes", "engine_flash_bytes",
-    "engine_flash_read_bytes", "engine_instructions",
+    "engine_flash_read_bytes", "engine_instructions", "engine_int8_arena_bytes",
+    "engine_int8_flash_bytes", "engine_int8_instructions",
 )  # fmt: skip
 _TITLES = {"tflm": "TensorFlow Lite Micro", "c": "the kit's own engine"}
 _COST = {"tflm": "instructions", "c": "engine_instructions"}
@@ -113,9 +115,10 @@ def costs(path: Path) -> dict[str, Any]:
     """What a file takes on both engines, by the names of the table."""
     graph = Graph.read(path)
     used, instructions = memory(graph), total(graph).instructions
-    own = deploy(graph.content, str(path))
-    assert instructions is not None and not isinstance(own, str), own
-    assert own.cost.instructions is not None
+    forms = every(graph.content, str(path))
+    assert instructions is not None and not isinstance(forms, str), forms
+    own, narrow = forms["int16"], forms["int8"]
+    assert own.cost.instructions is not None and narrow.cost.instructions is not None
     return {
         "leaky_relus": len(graph.named("LEAKY_RELU")),
         "arena_bytes": arena_bytes(path),
@@ -126,6 +129,9 @@ def costs(path: Path) -> dict[str, Any]:
         "engine_flash_bytes": own.flash_bytes,
         "engine_flash_read_bytes": own.read_bytes,
         "engine_instructions": round(own.cost.instructions),
+        "engine_int8_arena_bytes": narrow.arena_bytes,
+        "engine_int8_flash_bytes": narrow.flash_bytes,
+        "engine_int8_instructions": round(narrow.cost.instructions),
     }
 
 
@@ -188,7 +194,8 @@ def frontier(choices: list[Choice], engine: str) -> list[Choice]:
 def tables(choices: list[Choice]) -> str:
     """How many candidates were evaluated, and the frontier of each engine."""
     header = ("network", "canvas", "strides", "AP", "M instructions", "arena", "flash")
-    parts = [f"{len(choices)} of {len(candidates())} candidates have an int8 AP:"]
+    known = {(choice.model, choice.canvas, choice.strides) for choice in choices}
+    parts = [f"{len(known)} of {len(candidates())} candidates have an int8 AP:"]
     for engine, title in _TITLES.items():
         rows = []
         for choice in frontier(choices, engine):
@@ -209,7 +216,7 @@ def plot(choices: list[Choice], path: Path) -> None:
 
 
 def _draw(axes: Axes, choices: list[Choice], engine: str) -> None:
-    shown = [choice for choice in choices if engine in choice.takes]
+    shown = [c for c in choices if engine in c.takes and c.weights == WEIGHTS[0]]
     for model in dict.fromkeys(choice.model for choice in shown):
         rows = [choice for choice in shown if choice.model == model]
         takes = [choice.takes[engine] for choice in rows]

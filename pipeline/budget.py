@@ -17,9 +17,11 @@ from pathlib import Path
 
 from analysis.cortex_m7 import ns_per_instruction
 from data import locate, names
+from firmware.engine import WEIGHTS
+from firmware.engine.weights import with_whole_flash
 from pipeline import choices as choosing
 from pipeline import linux_budget
-from runtime.benchmark.board import load, microcontrollers
+from runtime.benchmark.board import Board, load, microcontrollers
 from runtime.engines.arena import reserved_bytes
 from runtime.errors import KitError
 from runtime.spec import ModelSpec
@@ -62,13 +64,14 @@ class Takes:
 @dataclass(frozen=True)
 class Choice:
     """One way to build. canvas: width and height of the input. ap: int8 on COCO, see the README.
-    takes: by engine, of those on which it was measured."""
+    takes: by engine, of those on which it was measured. weights: how engine `c` keeps them."""
 
     model: str
     canvas: tuple[int, int]
     strides: str
     ap: float
     takes: dict[str, Takes]
+    weights: str = WEIGHTS[0]
 
     @property
     def parsed_strides(self) -> tuple[int, ...]:
@@ -79,8 +82,9 @@ class Choice:
         """What it is and what it gives there."""
         takes = self.takes[engine]
         width, height = self.canvas
-        where = load(board).fits(takes.arena_bytes, takes.flash_bytes).where
-        flash = f"flash {takes.flash_bytes:,}, " if takes.flash_bytes else ""
+        where = _memory(board, engine).fits(takes.arena_bytes, takes.flash_bytes).where
+        form = "" if self.weights == WEIGHTS[0] else f" with --weights {self.weights}"
+        flash = f"flash {takes.flash_bytes:,}{form}, " if takes.flash_bytes else ""
         return (
             f"{self.model}, {width}x{height}, strides {self.strides}: AP {self.ap:.2f}, arena "
             f"{takes.arena_bytes:,} bytes in {where}, {flash}{takes.time_on(board)}"
@@ -106,20 +110,26 @@ class Budget:
 
 
 def read_choices(path: Path = CHOICES) -> list[Choice]:
-    """The choices whose int8 file was evaluated."""
+    """The choices whose int8 file was evaluated; each stands once for each form of weights that was
+    measured."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [_choice(row) for row in csv.DictReader(file) if row["ap"]]
+        return [form for row in csv.DictReader(file) if row["ap"] for form in _forms(row)]
 
 
-def _choice(row: dict[str, str]) -> Choice:
+def _forms(row: dict[str, str]) -> list[Choice]:
     reserved = reserved_bytes(int(row["arena_bytes"]), int(row["leaky_relus"]))
     flash = int(row["flash_bytes"] or 0)
-    takes = {"tflm": Takes(reserved, flash, int(row["instructions"]))}
-    if row["engine_arena_bytes"]:
-        own = (int(row[f"engine_{field.name}"]) for field in dataclasses.fields(Takes))
-        takes["c"] = Takes(*own)
     size = int(row["input_size"])
-    return Choice(row["model"], (size, size), row["strides"], float(row["ap"]), takes)
+    named = row["model"], (size, size), row["strides"], float(row["ap"])
+    usual, *others = (_on_engine(row, prefix) for prefix in ("engine_", "engine_int8_"))
+    on_tflm = {"tflm": Takes(reserved, flash, int(row["instructions"]))}
+    found = zip(WEIGHTS[1:], others, strict=True)
+    return [Choice(*named, on_tflm | usual), *(Choice(*named, t, w) for w, t in found if t)]
+
+
+def _on_engine(row: dict[str, str], prefix: str) -> dict[str, Takes]:
+    own = [row[f"{prefix}{field.name}"] for field in dataclasses.fields(Takes)]
+    return {"c": Takes(*map(int, own))} if all(own) else {}
 
 
 def seen_by(camera: tuple[int, int], choice: Choice) -> Choice:
@@ -139,13 +149,18 @@ def seen_by(camera: tuple[int, int], choice: Choice) -> Choice:
     return dataclasses.replace(choice, canvas=canvas, takes=takes)
 
 
+def _memory(board: str, engine: str) -> Board:
+    """Engine `c` is generated for all of the flash."""
+    return with_whole_flash(load(board)) if engine == "c" else load(board)
+
+
 def on_board(choices: Sequence[Choice], board: str, engine: str) -> list[Choice]:
     """Those that the board's memory holds, the cheapest first. Raises `KitError` where nothing was
     measured on the engine."""
     known = [choice for choice in choices if engine in choice.takes]
     if not known:
         raise KitError(f"--engine {engine}: nothing was measured on it; use --engine tflm")
-    memory = load(board)
+    memory = _memory(board, engine)
     fitting = [
         choice
         for choice in known
