@@ -65,7 +65,7 @@ def _convert(onnx_path: Path, folder: Path) -> None:
     frozen = convert_variables_to_constants_v2(whole.get_concrete_function())
 
     @tf.function(input_signature=signature)
-    def serve(input: Any) -> dict[str, Any]:
+    def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(spec.output_names, frozen(input), strict=True))
 
     module = tf.Module()
