@@ -16,6 +16,8 @@ def network_of(file: TfliteFile) -> Network:
     """The layers. Raises `KitError` where the engine lacks a kernel, naming the operator."""
     if file.input.dtype != "INT8":
         raise KitError(f"{file.path}: the engine takes int8 files; use --engine tflm")
+    if file.spec.graph.space_to_depth:
+        raise KitError(f"{file.path}: the engine takes no blocks of pixels; use --target mcu")
     graph = Graph.parse(file.content, file.path)
     tensors = {tensor.name: tensor.index for tensor in graph.outputs}
     strides = file.spec.graph.strides

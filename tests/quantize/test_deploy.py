@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.engine import deploy as on_the_engine
 from benchmarks.linux_choices import for_npu
 from quantize import INT8_REWRITES, flatbuffer, integer_file
 from quantize.deploy import Deployed, deploy
@@ -71,6 +72,7 @@ def test_what_each_changes(finish: Callable[..., Deployed]) -> None:
     assert blocks.operators == plain.operators
     file = TfliteFile.parse(blocks.content, "tiny")
     assert file.spec.graph.space_to_depth and file.input.shape == (1, 32, 48, 16)
+    assert "takes no blocks of pixels" in str(on_the_engine(blocks.content, "tiny"))
     assert not (plain.left_out or cut.left_out or blocks.left_out)
 
 
