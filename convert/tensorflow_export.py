@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _convert(onnx_path: Path, folder: Path) -> None:
     frozen = convert_variables_to_constants_v2(whole.get_concrete_function())
 
     @tf.function(input_signature=signature)
-    def serve(input: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(input: Any) -> dict[str, Any]:
         return dict(zip(spec.output_names, frozen(input), strict=True))
 
     module = tf.Module()
