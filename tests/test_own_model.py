@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from data.annotations import AnnotatedImages
 from evaluation import CocoSet, ap_detector, detect_all, score
 from pipeline import measures
 from pipeline.__main__ import main
+from quantize import equalize
 from quantize.float_graph import FloatGraph
 from quantize.learn import Learned
 from runtime import Detections, Detector
@@ -36,6 +38,14 @@ from tests.convert.test_training_config import m_config
 from tests.own_network import CLASSES, scene, trained_network
 from tests.random_network import random_network
 from train.qat import FineTuning
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hasty() -> Iterator[None]:
+    """A fifth of the iterations by which ranges and channel scales are sought."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(equalize, "_ITERATIONS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ _CODES = {
 }
 # They measure for hours, or build first: imported, for what they need must be there.
 _LONG = re.compile(r"\.venv/bin/python -m (benchmarks\.\w+|tools\.pictures|tests\.robustness)")
+_MODULES = sorted({m[1] for d in documents() for c in commands(d) if (m := _LONG.match(c))})
 # Sentences name these without arguments: their help must come.
 _PROGRAM = re.compile(r"\.venv/bin/python -m [\w.]+|\./nanodet [a-z]+")
 _MONITOR = "./nanodet monitor "
@@ -60,7 +61,7 @@ def test_commands(document: str, sandbox: Sandbox, tmp_path: Path) -> None:
     for command in commands(ROOT / document):
         long = _LONG.match(command)
         if long:
-            done = sandbox.run(f'.venv/bin/python -c "import {long[1]}"')
+            done = sandbox.run(f'.venv/bin/python -c "import {", ".join(_MODULES)}"')
             assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
         elif command.startswith(_MONITOR):
             done = watch(tmp_path, [frame(0)], *shlex.split(command)[3:])
