@@ -18,6 +18,16 @@ from runtime.errors import KitError, OtherNetwork
 from runtime.spec import ACTIVATIONS, ModelSpec
 
 ROOT = Path(__file__).parent.parent
+
+
+def kit_version() -> str:
+    """As pyproject.toml says. `environment.version` is for what runs before any package; stages of
+    the recipe import rooms alone."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (found,) = re.findall('^version = "(.+)"$', text, re.MULTILINE)
+    return str(found)
+
+
 DEFAULT_MODEL = "nanodet-m-0.5x"
 EMBEDDED_MODEL = "nanodet-m-0.5x-shapes"
 _CLASSES_IN_NAME = 3

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import environment
+from data import names
 from firmware.engine import WEIGHTS
 from firmware.engine.weights import place
 from pipeline.cache import Done
@@ -303,7 +303,7 @@ def cortex_m7(cost: dict[str, Any]) -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"nanodet-edge-kit": environment.version(), "python": platform.python_version()}
+    versions = {"nanodet-edge-kit": names.kit_version(), "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
