@@ -48,7 +48,7 @@ def test_recipe(debian: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert model.stat().st_uid == kit.stat().st_uid != 0
         assert len(Detector(model, score_threshold=0.05).detect(photo(1, 320, 320)))
-    assert re.search(r"^\[2/7\] onnx .* unchanged$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^\[2/.\] onnx .* unchanged$", done.stdout, re.MULTILINE), done.stdout
     report = json.loads((kit / "build" / _FILE / "report.json").read_text())
     assert report["ap"]["AP"] > 20, "25.8 with everything, of 50 scenes"
     asked = script("run", str(debian), "git", "status", "--porcelain")
