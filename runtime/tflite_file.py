@@ -91,7 +91,8 @@ def _check_tensors(
     input_shapes = [t.shape for t in inputs]
     expected_input = spec.input_shape_nhwc
     if input_shapes != [expected_input]:
-        raise KitError(f"{path}: inputs {input_shapes}, its spec says {[expected_input]}")
+        problem = f"inputs {input_shapes}, its spec says {[expected_input]}"
+        raise KitError(f"{path}: {problem}; build it anew with recipe.sh")
     actual = {t.name: t.shape for t in outputs}
     expected = {name: spec.output_shape_nhwc(name) for name in spec.output_names}
     if actual != expected or len(outputs) != len(expected):
