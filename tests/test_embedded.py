@@ -58,7 +58,7 @@ def test_default_run_builds_it_and_says_so(
     offline: Offline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Judged on ten scenes here, so that it takes less."""
-    monkeypatch.setattr("pipeline.recipe.EVALUATED_IMAGES", 10)
+    monkeypatch.setattr("pipeline.inputs.EVALUATED_IMAGES", 10)
     output = offline("-m", "pipeline", "--fast", "--out", ".")
     first = output.splitlines()[0]
     assert "nanodet-m-0.5x: " in first and "cannot be had" in first and NAME in first

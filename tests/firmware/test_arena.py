@@ -26,7 +26,7 @@ from runtime.tflite_file import TfliteFile
 from runtime.tflite_graph import Graph
 from tests.conftest import NANODET, ROOT, Build, run_here
 
-CHOICES = read_choices()
+CHOICES = [choice for choice in read_choices() if "tflm" in choice.takes]
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda c: f"{c.model}-{c.canvas[0]}-{c.strides}")
