@@ -72,7 +72,9 @@ def measure(key: str, spec: ModelSpec) -> dict[str, Any]:
 def for_npu(path: Path, folder: Path) -> Path:
     """What `--target ethos-u65` makes of a network that a file for CPUs has, but for the spec."""
     model = unpack(path.read_bytes())
-    assert separate.convolve_by_slice(model) and space_to_depth.gather_blocks(model)
+    done = separate.convolve_by_slice(model), space_to_depth.gather_blocks(model)
+    if not all(done):
+        raise ValueError(f"{path}: no file of --target linux, or its stem is another")
     target = folder / path.name
     target.write_bytes(flatbuffer.serialize(model))
     return target

@@ -121,14 +121,17 @@ def _forms(row: dict[str, str]) -> list[Choice]:
     flash = int(row["flash_bytes"] or 0)
     size = int(row["input_size"])
     named = row["model"], (size, size), row["strides"], float(row["ap"])
-    usual, *others = (_on_engine(row, prefix) for prefix in ("engine_", "engine_int8_"))
     on_tflm = {"tflm": Takes(reserved, flash, int(row["instructions"]))}
-    found = zip(WEIGHTS[1:], others, strict=True)
-    return [Choice(*named, on_tflm | usual), *(Choice(*named, t, w) for w, t in found if t)]
+    found = [Choice(*named, on_tflm | _on_engine(row, "engine"))]
+    for weights in WEIGHTS[1:]:
+        if takes := _on_engine(row, f"engine_{weights}"):
+            found.append(Choice(*named, takes, weights))
+    return found
 
 
 def _on_engine(row: dict[str, str], prefix: str) -> dict[str, Takes]:
-    own = [row[f"{prefix}{field.name}"] for field in dataclasses.fields(Takes)]
+    """Empty where it was not measured."""
+    own = [row[f"{prefix}_{field.name}"] for field in dataclasses.fields(Takes)]
     return {"c": Takes(*map(int, own))} if all(own) else {}
 
 

@@ -36,8 +36,8 @@ class QatInputs:
 
 @dataclass(frozen=True)
 class QuantizationSettings:
-    """quantization: of `quantize.scheme`. methods, rewrites: see `quantize.build`. further: its
-    photographs of that name."""
+    """How to quantize. quantization: of `quantize.scheme`. methods, rewrites: see `quantize.build`.
+    further: photographs to learn rounding from instead of those for calibration; empty for none."""
 
     quantization: str
     methods: tuple[str, ...]
