@@ -127,7 +127,7 @@ def draw_curve(folder: Path, path: Path) -> None:
 
     losses: dict[int, list[float]] = defaultdict(list)
     ap: dict[int, float] = {}
-    for part in [*sorted(folder.glob("metrics.*.csv")), folder / "metrics.csv"]:
+    for part in sorted(folder.glob("metrics*.csv")):  # None is new where no epoch was left to train.
         with part.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row.get("train/loss"):

@@ -43,8 +43,7 @@ def train(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def average_precisions(folder: Path) -> list[float]:
-    parts = [*sorted(folder.glob("metrics.*.csv")), folder / "metrics.csv"]
-    rows = [row for part in parts for row in csv.DictReader(part.open())]
+    rows = [row for part in sorted(folder.glob("metrics*.csv")) for row in csv.DictReader(part.open())]
     return [float(row["val/AP"]) for row in rows if row.get("val/AP")]
 
 
@@ -105,6 +104,11 @@ def test_without_validation(scenes: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "weights alone/last.ckpt" in done.stdout
     assert not (scenes / "alone" / "best.ckpt").exists()
+    curve = (scenes / "alone" / "curve.png").read_bytes()
+    again = train(scenes, *options, "--epochs", "1", "--out", "alone", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "weights alone/last.ckpt" in again.stdout, "no epoch was left to train"
+    assert (scenes / "alone" / "curve.png").read_bytes() == curve
 
 
 def test_pictures_of_the_configuration(scenes: Path) -> None:
