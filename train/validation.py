@@ -127,7 +127,7 @@ def draw_curve(folder: Path, path: Path) -> None:
 
     losses: dict[int, list[float]] = defaultdict(list)
     ap: dict[int, float] = {}
-    for part in sorted(folder.glob("metrics*.csv")):  # None is new where no epoch was left to train.
+    for part in sorted(folder.glob("metrics*.csv")):  # No new one where no epoch was left.
         with part.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row.get("train/loss"):

@@ -43,7 +43,8 @@ def train(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def average_precisions(folder: Path) -> list[float]:
-    rows = [row for part in sorted(folder.glob("metrics*.csv")) for row in csv.DictReader(part.open())]
+    parts = sorted(folder.glob("metrics*.csv"))
+    rows = [row for part in parts for row in csv.DictReader(part.open())]
     return [float(row["val/AP"]) for row in rows if row.get("val/AP")]
 
 
