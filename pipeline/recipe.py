@@ -276,9 +276,13 @@ class Recipe:
         """Run or skip one stage; one that runs says so first."""
 
         def begin(**given: Any) -> dict[str, Any]:
-            tuned = reads.get("tuning") is not None
-            number, fast = len(self.done) + 1, self.options.fast
-            if line := summary.start_line(number, self.total, name, fast=fast, tuned=tuned):
+            ways = {
+                "fast": self.options.fast,
+                "tuned": reads.get("tuning") is not None,
+                "further": self.options.quantization_images is not None,
+            }
+            how = next((way for way, taken in ways.items() if taken), None)
+            if line := summary.start_line(len(self.done) + 1, self.total, name, how):
                 say(line)
             return run(**given)
 

@@ -51,12 +51,22 @@ _USUALLY = {
 }
 
 
-def start_line(number: int, total: int, stage: str, *, fast: bool, tuned: bool) -> str | None:
-    """One line for the console before a stage that takes its time; `None` for any other."""
+_QUANTIZE_USUALLY = {
+    "fast": "10 to 60 s",
+    "tuned": "an hour for 3,000 pictures",
+    "further": "6 to 25 minutes for 1,000 pictures",
+}
+
+
+def start_line(number: int, total: int, stage: str, how: str | None) -> str | None:
+    """One line for the console before a stage that takes its time; `None` for any other.
+
+    how: of `quantize`, "fast", "tuned", with "further" pictures, or as usual.
+    """
     stage = stage.partition("-")[0]
     usually = _USUALLY.get(stage)
-    if stage == "quantize" and (fast or tuned):
-        usually = "10 to 60 s" if fast else "an hour for 3,000 pictures"
+    if stage == "quantize" and how is not None:
+        usually = _QUANTIZE_USUALLY[how]
     return usually and f"[{number}/{total}] {stage:<12} begins; it usually takes {usually}"
 
 

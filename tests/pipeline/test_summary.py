@@ -21,22 +21,24 @@ def test_command(arguments: list[str], typed: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "fast", "tuned", "line", "reason"),
+    ("stage", "how", "line", "reason"),
     [
-        ("quantize", False, False, "[4/7] quantize     begins; it usually takes 2 to 7 minutes",
+        ("quantize", None, "[4/7] quantize     begins; it usually takes 2 to 7 minutes",
          "the long one"),
-        ("quantize", True, False, "[4/7] quantize     begins; it usually takes 10 to 60 s", "fast"),
-        ("quantize", False, True,
+        ("quantize", "fast", "[4/7] quantize     begins; it usually takes 10 to 60 s", "fast"),
+        ("quantize", "tuned",
          "[4/7] quantize     begins; it usually takes an hour for 3,000 pictures", "fine-tuning"),
-        ("onnx-plain", False, False, "[4/7] onnx         begins; it usually takes 10 to 30 s",
+        ("quantize", "further",
+         "[4/7] quantize     begins; it usually takes 6 to 25 minutes for 1,000 pictures", "more"),
+        ("onnx-plain", None, "[4/7] onnx         begins; it usually takes 10 to 30 s",
          "a layout"),
-        ("publish", False, False, None, "a moment"),
+        ("publish", None, None, "a moment"),
     ],
 )  # fmt: skip
 def test_what_is_said_before_a_stage(
-    stage: str, fast: bool, tuned: bool, line: str | None, reason: str
+    stage: str, how: str | None, line: str | None, reason: str
 ) -> None:
-    assert start_line(4, 7, stage, fast=fast, tuned=tuned) == line, reason
+    assert start_line(4, 7, stage, how) == line, reason
 
 
 def test_strides_that_were_left_out() -> None:
