@@ -53,16 +53,21 @@ def listed(spec: ModelSpec) -> str:
 
 
 def build(
-    spec: ModelSpec, *options: str, out: Path = ROOT, codes: Collection[int] = (0,)
+    spec: ModelSpec,
+    *options: str,
+    out: Path = ROOT,
+    quantization: str = "int8",
+    codes: Collection[int] = (0,),
 ) -> dict[str, Any]:
     """Build a variant in `out` by recipe.sh, and give the report; see `python`."""
-    python("-m", "pipeline", *choice(spec), *options, "--out", str(out), codes=codes)
-    return read_report(spec, out)
+    words = ["--quantization", quantization, "--out", str(out)]
+    python("-m", "pipeline", *choice(spec), *options, *words, codes=codes)
+    return read_report(spec, out, quantization)
 
 
-def read_report(spec: ModelSpec, out: Path) -> dict[str, Any]:
+def read_report(spec: ModelSpec, out: Path, quantization: str = "int8") -> dict[str, Any]:
     """The report of a build in `out`."""
-    return read_rows(work_folder(spec, out) / "report.json")
+    return read_rows(work_folder(spec, out, quantization) / "report.json")
 
 
 def read_rows(path: Path) -> dict[str, Any]:

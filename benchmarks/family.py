@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -68,9 +68,9 @@ def variants() -> list[ModelSpec]:
     return specs
 
 
-def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
+def build(spec: ModelSpec, known: dict[str, Any], quantization: str = "int8") -> dict[str, Any]:
     """Build one variant; figures of `known` stay where the files they belong to are the same."""
-    report = builds.build(spec, "--target", _target(spec))
+    report = builds.build(spec, "--target", _target(spec), quantization=quantization)
     python("-m", "pipeline", *choice(spec), "--stop-after", "onnx")
     row: dict[str, Any] = {
         "model": spec.name,
@@ -94,21 +94,23 @@ def build(spec: ModelSpec, known: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def evaluate(spec: ModelSpec, row: dict[str, Any], engine: str, threads: int) -> dict[str, float]:
+def evaluate(
+    spec: ModelSpec, row: dict[str, Any], engine: str, threads: int, quantization: str = "int8"
+) -> dict[str, float]:
     """AP, AP50 and AP75 in percent, by evaluate.py."""
     files = {"torch": choice(spec), "onnx": [str(onnx_path(spec, ROOT, "plain"))]}
-    scores = work_folder(spec, ROOT) / f"{engine}.json"
-    model = files.get(engine, [str(tflite_path(spec, ROOT))])
-    found = ["--detections", str(_detections(spec, row, engine))]
+    scores = work_folder(spec, ROOT, quantization) / f"{engine}.json"
+    model = files.get(engine, [str(tflite_path(spec, ROOT, quantization))])
+    found = ["--detections", str(_detections(spec, row, engine, quantization))]
     return builds.evaluate(scores, *model, "--engine", engine, *found, threads=threads)
 
 
 def losses(
-    spec: ModelSpec, row: dict[str, Any], engine: str, threads: int
+    spec: ModelSpec, row: dict[str, Any], engine: str, threads: int, quantization: str = "int8"
 ) -> dict[str, list[float]]:
     """Of int8 in an engine against float: change of each figure in percent, standard error."""
-    files = [str(_detections(spec, row, e)) for e in (_base(row), engine)]
-    out = work_folder(spec, ROOT) / f"compare_{engine}.json"
+    files = [str(_detections(spec, row, e, quantization)) for e in (_base(row), engine)]
+    out = work_folder(spec, ROOT, quantization) / f"compare_{engine}.json"
     python("nanodet", "compare", *files, "--json", str(out), threads=threads)
     return {
         name: [round(figure["other"] - figure["base"], 4), figure["standard_error"]]
@@ -126,16 +128,20 @@ def _key(engine: str) -> str:
     return "weights_sha256" if engine in _FLOAT else "sha256"
 
 
-def _detections(spec: ModelSpec, row: dict[str, Any], engine: str) -> Path:
-    return work_folder(spec, ROOT) / f"detections_{engine}_{row[_key(engine)][:12]}.json"
+def _detections(spec: ModelSpec, row: dict[str, Any], engine: str, quantization: str) -> Path:
+    folder = work_folder(spec, ROOT, "int8" if engine in _FLOAT else quantization)
+    return folder / f"detections_{engine}_{row[_key(engine)][:12]}.json"
 
 
-def _needed(spec: ModelSpec, row: dict[str, Any], engines: list[str]) -> list[str]:
+def needed(
+    spec: ModelSpec, row: dict[str, Any], engines: Sequence[str], quantization: str = "int8"
+) -> list[str]:
     """Engines without figures, and those whose detections are gone but still to be compared."""
     without = [engine for engine in engines if engine not in row["ap"]]
     open_ = [engine for engine in _INT8 if engine in engines and engine not in row["losses"]]
     compared = [_base(row), *open_] if open_ and _base(row) else []
-    gone = [e for e in compared if e not in without and not _detections(spec, row, e).is_file()]
+    there = (e for e in compared if e not in without)
+    gone = [e for e in there if not _detections(spec, row, e, quantization).is_file()]
     return without + gone
 
 
@@ -171,17 +177,18 @@ def render(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def loss(row: dict[str, Any], engine: str, figure: str) -> str:
+    """A cell of the table: the change with its standard error."""
+    if engine not in row["losses"]:
+        return "-"
+    change, error = row["losses"][engine][figure]
+    return f"{change:+.2f} \N{PLUS-MINUS SIGN} {error:.2f}"
+
+
 def render_losses(rows: list[dict[str, Any]]) -> str:
     """The table of int8's losses in Markdown."""
-
-    def cell(row: dict[str, Any], engine: str, figure: str) -> str:
-        if engine not in row["losses"]:
-            return "-"
-        change, error = row["losses"][engine][figure]
-        return f"{change:+.2f} \N{PLUS-MINUS SIGN} {error:.2f}"
-
     columns = [(engine, figure) for figure in _LOSSES for engine in _INT8]
-    lines = [(row["model"], row["strides"], *(cell(row, *c) for c in columns)) for row in rows]
+    lines = [(row["model"], row["strides"], *(loss(row, *c) for c in columns)) for row in rows]
     known = [row["losses"] for row in rows if all(e in row["losses"] for e in _INT8)]
     if known:
         means = (fmean(losses[e][figure][0] for losses in known) for e, figure in columns)
@@ -218,7 +225,7 @@ def update(rows: dict[str, Any], engines: list[str], jobs: int, models: list[str
     _fill(rows, "ap", jobs, {
         (stem, engine): partial(evaluate, spec, rows[stem], engine, threads)
         for stem, spec in specs.items()
-        for engine in _needed(spec, rows[stem], engines)
+        for engine in needed(spec, rows[stem], engines)
     })  # fmt: skip
     _fill(rows, "losses", jobs, {
         (stem, engine): partial(losses, spec, rows[stem], engine, threads)

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import (
     agreement,
+    backbones,
     doctor,
     emulated,
     family,
@@ -19,6 +20,7 @@ from benchmarks import (
     linux_choices,
     pareto,
     peers,
+    per_tensor,
     qat,
     stages,
 )
@@ -33,6 +35,7 @@ _RENDERED: dict[str, tuple[Path, Callable[[Any], str]]] = {
     "losses": (family.RESULTS, lambda rows: family.render_losses(_sorted(rows))),
     "by-iou": (family.RESULTS, lambda rows: family.render_by_iou(_sorted(rows))),
     "agreement": (agreement.RESULTS, lambda rows: agreement.render(list(rows.values()))),
+    "backbones": (backbones.RESULTS, backbones.render),
     "cpu-choices": (
         linux_choices.RESULTS,
         lambda rows: linux_choices.cpu_table(read_linux_choices(), rows[linux_choices.NXP]),
@@ -46,6 +49,7 @@ _RENDERED: dict[str, tuple[Path, Callable[[Any], str]]] = {
     "nxp": (doctor.NXP, doctor.render),
     "pareto": (pareto.RESULTS, lambda _: pareto.tables(pareto.read_choices())),
     "peers": (peers.RESULTS, peers.render),
+    "per-tensor": (per_tensor.RESULTS, per_tensor.render),
     "qat": (qat.RESULTS, qat.render),
     "runs": (fine_tuning.RESULTS, fine_tuning.render),
     "stages": (stages.RESULTS, stages.render),
