@@ -43,6 +43,7 @@ _SCENES = {
     "calibration": (100, 200_000),
     "test": (2000, 300_000),
 }
+_SCENES_FOLDER = _SCRATCH / "scenes"
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -76,9 +77,6 @@ def measure(name: str) -> dict[str, Any]:
         "int8": int8_ap,
         "standard_error": read_rows(folder / "compared.json")["AP"]["standard_error"],
     }
-
-
-_SCENES_FOLDER = _SCRATCH / "scenes"
 
 
 def _scenes() -> Path:
@@ -130,7 +128,7 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['bytes']:,}",
         f"{exact:.2f}",
         f"{quantized:.2f}",
-        f"{quantized - exact:.2f} {sign} {row['standard_error']:.2f}",
+        f"{quantized - exact:+.2f} {sign} {row['standard_error']:.2f}",
     )
 
 
