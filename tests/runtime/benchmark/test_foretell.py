@@ -17,6 +17,7 @@ from tests.conftest import Build
 from tests.runtime.benchmark.conftest import Done, script
 
 Command = Callable[..., Done]
+_GCC = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 _BOARD = """
 title: T
 kind: linux
@@ -129,10 +130,9 @@ def test_what_counting_needs(
     assert message in str(refusal.value)
 
 
+@_GCC
 def test_bench(emulate: Callable[[str], None], command: Command, build: Build) -> None:
     """What a stand-in for QEMU counts, on two CPUs and by two kinds of kernels."""
-    if not shutil.which("gcc"):
-        pytest.skip("needs gcc")
     emulate("")
     done = command("bench", build.tflite, "--board", "emulated", "--out", "out")
     assert done.code == 0 and done.err.count("note: ") == 3, done.err
@@ -145,6 +145,7 @@ def test_bench(emulate: Callable[[str], None], command: Command, build: Build) -
     ]
 
 
+@_GCC
 @pytest.mark.parametrize("before", ["exit 5", "kill -11 $$"])
 def test_what_does_not_run(
     emulate: Callable[[str], None], command: Command, build: Build, before: str
