@@ -67,6 +67,6 @@ def test_it_detects(
     pairs = list(zip(there, expected))
     assert pairs and abs(len(there) - len(expected)) <= len(expected) // 20
     assert np.median([abs(a["confidence"] - b["confidence"]) for a, b in pairs]) < 0.03
-    done = board.run([*detect, "--output", str(tmp_path / "drawn.png")])
+    done = board.run([*detect, "--out", str(tmp_path / "drawn.png")])
     assert (done.returncode == 0) == drawn == (tmp_path / "drawn.png").exists(), done.stderr
     assert drawn or done.stderr.splitlines()[-1].startswith(_NOT_DRAWN)
