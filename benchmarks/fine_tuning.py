@@ -1,33 +1,56 @@
 """`python -m benchmarks.fine_tuning PHOTOGRAPHS`: what `--qat` came to, run by run.
 
-Each run builds, measures AP of the file with and without fine-tuning in LiteRT, and writes
-results/fine_tuning.json and docs/fine-tuning.md's tables. A run that was interrupted goes on where
-it stopped, and one that is finished is not made again.
+Each run builds, measures AP of the network in float before and after, and of the file with and
+without fine-tuning in LiteRT. It writes results/fine_tuning.json, docs/fine-tuning.md's tables and
+its picture. A run that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.builds import build, python, read_rows, write_rows
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from benchmarks.builds import python, read_rows, write_rows
 from benchmarks.markdown import render_csv, replace_block, table
-from data.names import ROOT, variant, work_folder
+from data.names import ROOT
+from evaluation.figures import save
 from runtime.image import list_images
 
 RESULTS = ROOT / "benchmarks" / "results" / "fine_tuning.json"
 SMALL = ROOT / "benchmarks" / "results" / "fine_tuning_small.csv"
 TRIALS = ROOT / "benchmarks" / "results" / "fine_tuning_trials.csv"
 DOCUMENT = ROOT / "docs" / "fine-tuning.md"
+_PLOT = ROOT / "docs" / "fine-tuning.svg"
 _SCRATCH = ROOT / "build" / "benchmark-fine-tuning"
-_MODEL, _STRIDES = "nanodet-m-0.5x", (32,)
-_RUNS = {
-    "own detections": ["--qat-epochs", "2"],
-    "larger teacher": ["--qat-epochs", "6", "--teacher", "nanodet-plus-m-1.5x-416"],
-}
+_MODEL = "nanodet-m-0.5x"
 _FIGURES = ("AP", "AP50", "APm", "APl")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """options: of recipe.sh, beside those that all runs share. rate: factor of both phases' rates,
+    which no option changes."""
+
+    options: str
+    rate: float = 1.0
+
+    @property
+    def shown(self) -> str:
+        return f"`{self.options}`" + (f", rates times {self.rate:g}" if self.rate != 1 else "")
+
+
+_RUNS = {
+    "own detections": _Run("--strides 32 --qat-epochs 2"),
+    "tenfold rate": _Run("--strides 32 --qat-epochs 2", rate=10.0),
+    "larger teacher": _Run("--strides 32 --qat-epochs 6 --teacher nanodet-plus-m-1.5x-416"),
+    "ReLU6": _Run("--strides 8,16,32 --qat-epochs 6 --activation relu6"),
+}
 
 
 def measure(name: str, photographs: Sequence[Path]) -> dict[str, Any]:
@@ -37,16 +60,21 @@ def measure(name: str, photographs: Sequence[Path]) -> dict[str, Any]:
     for path in photographs:
         if not (link := folder / path.name).exists():
             link.symlink_to(path.resolve())
-    spec = variant(_MODEL, _STRIDES)
+    run, scores = _RUNS[name], out / "float.json"
+    words = ["--model", _MODEL, *run.options.split(), "--qat", str(folder), "--out", str(out)]
     # 4: the file without fine-tuning is published.
-    report = build(spec, "--qat", str(folder), *_RUNS[name], out=out, codes=(0, 4))
+    python("-m", "benchmarks.float_phase", str(scores), str(run.rate), *words, codes=(0, 4))
+    (report,) = out.glob("build/*/report.json")
+    in_float = read_rows(scores)
     return {
-        "options": " ".join(_RUNS[name]),
+        "options": run.shown,
         "photographs": len(photographs),
-        **report["fine_tuning"],
+        **read_rows(report)["fine_tuning"],
         "val500": {
-            file: _figures(work_folder(spec, out) / f"{file}.tflite")
-            for file in ("plain", "quantize")
+            **{when: {f: in_float[when][f] for f in _FIGURES} for when in ("before", "after")},
+            **{
+                file: _figures(report.with_name(f"{file}.tflite")) for file in ("plain", "quantize")
+            },
         },
     }
 
@@ -60,9 +88,10 @@ def _figures(model: Path) -> dict[str, float]:
 
 def render(rows: dict[str, Any]) -> str:
     """The table of runs in Markdown."""
-    header = ("run", "photographs", "minutes", "memory, GiB", "float, %", "int8, %",
-              "with / without, %", "published", "AP with / without", "medium")  # fmt: skip
-    return table(header, [_line(name, row) for name, row in rows.items()])
+    header = ("run", "minutes", "memory, GiB", "float, %", "int8, %", "with / without, %",
+              "published", "AP in float, before / after", "medium", "AP in int8, without / with",
+              "medium")  # fmt: skip
+    return table(header, [_line(name, rows[name]) for name in _RUNS if name in rows])
 
 
 def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
@@ -71,10 +100,13 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     with_, without = ("-", "-") if not judged["boxes"] else (
         f"{judged['tuned']:.2f}", f"{judged['plain']:.2f} {sign} {judged['standard_error']:.2f}"
     )  # fmt: skip
-    pairs = [f"{val500['quantize'][f]:.2f} / {val500['plain'][f]:.2f}" for f in ("AP", "APm")]
+    pairs = [
+        f"{val500[one][figure]:.2f} / {val500[other][figure]:.2f}"
+        for one, other in (("before", "after"), ("plain", "quantize"))
+        for figure in ("AP", "APm")
+    ]
     return (
-        f"{name}: `{row['options']}`",
-        f"{row['images']:,} + {judged['pictures']:,}",
+        f"{name}: {row['options']}",
         f"{row['seconds'] / 60:.0f}",
         f"{row['peak_memory_bytes'] / 2**30:.1f}",
         _curve(row["float"]),
@@ -83,6 +115,23 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
         "yes" if row["published"] else "no",
         *pairs,
     )
+
+
+def plot(rows: dict[str, Any], path: Path) -> None:
+    """Agreement by epoch, in each phase of each run."""
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    phases = {"float": "in float", "int8": "with int8 rounding in place"}
+    for axes, (phase, title) in zip(figure.subplots(1, 2), phases.items(), strict=True):
+        for name in (name for name in _RUNS if name in rows):
+            curve = rows[name][phase] or ()
+            axes.plot(range(len(curve)), curve, marker=".", label=name)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel("agreement on pictures held out, %")
+        axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    save(figure, path)
 
 
 def _curve(values: Sequence[float | None] | None) -> str:
@@ -102,6 +151,7 @@ def main() -> None:
     for name in options.runs:
         rows[name] = measure(name, photographs)
         write_rows(RESULTS, rows)
+    plot(rows, _PLOT)
     replace_block(DOCUMENT, "runs", render(rows))
     replace_block(DOCUMENT, "small", render_csv(SMALL))
     replace_block(DOCUMENT, "trials", render_csv(TRIALS))
