@@ -16,7 +16,7 @@ from data.shapes.shapes import CLASS_NAMES
 from runtime.spec import ModelSpec
 from tests.conftest import NANODET, run_here
 from tests.convert.test_backbones import _UPSTREAM, config, read, spec_of
-from tests.train.test_training import SCHEDULE
+from tests.train.test_settings import SCHEDULE
 from train.criterion import Criterion, Objects
 from train.guidance import TrainedNetwork
 
