@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, photo
+from firmware.engine.file import plan_of
+from firmware.engine.plan import Plan
+from runtime.tflite_file import TfliteFile
+from tests.conftest import ROOT, Build, photo
 from tests.firmware.cases import Runner
 
 LIBRARIES = ROOT / "firmware" / "nanodet", ROOT / "firmware" / "engine"
@@ -47,6 +50,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("image") / "photo.png"
     Image.fromarray(photo(3, 200, 150)).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def plan(build: Build) -> Plan:
+    """Of the default build."""
+    return plan_of(TfliteFile.read(build.tflite))
 
 
 @pytest.fixture(scope="session")
