@@ -71,7 +71,10 @@ def measure(name: str, photographs: Sequence[Path]) -> dict[str, Any]:
         "photographs": len(photographs),
         **read_rows(report)["fine_tuning"],
         "val500": {
-            **{when: {f: in_float[when][f] for f in _FIGURES} for when in ("before", "after")},
+            **{
+                when: {f: in_float[when][f] for f in _FIGURES}
+                for when in ("before", "last", "kept")
+            },
             **{
                 file: _figures(report.with_name(f"{file}.tflite")) for file in ("plain", "quantize")
             },
@@ -89,8 +92,8 @@ def _figures(model: Path) -> dict[str, float]:
 def render(rows: dict[str, Any]) -> str:
     """The table of runs in Markdown."""
     header = ("run", "minutes", "memory, GiB", "float, %", "int8, %", "with / without, %",
-              "published", "AP in float, before / after", "medium", "AP in int8, without / with",
-              "medium")  # fmt: skip
+              "published", "AP in float, before / last epoch", "medium",
+              "AP in int8, without / with", "medium")  # fmt: skip
     return table(header, [_line(name, rows[name]) for name in _RUNS if name in rows])
 
 
@@ -102,7 +105,7 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
     pairs = [
         f"{val500[one][figure]:.2f} / {val500[other][figure]:.2f}"
-        for one, other in (("before", "after"), ("plain", "quantize"))
+        for one, other in (("before", "last"), ("plain", "quantize"))
         for figure in ("AP", "APm")
     ]
     return (

@@ -1,22 +1,23 @@
 """`python -m benchmarks.float_phase OUT FACTOR OPTIONS...`: recipe.sh, and AP in float beside.
 
-Writes to OUT, as JSON, COCO figures in percent of the network that `--qat` fine-tunes in float,
-before and after this phase, on the annotated photographs. FACTOR multiplies the rates of both
-phases.
+Writes to OUT, as JSON, COCO figures in percent on the annotated photographs of the network that
+`--qat` fine-tunes in float: before this phase, after its last epoch, and of what is kept. FACTOR
+multiplies the rates of both phases.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from benchmarks.builds import write_rows
 from data import locate
 from evaluation import CocoSet, ap_detector, detect_all, score
 from pipeline.__main__ import main as recipe
 from quantize.float_graph import FloatGraph
-from quantize.learn import Ends, Learned
+from quantize.learn import Ends, Learned, _Offsets
 from quantize.sensitivity import GraphEngine
 from quantize.statistics import Progress
 from runtime.cli import run
@@ -24,13 +25,12 @@ from runtime.spec import ModelSpec
 from train import qat
 
 
-def figures(graph: FloatGraph, spec: ModelSpec) -> dict[str, float]:
-    """Of a graph in float."""
+def figures(engine: GraphEngine, spec: ModelSpec) -> dict[str, float]:
+    """On the annotated photographs."""
     found = locate.evaluation_set(spec, None, None, None)
     assert found is not None
     images = CocoSet.load(*found, spec.classes)
-    detector = ap_detector(GraphEngine(graph, spec))
-    return score(images, detect_all(detector, images), spec.classes).figures
+    return score(images, detect_all(ap_detector(engine), images), spec.classes).figures
 
 
 class Measured(qat.FineTuning):
@@ -41,11 +41,23 @@ class Measured(qat.FineTuning):
     def prepare(
         self, graph: FloatGraph, ranges: dict[int, Ends], progress: Progress
     ) -> Learned | None:
-        """As it is, between two measurements."""
-        rows: dict[str, Any] = {"before": figures(graph, self._spec)}
+        """As it is, and what came of it."""
+        spec, saved = self._spec, self._lesson.saved
+        assert saved is not None
+        rows, offsets = {"before": figures(GraphEngine(graph, spec), spec)}, _Offsets(graph, ranges)
         learned = super().prepare(graph, ranges, progress)
-        write_rows(self.out, {**rows, "after": figures(graph, self._spec)})
+        last = torch.load(saved / "float.pt", weights_only=True)["average"]
+        offsets.set(last)
+        rows["last"] = figures(GraphEngine(graph, spec, *_float(offsets)), spec)
+        rows["kept"] = figures(GraphEngine(graph, spec), spec)
+        write_rows(self.out, rows)
         return learned
+
+
+def _float(offsets: _Offsets) -> tuple[None, list[torch.Tensor], list[torch.Tensor]]:
+    with torch.no_grad():
+        weights, biases, _ = offsets.numbers(rounding=False)
+    return None, weights, biases
 
 
 def main() -> int:
