@@ -49,7 +49,7 @@ _RUNS = {
     "own detections": _Run("--strides 32 --qat-epochs 2"),
     "tenfold rate": _Run("--strides 32 --qat-epochs 2", rate=10.0),
     "larger teacher": _Run("--strides 32 --qat-epochs 6 --teacher nanodet-plus-m-1.5x-416"),
-    "ReLU6": _Run("--strides 8,16,32 --qat-epochs 6 --activation relu6"),
+    "ReLU6": _Run("--strides 8,16,32 --qat-epochs 12 --activation relu6"),
 }
 
 
