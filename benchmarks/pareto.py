@@ -7,7 +7,7 @@ takes hours to days: it goes on where it stopped, and says what is left.
 
 Writes results/pareto.json, models/mcu_choices.csv, from which budgets choose, docs/pareto.svg and
 the table in docs/results.md. A row that is there is not measured again; what a file in
-build/pareto takes is.
+build/pareto takes is. `--rows` builds some in full without the ranking.
 """
 
 from __future__ import annotations
@@ -165,6 +165,11 @@ def _measure(
         write_rows(RESULTS, state)
 
 
+def _without(field: str, keys: Iterable[str], rows: Rows) -> list[str]:
+    """Candidates whose rows lack a figure."""
+    return [key for key in keys if field not in rows.get(key, {})]
+
+
 def _refresh(rows: Rows, specs: dict[str, ModelSpec]) -> None:
     """What the files at hand take, as the engines are now."""
     for key, row in rows.items():
@@ -240,21 +245,22 @@ def _draw(axes: Axes, choices: list[Choice], engine: str) -> None:
 def main() -> None:
     """Measure, write, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--render", action="store_true", help="only write and draw anew")
-    render = parser.parse_args().render
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--render", action="store_true", help="only write and draw anew")
     specs = candidates()
+    add("--rows", nargs="+", choices=specs, metavar="ROW",
+        help="build only these, such as nanodet-plus-m-320/256/8,16,32,64")  # fmt: skip
+    options = parser.parse_args()
     state = {"rows": {}, "seconds": {}, **read_rows(RESULTS)}
     rows = state["rows"]
     _refresh(rows, specs)
-    if not render:
-        for name, field, step in (
-            ("float", "float_ap", rank),
-            ("cost", "engine_instructions", estimate),
-        ):
-            left = [key for key in specs if field not in rows.get(key, {})]
-            _measure(name, left, step, specs, state)
-        left = [key for key in promising(rows) if "ap" not in rows[key]]
-        _measure("build", left, judge, specs, state)
+    if options.rows:
+        _measure("float", _without("float_ap", options.rows, rows), rank, specs, state)
+        _measure("build", _without("ap", options.rows, rows), judge, specs, state)
+    elif not options.render:
+        _measure("float", _without("float_ap", specs, rows), rank, specs, state)
+        _measure("cost", _without("engine_instructions", specs, rows), estimate, specs, state)
+        _measure("build", _without("ap", promising(rows), rows), judge, specs, state)
     write_rows(RESULTS, state)
     write_choices(rows, specs)
     plot(read_choices(), _PLOT)
