@@ -22,6 +22,7 @@ from benchmarks import (
     peers,
     per_tensor,
     qat,
+    rounding,
     stages,
 )
 from benchmarks.markdown import RESULTS, render_csv, replace_block
@@ -51,6 +52,7 @@ _RENDERED: dict[str, tuple[Path, Callable[[Any], str]]] = {
     "peers": (peers.RESULTS, peers.render),
     "per-tensor": (per_tensor.RESULTS, per_tensor.render),
     "qat": (qat.RESULTS, qat.render),
+    "rounding": (rounding.RESULTS, rounding.render),
     "runs": (fine_tuning.RESULTS, fine_tuning.render),
     "stages": (stages.RESULTS, stages.render),
 }
