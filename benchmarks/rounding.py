@@ -2,7 +2,8 @@
 
 Agreement as in `benchmarks.agreement`, of each int8 file as PyTorch simulates it: with all its
 rounding, with the scales in float that cost most on calibration photographs, and with its weights
-alone rounded. Writes results/rounding.json and a table in docs/quantization.md.
+alone rounded, which is all that is measured of int16x8 files. Writes results/rounding.json and a
+table in docs/quantization.md.
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ def agreements(path: Path, photographs: Sequence[Path]) -> dict[str, Any]:
     graph, spec = FloatGraph.parse(file.content), file.spec
     network = load_network(locate.weights(spec, None), as_trained(spec)).network
     judge = Jury(network, spec, photographs).of(graph, spec)
-    ranges, dearest = tensor_ranges(graph), _dearest(graph, spec)
-    kept = {"all": set(ranges), "weights": set[int]()}
-    kept |= {f"but {n}": set(ranges) - set(list(dearest)[:n]) for n in _IN_FLOAT}
+    ranges, kept = tensor_ranges(graph), {"weights": set[int]()}
+    dearest: dict[int, TensorReport] = {}
+    if file.input.dtype == "INT8":
+        dearest = _dearest(graph, spec)
+        kept["all"] = set(ranges)
+        kept |= {f"but {n}": set(ranges) - set(list(dearest)[:n]) for n in _IN_FLOAT}
     found = {}
     for name, groups in tqdm(kept.items(), desc=path.name):
         some = {group: ranges[group] for group in groups}
@@ -79,10 +83,14 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
     return table(
         header,
         [
-            (name, str(row["scales"]), *(f"{row['agreement'][one]:.2f}" for one in order))
+            (name, str(row["scales"]), *(_percent(row["agreement"].get(one)) for one in order))
             for name, row in rows.items()
         ],
     )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def main() -> None:
