@@ -104,7 +104,9 @@ def _with_activation(spec: ModelSpec, activation: str) -> ModelSpec:
     if architecture == spec.architecture:
         return spec
     name = f"{spec.name}-{activation.replace('_', '-')}"
-    return dataclasses.replace(spec, name=name, architecture=architecture, weights=None)
+    return dataclasses.replace(
+        spec, name=name, architecture=architecture, weights=None, published_map=None
+    )
 
 
 def with_input_size(spec: ModelSpec, width: int, height: int) -> ModelSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from convert.foreign_file import refuse_foreign
 from data import locate
@@ -39,6 +39,13 @@ def find_inputs(options: argparse.Namespace, spec: ModelSpec, origin: ModelSpec)
         further=locate.further_images(options.quantization_images),
         qat=_fine_tuning(options, spec, Checkpoint(origin, weights)),
     )
+
+
+def trained_by(options: argparse.Namespace, origin: ModelSpec) -> Literal["authors", "kit", "user"]:
+    """Whose weights the build begins with. origin: as `find_inputs` takes it."""
+    if options.weights is not None or origin.weights is None:
+        return "user"
+    return "kit" if origin.weights.committed else "authors"
 
 
 def _evaluation(options: argparse.Namespace, spec: ModelSpec) -> AnnotatedImages | None:

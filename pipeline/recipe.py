@@ -19,7 +19,7 @@ from pipeline.cache import Done, Stage, alone_in, run_stage
 from pipeline.contract import Inputs, QatInputs, QuantizationSettings
 from pipeline.escalation import escalate
 from pipeline.fingerprint import SOURCES, fingerprint
-from pipeline.inputs import find_inputs
+from pipeline.inputs import find_inputs, trained_by
 from pipeline.report.contract import Job
 from quantize import INT8_REWRITES
 from quantize.scheme import SCHEMES
@@ -143,7 +143,7 @@ class Recipe:
             evaluation=found.evaluation,
             content=content,
             command=self.command,
-            official=self.options.weights is None,
+            trained_by=trained_by(self.options, self.origin),
         )
         done = self._stage(
             "report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.arena import Placed
 
@@ -23,7 +23,7 @@ class Job:
 
     tflite, onnx, weights: the finished file, the float network it was made from, the checkpoint.
     calibration, evaluation: images, and annotated ones if at hand. content: of `report.json`.
-    command: what was typed. official: the weights are those that the model's YAML names.
+    command: what was typed. trained_by: `authors` of NanoDet, this `kit`, or the `user`.
     """
 
     tflite: Path
@@ -33,7 +33,7 @@ class Job:
     evaluation: AnnotatedImages | None
     content: dict[str, Any]
     command: str
-    official: bool
+    trained_by: Literal["authors", "kit", "user"]
 
 
 @dataclass(frozen=True)

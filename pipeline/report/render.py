@@ -117,7 +117,7 @@ def _commands(job: Job, found: Findings) -> list[tuple[str, str]]:
     model = shlex.quote(job.content["tflite"]["file"])
     data = _typed(job.command, "--annotations") + _typed(job.command, "--evaluation-images")
     data = data.replace("--evaluation-images", "--images")
-    weights = "" if job.official else _typed(job.command, "--weights")
+    weights = _typed(job.command, "--weights") if job.trained_by == "user" else ""
     measured = isinstance(found.accuracy, Accuracy)
     limit = f" --limit {found.accuracy.images}" if isinstance(found.accuracy, Accuracy) else ""
     made = [

@@ -64,7 +64,7 @@ def job(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Job:
         evaluation=AnnotatedImages(folder, folder / "annotations.json", 50),
         content=content,
         command="bash recipe.sh --fast",
-        official=False,
+        trained_by="user",
     )
 
 

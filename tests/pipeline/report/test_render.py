@@ -89,24 +89,26 @@ def test_it_opens_with_what_to_expect(job: Job, found: Findings, spec: ModelSpec
 
 
 @pytest.mark.parametrize(
-    ("command", "theirs", "wanted"),
+    ("command", "trained_by", "wanted"),
     [
-        ("bash recipe.sh", True, "./nanodet waterfall model.tflite --limit 3"),
+        ("bash recipe.sh", "authors", "./nanodet waterfall model.tflite --limit 3"),
         (
             "bash recipe.sh --config a.yml --weights 'my own.ckpt' --annotations=b.json "
             "--evaluation-images c",
-            False,
+            "user",
             "./nanodet waterfall model.tflite --limit 3 --annotations=b.json --images c "
             "--weights 'my own.ckpt'",
         ),
-        ("bash recipe.sh --annotations b.json", True,
+        ("bash recipe.sh --annotations b.json", "authors",
          "./nanodet evaluate model.tflite --limit 3 --annotations b.json"),
     ],
 )  # fmt: skip
 def test_commands_give_the_printed_figures(
-    job: Job, found: Findings, spec: ModelSpec, command: str, theirs: bool, wanted: str
+    job: Job, found: Findings, spec: ModelSpec, command: str, trained_by: Any, wanted: str
 ) -> None:
-    card = render.card(dataclasses.replace(job, command=command, official=theirs), spec, found)
+    card = render.card(
+        dataclasses.replace(job, command=command, trained_by=trained_by), spec, found
+    )
     lines = [line.strip() for line in card.splitlines() if line.startswith("      ")]
     assert wanted in lines and command in lines
     assert not [line for line in lines if "IMAGE" in line or "..." in line], "nothing to fill in"
@@ -209,8 +211,20 @@ def test_order_of_the_card(job: Job, found: Findings, spec: ModelSpec) -> None:
 def test_published_figures_go_with_official_weights(
     job: Job, found: Findings, spec: ModelSpec
 ) -> None:
-    card = render.card(dataclasses.replace(job, official=True), spec, found)
+    official = dataclasses.replace(job, trained_by="authors")
+    card = render.card(official, spec, found)
     assert "AP of 13.5 % on COCO val2017" in card and "trained by NanoDet's authors" in card
+
+
+def test_another_activation_has_no_published_figures(
+    job: Job, found: Findings, spec: ModelSpec
+) -> None:
+    """`--activation relu6 --qat` begins with the authors' weights, and the spec names none."""
+    swapped = dataclasses.replace(spec, weights=None, published_map=None)
+    official = dataclasses.replace(job, trained_by="authors")
+    card, page = (make(official, swapped, found) for make in (render.card, render.page))
+    assert "They publish an AP" not in card and "trained by NanoDet's authors" in card
+    assert "Official weights" in page
 
 
 def test_card_keeps_user_data_as_text(job: Job, found: Findings, spec: ModelSpec) -> None:
