@@ -16,7 +16,7 @@ from data.fallback import use_embedded_model_if_needed
 from pipeline import measures, stages, summary
 from pipeline.budget import apply_budget, camera_note, instead
 from pipeline.cache import Done, Stage, alone_in, run_stage
-from pipeline.contract import Inputs, QatInputs, QuantizationSettings
+from pipeline.contract import SURE, Inputs, QatInputs, QuantizationSettings
 from pipeline.escalation import escalate
 from pipeline.fingerprint import SOURCES, fingerprint
 from pipeline.inputs import find_inputs, trained_by
@@ -119,7 +119,8 @@ class Recipe:
         run = partial(measures.compare, log=self.log)
         files = {"tuned": tuned, "plain": plain}
         result = self._stage("compare", run, {**reads, **files}, {}, summary.compare_detail).result
-        if result["boxes"] and result["tuned"] > result["plain"] + result["standard_error"]:
+        needed = SURE * result["standard_error"]
+        if result["boxes"] and result["tuned"] > result["plain"] + needed:
             return ""
         return summary.compare_detail(result)
 

@@ -169,7 +169,7 @@ def test_fine_tuning_that_harms_is_not_published(
     report = json.loads((out / "build" / "own_s8" / "report.json").read_text())
     assert report["quantization"]["qat_images"] == (0 if harm else 90)
     judged = report["agreement"]
-    assert (judged["tuned"] <= judged["plain"] + judged["standard_error"]) == harm
+    assert (judged["tuned"] <= judged["plain"] + 2 * judged["standard_error"]) == harm
     tuning = report["fine_tuning"]
     assert (tuning["int8"], tuning["float"]) == ([1.0, 2.0], None)
     assert (tuning["published"], tuning["compared"]) == (not harm, judged)
