@@ -42,7 +42,7 @@ class _Run:
 
     @property
     def shown(self) -> str:
-        return f"`{self.options}`" + (f", rates times {self.rate:g}" if self.rate != 1 else "")
+        return f"`recipe.sh {self.options}`" + (f", rates times {self.rate:g}" if self.rate != 1 else "")
 
 
 _RUNS = {

@@ -126,7 +126,7 @@ def test_weights_that_the_flash_does_not_hold(budget: Budget, board: str, reason
 )
 def test_form_of_weights(board: str, budget: Budget, weights: str, reason: str) -> None:
     found = best(read_choices(), budget, board, "c")
-    assert (found.model, found.weights) == ("nanodet-plus-m-320", weights), reason
+    assert found.model.startswith("nanodet-plus-m") and found.weights == weights, reason
     assert ("with --weights int8, " in found.on(board, "c")) == (weights == "int8")
 
 
