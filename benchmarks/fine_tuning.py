@@ -42,7 +42,8 @@ class _Run:
 
     @property
     def shown(self) -> str:
-        return f"`recipe.sh {self.options}`" + (f", rates times {self.rate:g}" if self.rate != 1 else "")
+        rate = "" if self.rate == 1 else f", rates times {self.rate:g}"
+        return f"`recipe.sh {self.options}`{rate}"
 
 
 _RUNS = {
