@@ -15,6 +15,7 @@ from data import names
 from firmware.engine import WEIGHTS
 from firmware.engine.weights import place
 from pipeline.cache import Done
+from pipeline.contract import SURE
 from runtime.benchmark.board import microcontrollers
 from runtime.files import write_text
 from runtime.spec import ModelSpec
@@ -85,7 +86,8 @@ def compare_detail(result: dict[str, Any]) -> str:
         return f"the float network finds nothing on {pictures}"
     return (
         f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} %, standard "
-        f"error {result['standard_error']:.2f} ({result['boxes']} boxes on {pictures})"
+        f"error {result['standard_error']:.2f}, of which a gain has to be more than {SURE} "
+        f"({result['boxes']} boxes on {pictures})"
     )
 
 
