@@ -86,7 +86,7 @@ def compare_detail(result: dict[str, Any]) -> str:
         return f"the float network finds nothing on {pictures}"
     return (
         f"agreement {result['tuned']:.2f} %, without fine-tuning {result['plain']:.2f} %, standard "
-        f"error {result['standard_error']:.2f}, of which a gain has to be more than {SURE} "
+        f"error {result['standard_error']:.2f}; a gain has to exceed {SURE} of them "
         f"({result['boxes']} boxes on {pictures})"
     )
 

@@ -38,6 +38,20 @@ def test_input_size(size: tuple[int, int], stem: str, reason: str) -> None:
     assert spec.weights is not None, "the weights stand for every size"
 
 
+@pytest.mark.parametrize(
+    ("activation", "name", "reason"),
+    [
+        ("relu6", "nanodet-m-0.5x-relu6", "another network, which nobody has published"),
+        ("leaky_relu", "nanodet-m-0.5x", "its own"),
+    ],
+)
+def test_activation(activation: str, name: str, reason: str) -> None:
+    spec = chosen_spec(argparse.Namespace(**{**NOTHING, "activation": activation}))
+    assert spec.name == name, reason
+    known = name == "nanodet-m-0.5x"
+    assert (spec.weights is not None, spec.published_map is not None) == (known, known)
+
+
 def test_input_size_that_is_none() -> None:
     with pytest.raises(KitError, match="multiple of 32"):
         chosen_spec(argparse.Namespace(**{**NOTHING, "input_size": (250, 250)}))
