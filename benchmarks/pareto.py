@@ -23,6 +23,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.cortex_m7 import PUBLISHED_INSTRUCTIONS, total
 from analysis.engine import every
@@ -196,11 +197,30 @@ def frontier(choices: list[Choice], engine: str) -> list[Choice]:
     return found
 
 
+def overview(choices: list[Choice]) -> str:
+    """AP of each network with all strides by size, and the most flash it takes on the C engine."""
+    rows = []
+    for model, (*_, strides) in _NETWORKS.items():
+        wanted = model, ",".join(map(str, strides))
+        own = [choice for choice in choices if (choice.model, choice.strides) == wanted]
+        ap = {choice.canvas[0]: f"{choice.ap:.2f}" for choice in own}
+        flash = [
+            max((c.takes["c"].flash_bytes for c in own if c.weights == form), default=0)
+            for form in WEIGHTS
+        ]
+        figures = *(f"{one / 1e6:.2f}" for one in flash), *(ap.get(size, "-") for size in _SIZES)
+        rows.append((model, *figures))
+    return table(("network", *(f"MB, {form}" for form in WEIGHTS), *map(str, _SIZES)), rows)
+
+
 def tables(choices: list[Choice]) -> str:
-    """How many candidates were evaluated, and the frontier of each engine."""
+    """How many candidates were evaluated, AP by network and size, the frontier of each engine."""
     header = ("network", "canvas", "strides", "AP", "M instructions", "arena", "flash")
     known = {(choice.model, choice.canvas, choice.strides) for choice in choices}
-    parts = [f"{len(known)} of {len(candidates())} candidates have an int8 AP:"]
+    parts = [
+        f"{len(known)} of {len(candidates())} candidates have an int8 AP. These have all strides; "
+        "MB is flash\non the kit's own engine, for both forms of weights:\n\n" + overview(choices)
+    ]
     for engine, title in _TITLES.items():
         rows = []
         for choice in frontier(choices, engine):
@@ -235,6 +255,10 @@ def _draw(axes: Axes, choices: list[Choice], engine: str) -> None:
         axes.annotate(label, (place, choice.ap), (5, -9), textcoords="offset points", fontsize=7)
     axes.scatter(PUBLISHED_INSTRUCTIONS / 1e6, _NXP_AP, marker="x", color="black",
                  label="NXP's file, on TensorFlow Lite Micro")  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("instructions of an inference on a Cortex-M7, millions (predicted)")
     axes.set_ylabel("AP, int8, %")
     axes.set_title(f"On {_TITLES[engine]}; area: arena, number: size")
