@@ -17,7 +17,7 @@ from benchmarks.engine_cost import M7, M33, Core, Machine
 from benchmarks.markdown import publish
 from data.names import ROOT
 from firmware.engine.plan import Plan
-from firmware.engine.weights import with_whole_flash
+from firmware.engine.weights import beside_program
 from runtime.benchmark.board import Board, microcontrollers
 from runtime.engines.arena import arena_bytes, reserved_bytes
 from runtime.errors import KitError
@@ -50,7 +50,7 @@ def _own(model: Path) -> Iterator[tuple[str, ...]]:
         yield tuple(_refused(model, "`c`", forms))
         return
     for weights, found in forms.items():
-        boards = [with_whole_flash(board) for board in microcontrollers()]
+        boards = [beside_program(board) for board in microcontrollers()]
         yield tuple(_row(model, f"`c`, {weights}", found.sizes, found.cost, boards))
 
 

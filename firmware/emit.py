@@ -138,7 +138,6 @@ def _of_tflm(layout: Layout) -> dict[str, Any]:
 
 def _of_engine(layout: EngineLayout) -> dict[str, Any]:
     flash, network = layout.board.flash, layout.network
-    needed = network.sizes[1]
     return {
         **_time(layout.board, instructions(network.plan).instructions),
         "stock_kernels": False,
@@ -152,8 +151,8 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
         "code_bytes": CODE_BYTES,
         "stack_bytes": STACK_BYTES,
         "code_section": layout.firmware.code_section(CODE_BYTES),
-        # What the SDK's linker script leaves, where that is too little.
-        "linked": None if flash is None or flash.holds(needed) else flash,
+        "linked": layout.linked,
+        "program_bytes": layout.program_bytes,
     }
 
 

@@ -135,13 +135,13 @@ def generate(options: Options, out: Path) -> tuple[Recording, list[str]]:
 
 def _on_flash(layout: EngineLayout, asked: str | None) -> Iterator[str]:
     """What the board's flash decided."""
-    title, flash = layout.board.title, layout.board.flash
+    title = layout.board.title
     if asked is None and layout.weights != WEIGHTS[0]:
         yield (
             f"weights: {layout.weights}, since with {WEIGHTS[0]} the flash of {title} would not "
             "hold them"
         )
-    if flash is not None and not flash.holds(layout.network.sizes[1]):
+    if layout.linked:
         yield f"the linker script of {title} must give it more flash, see README.md there"
 
 

@@ -14,7 +14,7 @@ from firmware.engine.emit import Emitted, emit_measured
 from firmware.engine.file import plan_of
 from firmware.engine.measured import Measured
 from firmware.engine.plan import Plan
-from firmware.engine.weights import fit
+from firmware.engine.weights import PROGRAM_BYTES, fit
 from firmware.operators import registrations
 from firmware.spare import Spare, place
 from quantize.split import Stem
@@ -109,6 +109,17 @@ class EngineLayout(Basis):
     measured: Measured | None
     network: Network
     memory: Memory
+
+    @property
+    def program_bytes(self) -> int:
+        """At most of flash, of the whole program."""
+        return self.network.sizes[1] + PROGRAM_BYTES
+
+    @property
+    def linked(self) -> Memory | None:
+        """The flash, where the SDK's linker script leaves too little of it to the program."""
+        flash = self.board.flash
+        return None if flash is None or flash.holds(self.program_bytes) else flash
 
 
 def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> Basis:

@@ -18,7 +18,7 @@ from pathlib import Path
 from analysis.cortex_m7 import ns_per_instruction
 from data import locate, names
 from firmware.engine import WEIGHTS
-from firmware.engine.weights import with_whole_flash
+from firmware.engine.weights import beside_program
 from pipeline import choices as choosing
 from pipeline import linux_budget
 from runtime.benchmark.board import Board, load, microcontrollers
@@ -153,8 +153,8 @@ def seen_by(camera: tuple[int, int], choice: Choice) -> Choice:
 
 
 def _memory(board: str, engine: str) -> Board:
-    """Engine `c` is generated for all of the flash."""
-    return with_whole_flash(load(board)) if engine == "c" else load(board)
+    """Engine `c` may take all of the flash that the program around it leaves."""
+    return beside_program(load(board)) if engine == "c" else load(board)
 
 
 def on_board(choices: Sequence[Choice], board: str, engine: str) -> list[Choice]:

@@ -6,7 +6,7 @@ from analysis import cortex_m7
 from analysis.diagnosis import Arena, Examination, Finding, Placement, Prediction, Subject
 from analysis.engine import Deployed, every
 from analysis.rules.memory import full_flash, memory_lines, misfit
-from firmware.engine.weights import fit, with_whole_flash
+from firmware.engine.weights import fit, beside_program
 
 ENGINE = "the kit's engine"
 NOWHERE = "not on this engine"
@@ -28,7 +28,7 @@ def examine(subject: Subject) -> Examination:
         finding = Finding("refused", "error", forms, why, cure, _BASIS)
         prediction = Prediction(None, f"not predicted: {forms}")
         return Examination(placements, _BASIS, (finding,), prediction)
-    board = with_whole_flash(subject.board)
+    board = beside_program(subject.board)
     weights, fitting = fit(board, lambda form: forms[form].sizes)
     found, (needed, flash) = forms[weights], forms[weights].sizes
     arena = Arena(needed, "exactly, by the plan", needed, fitting.where)
