@@ -6,7 +6,7 @@ from analysis import cortex_m7
 from analysis.diagnosis import Arena, Examination, Finding, Placement, Prediction, Subject
 from analysis.engine import Deployed, every
 from analysis.rules.memory import full_flash, memory_lines, misfit
-from firmware.engine.weights import fit, beside_program
+from firmware.engine.weights import beside_program, fit
 
 ENGINE = "the kit's engine"
 NOWHERE = "not on this engine"
