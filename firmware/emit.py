@@ -152,7 +152,7 @@ def _of_engine(layout: EngineLayout) -> dict[str, Any]:
         "stack_bytes": STACK_BYTES,
         "code_section": layout.firmware.code_section(CODE_BYTES),
         "linked": layout.linked,
-        "program_bytes": layout.program_bytes,
+        "program_bytes": network.program_bytes,
     }
 
 

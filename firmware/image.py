@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from firmware.frames import boxes_to_frame, nearest_canvas, to_rgb
+from firmware.frames import LONGEST_SIDE, boxes_to_frame, nearest_canvas, to_rgb
 from firmware.layout import Basis
 from firmware.stem import run_stem
 from firmware.text import one_line
@@ -20,8 +20,6 @@ from runtime.image import load_rgb
 from runtime.preprocess import int8_input, to_canvas, to_grey
 from runtime.spec import InputSpec
 from runtime.tflite_file import TfliteFile
-
-LONGEST_SIDE = 320  # Pixels, so that an image in RGB565 takes 150 KB of flash.
 
 RESIZES: dict[str, Callable[[np.ndarray, InputSpec], np.ndarray]] = {
     "nearest": nearest_canvas,

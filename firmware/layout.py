@@ -99,6 +99,11 @@ class Network:
         """Bytes of arena, and at most of flash, with the code."""
         return self.spare.arena_bytes, self.flash_bytes + CODE_BYTES
 
+    @property
+    def program_bytes(self) -> int:
+        """At most of flash, of the whole program."""
+        return self.sizes[1] + PROGRAM_BYTES
+
 
 @dataclass(frozen=True)
 class EngineLayout(Basis):
@@ -111,15 +116,10 @@ class EngineLayout(Basis):
     memory: Memory
 
     @property
-    def program_bytes(self) -> int:
-        """At most of flash, of the whole program."""
-        return self.network.sizes[1] + PROGRAM_BYTES
-
-    @property
     def linked(self) -> Memory | None:
         """The flash, where the SDK's linker script leaves too little of it to the program."""
         flash = self.board.flash
-        return None if flash is None or flash.holds(self.program_bytes) else flash
+        return None if flash is None or flash.holds(self.network.program_bytes) else flash
 
 
 def basis(file: TfliteFile, board: Board, selection: Selection, resize: str) -> Basis:
@@ -141,7 +141,8 @@ def lay_out_engine(
     """
     chosen, network, found = plan_for(basis, file, weights, measured)
     other = " or other --weights" if weights else ""
-    memory = _memory(basis.board, found, network.sizes, file.path, other)
+    sizes = network.sizes[0], network.program_bytes
+    memory = _memory(basis.board, found, sizes, file.path, other)
     return EngineLayout(
         **vars(basis), weights=chosen, measured=measured, network=network, memory=memory
     )
@@ -200,7 +201,7 @@ def lay_out(basis: Basis, file: TfliteFile, content: bytes, stem: Stem | None) -
 
 
 def _memory(board: Board, found: Fit, sizes: tuple[int, int], path: str, other: str = "") -> Memory:
-    """The memory for the arena. sizes: bytes of arena and file. other: a further way out. Raises
+    """The memory for the arena. sizes: bytes of arena and flash. other: a further way out. Raises
     `KitError` where either fits nowhere."""
     if not found.in_flash:
         raise KitError(

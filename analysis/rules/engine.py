@@ -6,7 +6,7 @@ from analysis import cortex_m7
 from analysis.diagnosis import Arena, Examination, Finding, Placement, Prediction, Subject
 from analysis.engine import Deployed, every
 from analysis.rules.memory import full_flash, memory_lines, misfit
-from firmware.engine.weights import beside_program, fit
+from firmware.engine.weights import PROGRAM_BYTES, beside_program, fit
 
 ENGINE = "the kit's engine"
 NOWHERE = "not on this engine"
@@ -32,7 +32,8 @@ def examine(subject: Subject) -> Examination:
     weights, fitting = fit(board, lambda form: forms[form].sizes)
     found, (needed, flash) = forms[weights], forms[weights].sizes
     arena = Arena(needed, "exactly, by the plan", needed, fitting.where)
-    findings = full_flash(board, "engine with its weights", flash)
+    free = f"all but {PROGRAM_BYTES:,} bytes for the program around it"
+    findings = full_flash(board, "engine with its weights", flash, free)
     wrong = misfit(board, needed)
     if wrong is not None:
         what = f"arena of {needed:,} bytes does not fit {wrong[1]}"

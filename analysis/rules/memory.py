@@ -32,8 +32,8 @@ def misfit(board: Board, needed: int) -> tuple[str, str, str] | None:
     return "warning" if roomy else "error", memories or "any memory on the chip", effect
 
 
-def full_flash(board: Board, what: str, needed: int) -> list[Finding]:
-    """What the flash does not hold, a part of the program."""
+def full_flash(board: Board, what: str, needed: int, free: str) -> list[Finding]:
+    """What the flash does not hold, a part of the program. free: what of it is, in words."""
     if board.flash is None or board.fits(0, needed).in_flash:
         return []
     return [
@@ -44,6 +44,6 @@ def full_flash(board: Board, what: str, needed: int) -> list[Finding]:
             f"({board.flash.free_bytes:,} free)",
             f"The {what} is a part of the program, which is read from there.",
             "recipe.sh --quantization int8, a smaller --model",
-            f"what the SDK's linker script leaves free, {board.name}.yaml",
+            f"{free}, {board.name}.yaml",
         )
     ]

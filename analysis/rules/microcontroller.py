@@ -280,7 +280,8 @@ def arena(deployed: Deployment) -> list[Finding]:
 
 def flash(deployed: Deployment) -> list[Finding]:
     """A file that the flash does not hold."""
-    return full_flash(deployed.subject.board, "file", deployed.subject.memory.flash_bytes)
+    free, needed = "what the SDK's linker script leaves free", deployed.subject.memory.flash_bytes
+    return full_flash(deployed.subject.board, "file", needed, free)
 
 
 def _describe(moment: Moment) -> str:

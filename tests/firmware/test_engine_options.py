@@ -93,15 +93,17 @@ def test_weights_go_by_the_flash(build: Build) -> None:
     file, board = TfliteFile.read(build.tflite), load("mcxn947")
     selection = Selection(0.35, 0.6, 100)
 
-    def laid_out(flash_bytes: int, weights: str | None) -> EngineLayout:
-        flash = Memory("flash", flash_bytes, "on chip", flash_bytes)
+    def laid_out(flash_bytes: int, weights: str | None, linked: int = 0) -> EngineLayout:
+        flash = Memory("flash", flash_bytes, "on chip", linked)
         about = basis(file, replace(board, flash=flash), selection, "bilinear")
         return lay_out_engine(about, file, weights)
 
-    large, small = (laid_out(1 << 21, form).network.sizes[1] for form in WEIGHTS)
+    large, small = (laid_out(1 << 21, form).network.program_bytes for form in WEIGHTS)
     assert small < large
     assert laid_out(large, None).weights == "int16"
     assert laid_out(large - 1, None).weights == "int8"
+    assert laid_out(large, None, linked=large).linked is None, "all that the linker script leaves"
+    assert laid_out(large, None, linked=large - 1).linked is not None
     with pytest.raises(KitError, match=f"{large:,} bytes do not fit .* or other --weights"):
         laid_out(large - 1, "int16")
     with pytest.raises(KitError, match=rf"{small:,} bytes do not fit .* smaller --model$"):
