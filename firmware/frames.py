@@ -12,7 +12,6 @@ from runtime.spec import InputSpec
 
 # In the order of `nanodet_pixel_format`.
 PIXEL_FORMATS = ("RGB565", "RGB888", "BGR888", "YUYV", "GREY8")
-LONGEST_SIDE = 320  # Pixels of the test image, which takes 150 KB of flash at 4:3 in RGB565.
 
 
 def to_rgb(frame: np.ndarray, pixel_format: str) -> np.ndarray:

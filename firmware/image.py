@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from firmware.frames import LONGEST_SIDE, boxes_to_frame, nearest_canvas, to_rgb
+from firmware.engine.weights import LONGEST_SIDE
+from firmware.frames import boxes_to_frame, nearest_canvas, to_rgb
 from firmware.layout import Basis
 from firmware.stem import run_stem
 from firmware.text import one_line

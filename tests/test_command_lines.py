@@ -95,7 +95,7 @@ def material(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ([*RECIPE, "--input-size", "wide"], "256 or 320x192"),
         ([*RECIPE, "--input-size", "250"], "input.width: must be a multiple of 32"),
         ([*RECIPE, "--budget-arena", "many"], "512K or 1.5M"),
-        ([*RECIPE, "--budget-arena", "50K"], "no model fits"),
+        ([*RECIPE, "--budget-arena", "10K"], "no model fits"),
         ([*RECIPE, "--budget-ms", "300", "--strides", "32"], "leave out --model"),
         ([*RECIPE, "--budget-ms", "300", "--target", "linux"], "with --target mcu"),
         ([*EVALUATE, "{m}/good.tflite", "--input-size", "256"], "--input-size goes with"),

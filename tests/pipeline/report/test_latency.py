@@ -12,7 +12,7 @@ _PUBLISHED = "i.MX RT1170", "i.MX RT1050"
 ENGINE = {
     "weights": {
         "int16": {"instructions": _COUNTED, "arena_bytes": 120_000, "flash_bytes": 4_300_000},
-        "int8": {"instructions": 2 * _COUNTED, "arena_bytes": 150_000, "flash_bytes": 2_000_000},
+        "int8": {"instructions": 2 * _COUNTED, "arena_bytes": 150_000, "flash_bytes": 1_800_000},
     }
 }
 
