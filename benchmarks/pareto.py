@@ -3,7 +3,7 @@
 First every candidate is ranked, by the AP of its network in float and by what a file that was
 quantized with `--fast` takes on both engines. Then those within 1 AP of the frontier of either
 engine are built in full and evaluated in TensorFlow Lite Micro, the most promising first. That
-takes hours to days: it goes on where it stopped, and says what is left.
+takes hours: it goes on where it stopped, and says what is left.
 
 Writes results/pareto.json, models/mcu_choices.csv, from which budgets choose, docs/pareto.svg and
 the table in docs/results.md. A row that is there is not measured again; what a file in
